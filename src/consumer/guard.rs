@@ -1,0 +1,262 @@
+//! The live guard: no growing request may push the container over its limit.
+//!
+//! A request is looked at twice. [`Guard::look`] reads the kernel's files, before the request has the ticket;
+//! [`Guard::admit`] is arithmetic, while it has it. What was admitted and is not taken yet is *promised*: groups work
+//! at the same time, and the kernel does not count what another group's worker is about to take.
+
+use std::sync::{Arc, Mutex};
+
+use super::plan::Plan;
+use crate::limits::Kernel;
+use crate::sync::lock;
+
+/// Page tables and the like: one byte for so many (an entry of 8 bytes for a page of 4096).
+const OVERHEAD: u64 = 512;
+
+/// What memory `bytes` really cost.
+pub(super) fn cost(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes.div_ceil(OVERHEAD))
+}
+
+/// The most bytes whose [`cost`] is at most `room`.
+pub(super) fn affordable(room: u64) -> u64 {
+    let bytes = (u128::from(room) * u128::from(OVERHEAD) / u128::from(OVERHEAD + 1)) as u64;
+    if cost(bytes) > room { bytes.saturating_sub(1) } else { bytes }
+}
+
+/// Watches over this process's memory. Cheap to clone; all clones are the same guard.
+#[derive(Clone)]
+pub struct Guard(Arc<Inner>);
+
+struct Inner {
+    kernel: Kernel,
+    reserve: u64,
+    ledger: Mutex<Ledger>,
+}
+
+/// Sums over the life of the process; their difference is what is promised and not taken yet.
+#[derive(Default)]
+struct Ledger {
+    promised: u64,
+    kept: u64,
+}
+
+/// What the kernel said, and when.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    /// Bytes left for us, without the reserve and without what is promised.
+    available: u64,
+    /// The sum of kept promises before the kernel was asked: what was taken after that, it may not have counted.
+    kept_before: u64,
+    /// What bounds it.
+    pub source: String,
+}
+
+impl Guard {
+    /// A guard that leaves `reserve` bytes for the service itself.
+    pub fn new(kernel: Kernel, reserve: u64) -> Self {
+        Self(Arc::new(Inner { kernel, reserve, ledger: Mutex::default() }))
+    }
+
+    /// Asks the kernel.
+    pub fn look(&self) -> Outlook {
+        let kept_before = lock(&self.0.ledger).kept;
+        let available = self.0.kernel.memory_available();
+        let outlook = available.bytes.saturating_sub(self.0.reserve);
+        Outlook { available: outlook, kept_before, source: available.source }
+    }
+
+    /// The limit of the container, which an in-place resize changes.
+    pub fn container_limit(&self) -> Option<u64> {
+        self.0.kernel.memory_limit()
+    }
+
+    /// How many bytes could be taken as `outlook` has it.
+    pub fn room(&self, outlook: &Outlook) -> u64 {
+        affordable(lock(&self.0.ledger).left(outlook))
+    }
+
+    /// Promises `growth` bytes, if they fit.
+    ///
+    /// # Errors
+    /// When they do not: how many bytes would.
+    pub fn admit(&self, outlook: &Outlook, growth: u64) -> Result<Promise, u64> {
+        let mut ledger = lock(&self.0.ledger);
+        let left = ledger.left(outlook);
+        if cost(growth) > left {
+            return Err(affordable(left));
+        }
+        ledger.promised += cost(growth);
+        Ok(Promise { guard: Some(self.clone()), left: cost(growth) })
+    }
+
+    /// Promises `growth` bytes whether or not they fit: the user meant it.
+    pub fn promise(&self, growth: u64) -> Promise {
+        let mut ledger = lock(&self.0.ledger);
+        ledger.promised = ledger.promised.saturating_add(cost(growth));
+        Promise { guard: Some(self.clone()), left: cost(growth) }
+    }
+}
+
+impl Ledger {
+    fn left(&self, outlook: &Outlook) -> u64 {
+        outlook.available.saturating_sub(self.promised.saturating_sub(outlook.kept_before))
+    }
+}
+
+/// Memory that was admitted and is not taken yet. Dropped, what is left of it is free for others.
+#[must_use]
+pub struct Promise {
+    guard: Option<Guard>,
+    left: u64,
+}
+
+impl Promise {
+    /// For work that takes no memory.
+    pub fn none() -> Self {
+        Self { guard: None, left: 0 }
+    }
+
+    /// So many of the promised bytes are taken now: from here on the kernel counts them.
+    pub fn kept(&mut self, bytes: u64) {
+        if let Some(guard) = &self.guard {
+            let kept = cost(bytes).min(self.left);
+            self.left -= kept;
+            let mut ledger = lock(&guard.0.ledger);
+            ledger.kept = ledger.kept.saturating_add(kept);
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(guard) = &self.guard {
+            let mut ledger = lock(&guard.0.ledger);
+            ledger.kept = ledger.kept.saturating_add(self.left);
+        }
+    }
+}
+
+/// The most bytes of memory a request may ask for.
+pub struct MemoryLimit {
+    guard: Guard,
+    /// Set by the user, who means it: then the guard lets everything below it pass.
+    fixed: Option<u64>,
+    computed: Mutex<Computed>,
+}
+
+struct Computed {
+    container: Option<u64>,
+    limit: u64,
+}
+
+impl MemoryLimit {
+    /// The user's limit, or what is free now.
+    pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
+        let container = guard.container_limit();
+        let outlook = guard.look();
+        let limit = fixed.unwrap_or_else(|| guard.room(&outlook));
+        log::info!("HIGHMEMLIM set to: {limit} bytes.");
+        if fixed.is_none() {
+            log::info!(
+                "Memory is bounded by {}, with {} bytes kept for the service itself",
+                outlook.source,
+                guard.0.reserve
+            );
+        }
+        Self { guard, fixed, computed: Mutex::new(Computed { container, limit }) }
+    }
+
+    /// Whether the user set it.
+    pub fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
+    /// The limit in bytes, computed anew when the container's own limit has changed since (an in-place resize).
+    pub fn get(&self, outlook: &Outlook, held: &Plan) -> u64 {
+        if let Some(limit) = self.fixed {
+            return limit;
+        }
+        let container = self.guard.container_limit();
+        let mut computed = lock(&self.computed);
+        if computed.container != container {
+            let limit = self.guard.room(outlook).saturating_add(held.total());
+            *computed = Computed { container, limit };
+            log::info!("HIGHMEMLIM set to: {limit} bytes.");
+            log::info!("The container's own memory limit has changed, it is {} now", in_words(container));
+        }
+        computed.limit
+    }
+}
+
+fn in_words(limit: Option<u64>) -> String {
+    limit.map_or_else(|| String::from("unlimited"), |bytes| format!("{bytes} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::plan::MEMORY;
+    use std::fs;
+
+    fn machine(available: u64) -> (tempfile::TempDir, Guard) {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("proc")).unwrap();
+        set_available(&root, available);
+        let guard = Guard::new(Kernel::below(root.path()), 1024);
+        (root, guard)
+    }
+
+    fn set_available(root: &tempfile::TempDir, bytes: u64) {
+        fs::write(root.path().join("proc/meminfo"), format!("MemAvailable: {} kB\n", bytes / 1024)).unwrap();
+    }
+
+    #[test]
+    fn what_is_promised_is_not_promised_twice() {
+        let (root, guard) = machine(101 * 1024);
+        let outlook = guard.look();
+        let mut first = guard.admit(&outlook, 60 * 1024).unwrap();
+        let left = guard.admit(&outlook, 60 * 1024).err().unwrap();
+        assert!(left <= 40 * 1024 && left > 39 * 1024, "{left}");
+        // Half of it is taken; a kernel asked before does not know, one asked later does.
+        first.kept(30 * 1024);
+        assert_eq!(guard.admit(&outlook, 60 * 1024).err(), Some(left));
+        set_available(&root, 71 * 1024);
+        let later = guard.look();
+        // But for the page tables of what is taken, which a real kernel would count.
+        assert!(guard.room(&later).abs_diff(left) <= cost(30 * 1024) - 30 * 1024);
+        drop(first);
+        assert!(guard.room(&guard.look()) > 69 * 1024, "what was not taken is free again");
+        assert!(guard.admit(&guard.look(), 69 * 1024).is_ok());
+    }
+
+    #[test]
+    fn a_resize_computes_the_limit_anew() {
+        let (root, guard) = machine(1 << 30);
+        fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        fs::create_dir_all(root.path().join("cg")).unwrap();
+        fs::write(root.path().join("proc/self/cgroup"), "0::/\n").unwrap();
+        fs::write(root.path().join("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n").unwrap();
+        fs::write(root.path().join("cg/memory.max"), "2097152\n").unwrap();
+        fs::write(root.path().join("cg/memory.current"), "0\n").unwrap();
+        let limit = MemoryLimit::new(guard.clone(), None);
+        let nothing = Plan::empty(&MEMORY);
+        let before = limit.get(&guard.look(), &nothing);
+        assert!(before < 2_097_152 && before > 2_080_000);
+        fs::write(root.path().join("cg/memory.current"), "1000000\n").unwrap();
+        assert_eq!(limit.get(&guard.look(), &nothing), before, "use alone changes no limit");
+        fs::write(root.path().join("cg/memory.max"), "4194304\n").unwrap();
+        assert!(limit.get(&guard.look(), &nothing) > before);
+        let fixed = MemoryLimit::new(guard.clone(), Some(77));
+        assert_eq!(fixed.get(&guard.look(), &nothing), 77);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_most_that_is_affordable_is_affordable_and_no_more(room: u64) {
+            let bytes = affordable(room);
+            proptest::prop_assert!(cost(bytes) <= room);
+            proptest::prop_assert!(bytes == u64::MAX || cost(bytes + 1) > room);
+        }
+    }
+}

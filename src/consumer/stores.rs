@@ -1,0 +1,184 @@
+//! The two stores a group can have, memory and files, each with its limits.
+
+use std::path::Path;
+
+use super::disk::Disk;
+use super::failure::Failure;
+use super::group::Store;
+use super::guard::{Guard, MemoryLimit, Outlook, Promise, affordable};
+use super::memory::Memory;
+use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
+use crate::limits::filesystem::{self, Kind};
+use crate::limits::rlimit;
+use crate::shutdown::Stop;
+
+/// Memory, below its limit and under the guard.
+pub struct MemoryStore {
+    memory: Memory,
+    guard: Guard,
+    limit: MemoryLimit,
+}
+
+impl MemoryStore {
+    /// Memory, limited by the user or by what is free now.
+    pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
+        let limit = MemoryLimit::new(guard.clone(), fixed);
+        Self { memory: Memory::new(), guard, limit }
+    }
+}
+
+/// What memory learns from the kernel: what is left, and the limit that follows.
+pub struct MemoryOutlook {
+    outlook: Outlook,
+    limit: u64,
+}
+
+impl Store for MemoryStore {
+    const WORK: &'static str = "CreateParts()";
+    const SCHEME: &'static Scheme = &MEMORY;
+    type Outlook = MemoryOutlook;
+
+    fn held(&self) -> Result<Plan, String> {
+        Ok(self.memory.held())
+    }
+
+    fn look(&self, held: &Plan) -> Result<MemoryOutlook, String> {
+        let outlook = self.guard.look();
+        let limit = self.limit.get(&outlook, held);
+        Ok(MemoryOutlook { outlook, limit })
+    }
+
+    fn limit(&self, outlook: &MemoryOutlook) -> u64 {
+        outlook.limit
+    }
+
+    fn admit(&self, outlook: &MemoryOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
+        let growth = plan.total().saturating_sub(held.total());
+        if self.limit.is_fixed() {
+            return Ok(self.guard.promise(growth));
+        }
+        self.guard.admit(&outlook.outlook, growth).map_err(|room| held.total().saturating_add(room))
+    }
+
+    fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
+        self.memory.adjust(plan, promise, stop)
+    }
+}
+
+/// Files, below their limit, in the room their file system has.
+pub struct DiskStore {
+    /// The folder, or why there is none: then every request is told so.
+    disk: Result<Disk, String>,
+    limit: u64,
+    /// Set by the user, who means it.
+    limit_is_fixed: bool,
+    /// Where files are memory, the guard watches over them too, unless the user set a memory limit and means it.
+    guard: Option<Guard>,
+}
+
+impl DiskStore {
+    /// Files in a new folder in `parent`, limited by the user or by what the file system has now.
+    pub fn new(parent: &Path, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
+        let disk = Disk::create(parent).map_err(|error| format!("{}: {error}", parent.display()));
+        if let Err(reason) = &disk {
+            log::error!("No files can be written, memory and CPU work all the same: {reason}");
+        }
+        let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
+        let guard = (in_memory && !memory_is_fixed).then(|| guard.clone());
+        let limit = fixed.unwrap_or_else(|| {
+            let by_disk = filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size()));
+            guard.as_ref().map_or(by_disk, |guard| by_disk.min(guard.room(&guard.look())))
+        });
+        log::info!("HIGHFILELIM set to: {limit} bytes.");
+        Self { disk, limit, limit_is_fixed: fixed.is_some(), guard }
+    }
+
+    /// The folder.
+    ///
+    /// # Errors
+    /// When there is none: why.
+    pub fn disk(&self) -> Result<&Disk, String> {
+        self.disk.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
+fn most_by_file_size(limit: Option<u64>) -> u64 {
+    let Some(limit) = limit.filter(|&limit| limit < FILES.sizes[CLASSES - 1]) else { return u64::MAX };
+    FILES.sizes.iter().take_while(|&&size| size <= limit).map(|size| FILES.aim * size).sum()
+}
+
+/// What files learn from the kernel.
+pub struct DiskOutlook {
+    /// Bytes that may still be written.
+    room: u64,
+    /// Where files are memory.
+    memory: Option<Outlook>,
+}
+
+impl Store for DiskStore {
+    const WORK: &'static str = "CreateFiles()";
+    const SCHEME: &'static Scheme = &FILES;
+    type Outlook = DiskOutlook;
+
+    fn held(&self) -> Result<Plan, String> {
+        self.disk()?.held().map_err(|error| error.to_string())
+    }
+
+    fn look(&self, held: &Plan) -> Result<DiskOutlook, String> {
+        let memory = self.guard.as_ref().map(Guard::look);
+        if self.limit_is_fixed {
+            return Ok(DiskOutlook { room: u64::MAX, memory });
+        }
+        let disk = self.disk()?;
+        let available = filesystem::available(disk.path()).map_err(|e| format!("{}: {e}", disk.path().display()))?;
+        // Block maps cost about what page tables do.
+        let by_size = most_by_file_size(rlimit::file_size()).saturating_sub(held.total());
+        Ok(DiskOutlook { room: affordable(available).min(by_size), memory })
+    }
+
+    fn limit(&self, _outlook: &DiskOutlook) -> u64 {
+        self.limit
+    }
+
+    fn admit(&self, outlook: &DiskOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
+        let total = |room: u64| held.total().saturating_add(room);
+        let growth = plan.total().saturating_sub(held.total());
+        let by_memory = |room: u64| total(room.min(outlook.room));
+        if growth > outlook.room {
+            let memory = match (&self.guard, &outlook.memory) {
+                (Some(guard), Some(memory)) => guard.room(memory),
+                _ => u64::MAX,
+            };
+            return Err(by_memory(memory));
+        }
+        match (&self.guard, &outlook.memory) {
+            (Some(guard), Some(memory)) => guard.admit(memory, growth).map_err(by_memory),
+            _ => Ok(Promise::none()),
+        }
+    }
+
+    fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
+        match &self.disk {
+            Ok(disk) => disk.adjust(plan, promise, stop),
+            Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason.clone()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_size_limit_bounds_the_sum() {
+        assert_eq!(most_by_file_size(None), u64::MAX);
+        assert_eq!(most_by_file_size(Some(128 << 20)), u64::MAX);
+        assert_eq!(most_by_file_size(Some(1 << 20)), 25 << 19);
+        assert_eq!(most_by_file_size(Some(1000)), 0);
+        // And that sum needs no larger file, nor does anything below it.
+        for bytes in (0..=most_by_file_size(Some(2 << 20))).rev().step_by(99_991) {
+            assert_eq!(Plan::new(&FILES, bytes).counts[2..], [0, 0, 0], "{bytes}");
+        }
+    }
+}

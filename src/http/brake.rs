@@ -1,0 +1,63 @@
+//! The brake: answers that are held back on purpose, and how many may be at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::shutdown::Stop;
+
+/// Holds answers back. A held answer keeps its connection's permit and cannot give way to a new connection, so at
+/// most half the permits may be held at a time; above that, an answer goes out at once.
+pub(super) struct Brake {
+    free: AtomicUsize,
+    stop: Stop,
+}
+
+impl Brake {
+    pub(super) fn new(connections: usize, stop: Stop) -> Self {
+        Self { free: AtomicUsize::new(connections / 2), stop }
+    }
+
+    /// Waits `delay`, or less: not at all when too many wait already, and only until the service stops.
+    pub(super) fn hold(&self, delay: Duration) {
+        if delay.is_zero() {
+            return;
+        }
+        let taken = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
+        if taken.is_ok() {
+            self.stop.sleep(delay);
+            self.free.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Instant;
+
+    #[test]
+    fn at_most_half_the_connections_wait() {
+        let stop = Stop::new().unwrap();
+        let brake = Arc::new(Brake::new(4, stop.clone()));
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let brake = Arc::clone(&brake);
+                thread::spawn(move || brake.hold(Duration::from_secs(60)))
+            })
+            .collect();
+        while brake.free.load(Ordering::Acquire) > 0 {
+            thread::yield_now();
+        }
+        let start = Instant::now();
+        brake.hold(Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_secs(30), "the third goes out at once");
+        stop.stop();
+        for thread in waiting {
+            thread.join().unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "those who waited leave when the service stops");
+        assert_eq!(brake.free.load(Ordering::Acquire), 2);
+    }
+}

@@ -1,0 +1,311 @@
+//! One connection: its requests in turn, each against its deadlines.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::time::{Duration, Instant};
+
+use tiny_http::{Method, Response};
+
+use super::body::{self, BodyError};
+use super::bounds::{
+    ANSWER_DEADLINE, BODY_DEADLINE, BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES,
+};
+use super::head::{EndFinder, Head, Rejection, Version};
+use super::places::{Place, Seat};
+use super::query::Query;
+use super::request::{Answer, Request, Service, text};
+use super::response::{Manner, render};
+use super::server::Edge;
+use super::target::{percent_decode, split};
+
+/// Serves the connection in `seat` until one side is done with it.
+pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
+    let place = &*seat.place;
+    let mut connection = Connection { wire: Wire::new(&place.stream), place, head: Vec::new(), out: Vec::new(), edge };
+    // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
+    while let Ok(Next::Request) = connection.turn() {
+        connection.tidy();
+    }
+}
+
+/// What follows an answer.
+#[derive(PartialEq)]
+enum Next {
+    Request,
+    End,
+}
+
+struct Connection<'p, S> {
+    wire: Wire<'p>,
+    place: &'p Place,
+    /// The head of the request being served.
+    head: Vec<u8>,
+    /// The answer on its way out.
+    out: Vec<u8>,
+    edge: &'p Edge<S>,
+}
+
+impl<S: Service> Connection<'_, S> {
+    /// One request and its answer.
+    fn turn(&mut self) -> io::Result<Next> {
+        if self.edge.stop.is_set() {
+            return Ok(Next::End);
+        }
+        match self.wire.read_head(&mut self.head) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Next::End),
+            Err(BodyError::Rejected(rejection)) => return self.refuse(rejection, false),
+            Err(BodyError::Io(error)) if is_timeout(&error) => {
+                return self.refuse(Rejection::new(408, "the request head did not come in time"), false);
+            }
+            Err(BodyError::Io(error)) => return Err(error),
+        }
+        if !self.place.serve() {
+            return Ok(Next::End);
+        }
+        let bytes = std::mem::take(&mut self.head);
+        let next = match Head::parse(&bytes) {
+            Ok(head) => self.answer(&head),
+            Err(rejection) => self.refuse(rejection, bytes.starts_with(b"HEAD ")),
+        };
+        self.head = bytes;
+        next
+    }
+
+    fn answer(&mut self, head: &Head<'_>) -> io::Result<Next> {
+        let head_only = head.method == Method::Head;
+        let (path, query) = split(head.target);
+        let Some(path) = percent_decode(path) else {
+            return self.refuse(Rejection::new(400, "malformed percent-escape in the path"), head_only);
+        };
+        let rule = self.edge.service.body_rule(head);
+        if let Err(rejection) = body::check(head.framing, rule) {
+            return self.refuse(rejection, head_only);
+        }
+        self.place.await_request();
+        if head.expects_continue && self.wire.nothing_buffered() {
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        self.wire.deadline = Instant::now() + BODY_DEADLINE;
+        let body = match body::read(&mut self.wire, head.framing, rule) {
+            Ok(body) => body,
+            Err(BodyError::Rejected(rejection)) => return self.refuse(rejection, head_only),
+            Err(BodyError::Io(error)) if is_timeout(&error) => {
+                return self.refuse(Rejection::new(408, "the request body did not come in time"), head_only);
+            }
+            Err(BodyError::Io(error)) => return Err(error),
+        };
+        if !self.place.serve() {
+            return Ok(Next::End);
+        }
+        let request = Request { method: &head.method, path, query: Query(query), fields: &head.fields, body: &body };
+        let service = &self.edge.service;
+        let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
+        let keep_alive = head.keep_alive && answered.is_ok() && !self.edge.stop.is_set();
+        let Answer { response, delay } =
+            answered.unwrap_or_else(|_| text(500, "The service failed on this request; it is logged.\n").into());
+        self.edge.brake.hold(delay);
+        let manner = Manner { version: head.version, keep_alive: keep_alive && !self.edge.stop.is_set(), head_only };
+        self.give(response, manner)
+    }
+
+    /// Answers a request that cannot be served, and ends the connection: what follows on it cannot be trusted.
+    fn refuse(&mut self, rejection: Rejection, head_only: bool) -> io::Result<Next> {
+        let phrase = rejection.status.default_reason_phrase();
+        let body = format!("{} {phrase}: {}\n", rejection.status.0, rejection.reason);
+        let manner = Manner { version: Version::Http11, keep_alive: false, head_only };
+        self.give(text(rejection.status.0, body), manner)
+    }
+
+    fn give<R: Read>(&mut self, response: Response<R>, manner: Manner) -> io::Result<Next> {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        render(&mut out, response, manner);
+        let sent = self.send(&out);
+        self.out = out;
+        sent?;
+        if manner.keep_alive {
+            return Ok(Next::Request);
+        }
+        self.wire.linger();
+        Ok(Next::End)
+    }
+
+    /// Sends `bytes`, in one write where the client keeps up, and within the deadline in any case.
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.place.await_taking();
+        let mut stream = self.wire.stream;
+        let mut sent = stream.write(bytes)?;
+        if sent < bytes.len() {
+            let deadline = Instant::now() + ANSWER_DEADLINE;
+            while sent < bytes.len() {
+                stream.set_write_timeout(Some(time_left(deadline)?))?;
+                match stream.write(&bytes[sent..])? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    more => sent += more,
+                }
+            }
+            stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
+        }
+        self.place.answer_taken();
+        Ok(())
+    }
+
+    /// Gives back what an unusual request made the buffers grow to.
+    fn tidy(&mut self) {
+        for buffer in [&mut self.head, &mut self.out] {
+            buffer.clear();
+            buffer.shrink_to(BUFFER_BYTES);
+        }
+        self.wire.tidy();
+    }
+}
+
+/// The receiving side of a connection, with a buffer and a deadline.
+struct Wire<'p> {
+    stream: &'p TcpStream,
+    buffer: Vec<u8>,
+    /// What of the buffer was received and not used yet.
+    start: usize,
+    end: usize,
+    /// When reading a head or a body must be done.
+    deadline: Instant,
+    /// The read time-out the socket has.
+    timeout: Duration,
+}
+
+impl<'p> Wire<'p> {
+    fn new(stream: &'p TcpStream) -> Self {
+        Self { stream, buffer: Vec::new(), start: 0, end: 0, deadline: Instant::now(), timeout: IDLE }
+    }
+
+    fn nothing_buffered(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Moves the next request head into `head`. Returns false when the client has nothing more to say.
+    ///
+    /// Until its first byte comes, the connection is idle; from then on the head has its deadline.
+    fn read_head(&mut self, head: &mut Vec<u8>) -> Result<bool, BodyError> {
+        let mut finder = EndFinder::default();
+        if self.nothing_buffered() {
+            self.set_timeout(IDLE)?;
+            match self.receive() {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.deadline = Instant::now() + HEAD_DEADLINE;
+        loop {
+            let bytes = &self.buffer[self.start..self.end];
+            if let Some(length) = finder.look(bytes)? {
+                head.clear();
+                head.extend_from_slice(&bytes[..length]);
+                self.start += length;
+                return Ok(true);
+            }
+            self.set_timeout(time_left(self.deadline)?)?;
+            if self.receive()? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+    }
+
+    /// Receives once, behind what is buffered already. The buffer grows up to the size of the largest head.
+    fn receive(&mut self) -> io::Result<usize> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() && self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.buffer.len() {
+            let larger = (self.buffer.len() * 2).clamp(BUFFER_BYTES, HEAD_BYTES + BUFFER_BYTES);
+            self.buffer.resize(larger, 0);
+        }
+        loop {
+            match (&mut &*self.stream).read(&mut self.buffer[self.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        if self.timeout != timeout {
+            self.stream.set_read_timeout(Some(timeout))?;
+            self.timeout = timeout;
+        }
+        Ok(())
+    }
+
+    /// Says that we are done, and reads on for a moment, so that the client sees our answer before the reset that
+    /// closing with unread bytes would be.
+    fn linger(&mut self) {
+        let deadline = Instant::now() + LINGER;
+        let mut left = LINGER_BYTES;
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        (self.start, self.end) = (0, 0);
+        while let Ok(time) = time_left(deadline) {
+            match self.set_timeout(time).and_then(|()| self.receive()) {
+                Ok(count) if count > 0 && count <= left => left -= count,
+                _ => return,
+            }
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    fn tidy(&mut self) {
+        if self.buffer.len() > BUFFER_BYTES && self.end - self.start <= BUFFER_BYTES {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            self.buffer.truncate(BUFFER_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+    }
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(into)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Wire<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.nothing_buffered() {
+            let time = time_left(self.deadline)?;
+            self.set_timeout(time)?;
+            self.receive()?;
+        }
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+    }
+}
+
+/// What is left until `deadline`.
+fn time_left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.checked_duration_since(Instant::now()) {
+        // The kernel counts in microseconds, and takes 0 for "for ever".
+        Some(left) if left >= Duration::from_micros(1) => Ok(left),
+        _ => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}

@@ -1,0 +1,124 @@
+//! Accepting connections, one thread each, until the service stops.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::bounds::{ANSWER_DEADLINE, IDLE, REFUSAL_DEADLINE, THREAD_STACK_BYTES};
+use super::brake::Brake;
+use super::connection;
+use super::listener::Listener;
+use super::places::{Permit, Places};
+use super::request::Service;
+use crate::shutdown::Stop;
+
+/// What a client is told whose connection cannot have a thread.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 44\r\n\
+Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nNo thread for this connection, try again ...";
+
+/// Pauses between two failed accepts: from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A server that listens, and serves nobody yet.
+pub struct Server {
+    listener: Listener,
+    places: Arc<Places>,
+    connections: usize,
+    stop: Stop,
+}
+
+/// What all connections share.
+pub(super) struct Edge<S> {
+    pub(super) service: Arc<S>,
+    pub(super) brake: Brake,
+    pub(super) stop: Stop,
+}
+
+impl Server {
+    /// Listens on `address` for at most `connections` connections at a time.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind(address: SocketAddr, connections: usize, stop: Stop) -> io::Result<Self> {
+        let listener = Listener::bind(address)?;
+        Ok(Self { listener, places: Places::new(connections), connections, stop })
+    }
+
+    /// Where it really listens: the port chosen, where 0 was asked for.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the stop signal, then closes the listener. [`Drain`] has the connections that are left.
+    pub fn serve<S: Service>(self, service: Arc<S>) -> Drain {
+        let brake = Brake::new(self.connections, self.stop.clone());
+        let edge = Arc::new(Edge { service, brake, stop: self.stop.clone() });
+        let mut pause = FIRST_PAUSE;
+        while !self.stop.is_set() {
+            match self.accept() {
+                Ok(Some((permit, stream))) => {
+                    pause = FIRST_PAUSE;
+                    start(permit, stream, &edge);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    // EMFILE, ENFILE, ENOBUFS, ENOMEM: they pass, and a waiting connection may help them to.
+                    log::warn!("Cannot accept a connection: {error}, next try in {} ms", pause.as_millis());
+                    self.places.make_way();
+                    self.stop.sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        Drain(self.places)
+    }
+
+    /// The next connection and the permit taken for it before; `None` when it is gone or the service stops.
+    fn accept(&self) -> io::Result<Option<(Permit, TcpStream)>> {
+        if !self.listener.wait(&self.stop)? {
+            return Ok(None);
+        }
+        let Some(permit) = self.places.permit(&self.stop) else { return Ok(None) };
+        match self.listener.accept() {
+            Ok(stream) => Ok(Some((permit, stream))),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+fn start<S: Service>(permit: Permit, stream: TcpStream, edge: &Arc<Edge<S>>) {
+    // Neither can fail on a live socket with a time that is not zero; a dead one is found out by the first read.
+    let _ = stream.set_read_timeout(Some(IDLE));
+    let _ = stream.set_write_timeout(Some(ANSWER_DEADLINE));
+    let seat = permit.seat(stream);
+    let place = Arc::clone(&seat.place);
+    let edge = Arc::clone(edge);
+    let thread = thread::Builder::new().name(String::from("connection")).stack_size(THREAD_STACK_BYTES);
+    if let Err(error) = thread.spawn(move || connection::serve(&seat, &edge)) {
+        log::warn!("Cannot start a thread for a connection: {error}");
+        let _ = place.stream.set_write_timeout(Some(REFUSAL_DEADLINE));
+        let _ = (&place.stream).write_all(REFUSAL);
+    }
+}
+
+/// The connections of a server that has stopped accepting.
+pub struct Drain(Arc<Places>);
+
+impl Drain {
+    /// Lets answers in flight go out, for at most `grace`, and closes all other connections at once.
+    pub fn finish(self, grace: Duration) {
+        self.0.close_waiting(false);
+        if !self.0.wait_until_empty(grace) {
+            self.0.close_waiting(true);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! testero makes a pod really take memory, disk and CPU, so that a person can see what quotas, limits, OOM kills,
+//! evictions, autoscalers and alerts do.
+//!
+//! # Layout
+//! Data walks one way, and the answer walks back the same stairs:
+//!
+//! ```text
+//! socket -> http (bytes become a checked request)
+//!        -> consumer::routes (a request becomes a call)
+//!        -> a group (ticket, plan, store)
+//!        -> the kernel
+//! ```
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`settings`] | what the user said, and what it means: flags and environment, one place |
+//! | [`http`] | the edge every role stands on: strict, bounded, one thread a connection |
+//! | [`shutdown`] | SIGTERM and SIGINT become one stop signal that everybody watches |
+//! | [`consumer`] | the main job: the ticket, the plan, memory, files, CPU, and the routes to them |
+//! | [`limits`] | what this process may still take: one file a kernel source |
+//! | [`health`] | `testero health`, the probe for an image with no shell |
+//! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
+//!
+//! No module reaches around its neighbour: only `http` (and the health probe, its client) touches sockets, only
+//! `consumer::mapping` touches mmap, only `limits` reads /proc and cgroup files. `unsafe` stands only in the files
+//! that talk to the kernel or the C library: `clock`, `process`, `http::listener`, `consumer::mapping`,
+//! `consumer::folder`, `limits::filesystem` and `limits::rlimit`.
+
+pub mod clock;
+pub mod consumer;
+pub mod health;
+pub mod http;
+pub mod limits;
+pub mod logging;
+pub mod process;
+pub mod settings;
+pub mod shutdown;
+mod sync;

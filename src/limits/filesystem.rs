@@ -1,0 +1,97 @@
+//! What a file system has left, and of what kind it is (statvfs(3), statfs(2)).
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Where files of a file system live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// On a disk of this machine, as far as we can tell.
+    Local,
+    /// In memory (tmpfs, ramfs): files count as memory.
+    Memory,
+    /// Maybe on another machine, shared with processes there.
+    Network,
+}
+
+/// Bytes available to this user in the file system of `path`: what statvfs calls `f_bavail`.
+///
+/// # Errors
+/// When the path is gone or the file system does not answer.
+pub fn available(path: &Path) -> io::Result<u64> {
+    let path = c_path(path)?;
+    let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statvfs.
+    if unsafe { libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call filled it in.
+    let answer = unsafe { answer.assume_init() };
+    Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+}
+
+/// The kind of the file system of `path`.
+///
+/// # Errors
+/// When the path is gone or the file system does not answer.
+pub fn kind(path: &Path) -> io::Result<Kind> {
+    let path = c_path(path)?;
+    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statfs.
+    if unsafe { libc::statfs(path.as_ptr(), answer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call filled it in.
+    let answer = unsafe { answer.assume_init() };
+    Ok(kind_of(answer.f_type as u32))
+}
+
+/// Magic numbers from statfs(2) and the kernel's `include/uapi/linux/magic.h`.
+fn kind_of(magic: u32) -> Kind {
+    match magic {
+        0x0102_1994 | 0x8584_58f6 => Kind::Memory, // tmpfs, ramfs
+        0x6969             // NFS
+        | 0xff53_4d42      // CIFS
+        | 0xfe53_4d42      // SMB2
+        | 0x517b           // SMB
+        | 0x00c3_6400      // Ceph
+        | 0x6573_5546      // FUSE: sshfs, GlusterFS and others may be behind it
+        | 0x0102_1997      // 9P
+        | 0x5346_414f      // AFS
+        | 0x6b41_4653      // AFS, the kernel's own
+        | 0x0bd0_0bd0      // Lustre
+        | 0x4750_4653      // GPFS
+        | 0x7375_7245      // Coda
+        | 0x7461_636f      // OCFS2
+        | 0x0116_1970      // GFS2
+        => Kind::Network,
+        _ => Kind::Local,
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::other("the path has a NUL byte in it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(available(folder.path()).unwrap() > 0);
+        assert_eq!(available(Path::new("/does/not/exist")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(kind(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        assert_eq!(kind_of(0x0102_1994), Kind::Memory);
+        assert_eq!(kind_of(0x6969), Kind::Network);
+        assert_eq!(kind_of(0xef53), Kind::Local);
+    }
+}

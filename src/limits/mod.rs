@@ -1,0 +1,97 @@
+//! What this process may still take, as the kernel tells it: one file a source.
+//!
+//! | file | source |
+//! | --- | --- |
+//! | `cgroup` | the memory and pids controllers, v1 and v2, from our own group up to the root |
+//! | `mountinfo` | where those hierarchies are mounted, and which part of them |
+//! | `meminfo` | MemAvailable, and CommitLimit under strict overcommit |
+//! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE |
+//! | `filesystem` | statvfs(3) and the file system's kind |
+//!
+//! All paths are taken below a root folder, `/` in the running program, so that tests can bring a machine as a folder.
+//! A source that is not there bounds nothing: the smallest of those that are there counts.
+
+pub mod cgroup;
+pub mod filesystem;
+pub mod meminfo;
+mod mountinfo;
+pub mod rlimit;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The kernel's files, below a root folder.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    root: PathBuf,
+}
+
+/// How much memory is left, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Available {
+    /// In bytes.
+    pub bytes: u64,
+    /// The source that bounds it, for the log: `MemAvailable`, `memory.max of /sys/fs/cgroup/pod1`, `RLIMIT_AS` ….
+    pub source: String,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self::below("/")
+    }
+}
+
+impl Kernel {
+    /// The kernel whose files are below `root`.
+    pub fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The memory this process could take now: the smallest of what all sources leave.
+    ///
+    /// Page cache that can be reclaimed (`inactive_file`) counts as available. Without any source: all there is.
+    pub fn memory_available(&self) -> Available {
+        let mut smallest = Available { bytes: u64::MAX, source: String::from("no limit") };
+        let mut bound = |bytes: Option<u64>, source: &dyn Fn() -> String| {
+            if let Some(bytes) = bytes.filter(|&bytes| bytes < smallest.bytes) {
+                smallest = Available { bytes, source: source() };
+            }
+        };
+        let memory = meminfo::MemInfo::read(self);
+        bound(memory.available, &|| String::from("MemAvailable"));
+        if meminfo::overcommit_is_strict(self) {
+            bound(memory.committable(), &|| String::from("CommitLimit"));
+        }
+        for group in cgroup::memory_groups(self) {
+            bound(group.available(), &|| group.source.clone());
+        }
+        for (limit, used, name) in rlimit::address_space(self) {
+            bound(limit.map(|limit| limit.saturating_sub(used)), &|| name.to_owned());
+        }
+        smallest
+    }
+
+    /// The smallest memory limit that binds this process, in bytes: what an in-place resize changes.
+    pub fn memory_limit(&self) -> Option<u64> {
+        cgroup::memory_groups(self).into_iter().filter_map(|group| group.limit).min()
+    }
+
+    /// How many threads `pids.max` leaves us.
+    pub fn threads_available(&self) -> Option<u64> {
+        cgroup::threads_available(self)
+    }
+
+    /// Reads a kernel file given by its absolute path.
+    fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
+        fs::read_to_string(self.locate(path.as_ref()))
+    }
+
+    /// Where an absolute path is, below our root.
+    fn locate(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+}
+
+#[cfg(test)]
+mod tests;

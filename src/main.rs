@@ -1,0 +1,46 @@
+//! argv and environment become a role; what comes of it becomes the exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use testero::settings::{Command, HELP};
+use testero::{consumer, health, logging};
+
+fn main() -> ExitCode {
+    let command = match Command::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
+        Ok(command) => command,
+        Err(problem) => {
+            complain(&format!("{problem} (see testero --help)"));
+            return ExitCode::from(2);
+        }
+    };
+    let result = match command {
+        Command::Help => print(HELP),
+        Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Health(url) => health::ask(&url).map_err(|error| format!("{url}: {error}")),
+        Command::Consume(settings) => {
+            logging::start();
+            consumer::run(&settings).map_err(|error| error.to_string())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            complain(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to stdout. A reader that has gone away (`testero --help | head -1`) is no failure.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line to stderr, where nobody may be listening.
+fn complain(problem: &str) {
+    let _ = writeln!(std::io::stderr(), "testero: {problem}");
+}
