@@ -9,6 +9,14 @@ use loom::thread;
 /// Loom has no clock: a wait with a time-out ends by a wake-up only, and a claim never gives up.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// Explores all interleavings with at most three pre-emptions: enough to show any fault known from such locks, and few
+/// enough to end within a minute.
+fn model(check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
 fn accept(ticket: &Ticket, id: Id, working: &Arc<AtomicBool>) -> Option<thread::JoinHandle<()>> {
     let request = ticket.take().ok()?;
     assert!(!working.load(Ordering::Acquire), "a request holds the ticket while work runs");
@@ -25,7 +33,7 @@ fn accept(ticket: &Ticket, id: Id, working: &Arc<AtomicBool>) -> Option<thread::
 
 #[test]
 fn two_requests_and_their_workers() {
-    loom::model(|| {
+    model(|| {
         let ticket = Ticket::new();
         let working = Arc::new(AtomicBool::new(false));
         let other = {
@@ -41,7 +49,7 @@ fn two_requests_and_their_workers() {
 
 #[test]
 fn requests_that_only_meet_each_other_are_no_conflict() {
-    loom::model(|| {
+    model(|| {
         let ticket = Ticket::new();
         let others: Vec<_> = (0..2)
             .map(|_| {
@@ -57,7 +65,7 @@ fn requests_that_only_meet_each_other_are_no_conflict() {
 
 #[test]
 fn a_reader_beside_accepted_work_is_told_the_truth() {
-    loom::model(|| {
+    model(|| {
         let ticket = Ticket::new();
         let working = Arc::new(AtomicBool::new(false));
         let reader = {
