@@ -68,7 +68,8 @@ impl Drop for Server {
     }
 }
 
-const REQUEST: &[u8] = b"GET /api/mem/getact HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
+const REQUEST: &[u8] =
+    b"GET /api/mem/getact HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
 
 fn drive(address: SocketAddr) -> Duration {
     let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();

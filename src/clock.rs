@@ -59,7 +59,8 @@ struct Local {
 }
 
 fn local(seconds: u64) -> Local {
-    let time = seconds as libc::time_t;
+    // What `time_t` is on every target there is; musl's alias of that name is deprecated.
+    let time = seconds as i64;
     let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to live locals of the right type, and localtime_r keeps neither.
     let done = unsafe { libc::localtime_r(&time, broken_down.as_mut_ptr()) };

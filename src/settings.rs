@@ -1,6 +1,6 @@
 //! What the user said, and what it means: flags and environment, in one place.
 //!
-//! Two steps: [`Command::read`] takes the words apart (flags win over variables), [`Settings::mean`] makes sense of
+//! Two steps: [`Command::read`] takes the words apart (flags win over variables), `Settings::mean` makes sense of
 //! them. A wrong flag is a usage error; a wrong *limit* in a variable is logged and the default used, as the contract
 //! has it.
 

@@ -1,1 +1,16 @@
+//! One integration binary: the real program over real sockets, real files, real signals.
+//!
+//! A file a capability; [`harness`] starts the program on a free port with a data folder of its own.
 
+#![allow(unreachable_pub, reason = "in a test binary nothing is reachable from outside")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod contract;
+mod cpu;
+mod disk;
+mod edge;
+mod fuzz;
+mod harness;
+mod limits;
+mod memory;
+mod process;

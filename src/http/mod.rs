@@ -7,13 +7,13 @@
 //! Every byte from outside has a bound and a deadline; [`bounds`] names them all and says why.
 //!
 //! # Design
-//! - [`server`] polls, takes a permit, accepts, and hands the connection to a thread of its own.
-//! - [`places`] holds the permits. When none is left, the connection that has waited longest on its *client* gives
+//! - `server` polls, takes a permit, accepts, and hands the connection to a thread of its own.
+//! - `places` holds the permits. When none is left, the connection that has waited longest on its *client* gives
 //!   way to the new one; a connection that waits on *us* (a braked answer) never does.
-//! - [`connection`] reads heads and bodies against deadlines and writes each answer in one go.
+//! - `connection` reads heads and bodies against deadlines and writes each answer in one go.
 //! - [`head`] and [`body`] are the strict parts: RFC 9112 framing, and after any doubt about it, close.
 //! - [`target`] and [`query`] decode what a handler asks about.
-//! - [`listener`] is the only part with `unsafe`: the socket options std has no name for, and poll(2).
+//! - `listener` is the only part with `unsafe`: the socket options std has no name for, and poll(2).
 
 pub mod body;
 pub mod bounds;
@@ -29,5 +29,5 @@ mod server;
 pub mod target;
 
 pub use request::{Answer, BodyRule, Request, Service, Text, redirect, text};
-pub use server::Server;
+pub use server::{Drain, Server};
 pub use tiny_http::{Header, Method, Response, StatusCode};

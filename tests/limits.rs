@@ -1,0 +1,143 @@
+//! Limits that know the container: in a real cgroup of this machine, v1 or v2, whichever has the memory controller.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::harness::{PROGRAM, Testero, eventually};
+
+/// A memory cgroup of our own. Removed when dropped, which its processes must be gone by then.
+struct Cgroup {
+    path: PathBuf,
+    limit: &'static str,
+}
+
+impl Cgroup {
+    /// `None`, loudly, where we may not make one.
+    fn create(name: &str, bytes: u64) -> Option<Self> {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let (parent, limit) = if v1.join("memory.limit_in_bytes").exists() {
+            (v1, "memory.limit_in_bytes")
+        } else {
+            (Path::new("/sys/fs/cgroup"), "memory.max")
+        };
+        let path = parent.join(format!("testero-{name}-{}", std::process::id()));
+        let made = fs::create_dir(&path).and_then(|()| fs::write(path.join(limit), bytes.to_string()));
+        if let Err(error) = made {
+            let _ = fs::remove_dir(&path);
+            eprintln!("SKIPPED: no memory cgroup can be made at {}: {error}", path.display());
+            return None;
+        }
+        Some(Self { path, limit })
+    }
+
+    fn start(&self, data: Arc<tempfile::TempDir>) -> Testero {
+        let mut command = Command::new(PROGRAM);
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        let procs = self.path.join("cgroup.procs");
+        // SAFETY: the closure only writes a file, without locks that another thread of the parent could hold: fs::write
+        // of a path made before allocates nothing that malloc would lock for (short paths stay on the stack).
+        unsafe { command.pre_exec(move || fs::write(&procs, "0")) };
+        Testero::spawn(command, data)
+    }
+
+    fn set_limit(&self, bytes: u64) {
+        fs::write(self.path.join(self.limit), bytes.to_string()).unwrap();
+    }
+
+    fn oom_kills(&self) -> u64 {
+        let text = fs::read_to_string(self.path.join("memory.oom_control"))
+            .or_else(|_| fs::read_to_string(self.path.join("memory.events")))
+            .unwrap();
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for _ in 0..200 {
+            match fs::remove_dir(&self.path) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+fn number_after(text: &str, words: &str) -> u64 {
+    let rest = text.split(words).nth(1).unwrap_or_else(|| panic!("no '{words}' in {text}"));
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+#[test]
+fn in_a_container_of_256_mib_nothing_that_is_accepted_kills() {
+    let Some(cgroup) = Cgroup::create("sizes", 256 << 20) else { return };
+    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()));
+    let limit = number_after(&testero.log(), "HIGHMEMLIM set to: ");
+    assert!(limit < 256 << 20 && limit > 200 << 20, "{limit}");
+    assert!(testero.get("/api/mem/set?size=100000000").starts_with("Memory data request sent"));
+    testero.settled("mem");
+    let refused = testero.get("/api/mem/set?size=500000000");
+    assert!(refused.ends_with(&format!("requested 500000000 bytes, limit: {limit} bytes.\n")), "{refused}");
+    // The limit is what was free at the start; rounding makes more of it than there is.
+    let refused = testero.get(&format!("/api/mem/set?size={limit}"));
+    let available = if refused.starts_with("Memory") { limit } else { number_after(&refused, "available now: ") };
+    testero.settled("mem");
+    // In a cgroup nobody else uses, what is available stays so, and one byte more stays refused.
+    let answer = testero.get(&format!("/api/mem/set?size={available}"));
+    assert!(answer.starts_with("Memory data request sent"), "{answer}");
+    let held = testero.settled("mem");
+    assert!(number_after(&held, "Total size: ") >= available - (1 << 20) && !held.contains("failed"), "{held}");
+    assert_eq!(cgroup.oom_kills(), 0);
+    testero.get("/api/mem/set?size=0");
+    assert!(testero.settled("mem").ends_with("Total size: 0 bytes.\n"));
+    drop(testero);
+}
+
+#[test]
+fn a_resize_in_place_is_noticed_and_logged() {
+    let Some(cgroup) = Cgroup::create("resize", 128 << 20) else { return };
+    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()));
+    assert!(testero.get("/api/mem/set?size=200000000").contains("over the limit"));
+    cgroup.set_limit(512 << 20);
+    assert!(testero.get("/api/mem/set?size=200000000").starts_with("Memory data request sent"));
+    testero.settled("mem");
+    eventually("it is logged", || {
+        testero.log().contains("The container's own memory limit has changed, it is 536870912 bytes now")
+    });
+    cgroup.set_limit(256 << 20);
+    assert!(testero.get("/api/mem/set?size=300000000").contains("over the limit"));
+    assert_eq!(cgroup.oom_kills(), 0);
+    drop(testero);
+}
+
+#[test]
+fn files_on_tmpfs_are_memory() {
+    let Some(cgroup) = Cgroup::create("tmpfs", 256 << 20) else { return };
+    // /dev/shm is a tmpfs wherever these tests run; without one there is nothing to see here.
+    let Ok(data) = tempfile::tempdir_in("/dev/shm") else {
+        eprintln!("SKIPPED: no folder can be made on /dev/shm");
+        return;
+    };
+    let testero = cgroup.start(Arc::new(data));
+    let limit = number_after(&testero.log(), "HIGHFILELIM set to: ");
+    assert!(limit < 256 << 20, "{limit}");
+    assert!(testero.get("/api/mem/set?size=100000000").starts_with("Memory"));
+    // Pending or not, what memory was promised is not promised to files as well.
+    let refused = testero.get("/api/disk/set?size=200000000");
+    let available = number_after(&refused, "available now: ");
+    assert!(available < 150_000_000, "{refused}");
+    testero.settled("mem");
+    let refused = testero.get("/api/disk/set?size=200000000");
+    let available = number_after(&refused, "available now: ");
+    assert!(testero.get(&format!("/api/disk/set?size={available}")).starts_with("File data request sent"));
+    let held = testero.settled("disk");
+    assert!(!held.contains("failed"), "{held}");
+    assert!(testero.get("/api/mem/set?size=200000000").contains("does not fit"));
+    assert_eq!(cgroup.oom_kills(), 0);
+    drop(testero);
+}

@@ -1,0 +1,141 @@
+//! Memory that is really there, and really gone.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::harness::{PROGRAM, Testero, eventually};
+
+/// What the resident size may differ by when nothing is held, in KiB.
+const IDLE_SLACK: u64 = 256;
+
+/// Resident anonymous memory as smaps counts it, in bytes.
+fn anonymous_in_smaps(testero: &Testero) -> u64 {
+    let smaps = fs::read_to_string(format!("/proc/{}/smaps", testero.pid())).unwrap();
+    let kib: u64 = smaps
+        .lines()
+        .filter_map(|line| line.strip_prefix("Anonymous:"))
+        .map(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().unwrap())
+        .sum();
+    kib * 1024
+}
+
+#[test]
+fn what_getact_says_is_resident_and_released_at_once() {
+    let testero = Testero::start();
+    // The first answers make a few pages of the program itself resident.
+    testero.get("/api/mem/set?size=1");
+    testero.settled("mem");
+    testero.get("/api/mem/set?size=0");
+    testero.settled("mem");
+    let (idle, anonymous) = (testero.status("VmRSS"), anonymous_in_smaps(&testero));
+    for bytes in [100_000_000u64, 300_000_000, 262_145] {
+        testero.get(&format!("/api/mem/set?size={bytes}"));
+        let held = testero.settled("mem");
+        let total: u64 = held.split("Total size: ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!(total >= bytes);
+        let resident = anonymous_in_smaps(&testero) - anonymous.min(total);
+        assert!(resident >= total, "{resident} of {total} bytes are resident");
+        assert!(resident <= total + IDLE_SLACK * 1024, "{resident} bytes are resident for {total}");
+    }
+    testero.get("/api/mem/set?size=500000000");
+    testero.settled("mem");
+    testero.get("/api/mem/set?size=0");
+    testero.settled("mem");
+    let done = Instant::now();
+    eventually("memory is back", || testero.status("VmRSS") <= idle + IDLE_SLACK);
+    println!("memory was back {:?} after the work", done.elapsed());
+}
+
+#[test]
+fn never_more_is_held_than_before_or_after() {
+    let testero = Testero::start();
+    let set = |bytes: u64| {
+        testero.get(&format!("/api/mem/set?size={bytes}"));
+        testero.settled("mem");
+    };
+    // 20 23 9 0 0 becomes 20 20 10 0 0: one class shrinks, another grows.
+    set(67_108_863);
+    fs::write(format!("/proc/{}/clear_refs", testero.pid()), "5").unwrap();
+    let before = testero.status("VmRSS");
+    set(67_108_865);
+    let peak = testero.status("VmHWM");
+    let after = testero.status("VmRSS");
+    assert!(peak <= before.max(after) + IDLE_SLACK, "peak {peak}, before {before}, after {after}");
+}
+
+#[test]
+fn a_failure_half_way_leaves_a_true_account() {
+    // Address space for some 300 MB, and a user who says there is more.
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let mut command = Command::new(PROGRAM);
+    command.args(["--listen", "127.0.0.1:0", "--mem-limit", "2000000000", "--data-dir"]).arg(data.path());
+    let limit = libc::rlimit { rlim_cur: 400 << 20, rlim_max: 400 << 20 };
+    let lower = move || {
+        // SAFETY: setrlimit reads a live rlimit.
+        match unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: the closure makes one system call, which is async-signal-safe.
+    unsafe { command.pre_exec(lower) };
+    let testero = Testero::spawn(command, data);
+    testero.get("/api/mem/set?size=1500000000");
+    let held = testero.settled("mem");
+    let mut lines = held.lines().rev();
+    let reason = lines.next().unwrap();
+    assert!(
+        reason.starts_with("Last request failed: taking 16777216 bytes of memory: Cannot allocate memory")
+            || reason.starts_with("Last request failed: taking 67108864 bytes of memory: Cannot allocate memory")
+            || reason.contains("Out of memory"),
+        "{held}"
+    );
+    let total: u64 = lines.next().unwrap().split(' ').nth(2).unwrap().parse().unwrap();
+    assert!(total > 100_000_000 && total < 400 << 20, "{held}");
+    assert!(anonymous_in_smaps(&testero) >= total, "{held}");
+    eventually("it is logged", || testero.log().contains("failed after 0 seconds: taking "));
+    // And it goes on, down and up.
+    testero.get("/api/mem/set?size=0");
+    assert!(testero.settled("mem").ends_with("Total size: 0 bytes.\n"));
+    testero.get("/api/mem/set?size=100000000");
+    assert!(testero.settled("mem").contains("Total size: 1"));
+}
+
+#[test]
+fn holding_costs_no_cpu() {
+    let testero = Testero::start();
+    testero.get("/api/mem/set?size=200000000");
+    testero.settled("mem");
+    let before = testero.cpu_time();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(testero.cpu_time() - before <= Duration::from_millis(10));
+}
+
+#[test]
+fn content_is_printable_and_no_two_pages_are_alike() {
+    let testero = Testero::start();
+    testero.get("/api/mem/set?size=8000000");
+    testero.settled("mem");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", testero.pid())).unwrap();
+    let memory = fs::File::open(format!("/proc/{}/mem", testero.pid())).unwrap();
+    let mut pages = std::collections::HashSet::new();
+    let mut found = 0;
+    for line in maps.lines().filter(|line| line.split_whitespace().count() == 5 && line.contains(" rw-p ")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let (start, end) = (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
+        // The parts, without the stacks and heaps around them.
+        if (end - start) % (256 << 10) != 0 {
+            continue;
+        }
+        let mut bytes = vec![0; (end - start) as usize];
+        std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, start).unwrap();
+        if bytes.iter().all(|byte| (32..=126).contains(byte)) {
+            found += bytes.len();
+            assert!(bytes.chunks(4096).all(|page| pages.insert(page.to_vec())));
+        }
+    }
+    assert!(found >= 8_000_000, "{found} bytes found");
+}
