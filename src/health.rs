@@ -24,7 +24,7 @@ pub fn ask(url: &str) -> io::Result<()> {
     let mut trouble = io::Error::other(format!("{authority} has no address"));
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
-            Ok(stream) => return talk(stream, authority, path, deadline),
+            Ok(stream) => return talk(stream, authority, path, deadline).map_err(in_words),
             Err(error) => trouble = error,
         }
     }
@@ -71,11 +71,20 @@ fn talk(mut stream: TcpStream, authority: &str, path: &str, deadline: Instant) -
     }
 }
 
+/// The kernel's word for a time-out on a socket is "resource temporarily unavailable".
+fn in_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),
+        _ => error,
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer within 2 seconds")
+}
+
 fn left(deadline: Instant) -> io::Result<Duration> {
-    deadline
-        .checked_duration_since(Instant::now())
-        .filter(|left| !left.is_zero())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no answer within 2 seconds"))
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or_else(late)
 }
 
 #[cfg(test)]

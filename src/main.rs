@@ -7,7 +7,7 @@ use testero::settings::{Command, HELP};
 use testero::{consumer, health, logging};
 
 fn main() -> ExitCode {
-    let command = match Command::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
+    let command = match Command::read(std::env::args_os().skip(1), |name| std::env::var_os(name)) {
         Ok(command) => command,
         Err(problem) => {
             complain(&format!("{problem} (see testero --help)"));

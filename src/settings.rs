@@ -138,7 +138,7 @@ impl Command {
     /// One line that says what is wrong and what would be right.
     pub fn read(
         arguments: impl IntoIterator<Item = OsString>,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
         let mut parser = lexopt::Parser::from_args(arguments);
         let mut said = Said::default();
@@ -170,6 +170,8 @@ impl Command {
         }
         for name in FLAGS.iter().map(|(_, name)| *name).chain(["IP", "PORT"]) {
             if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
+                let value =
+                    value.into_string().map_err(|value| format!("{name} '{}' is not UTF-8", value.display()))?;
                 said.variables.insert(name, value);
             }
         }
@@ -276,7 +278,7 @@ mod tests {
     use super::*;
 
     fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, String> {
-        let look_up = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+        let look_up = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| v.into());
         Command::read(arguments.iter().map(OsString::from), look_up)
     }
 

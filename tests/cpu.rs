@@ -154,7 +154,7 @@ fn a_load_takes_one_core_flat_out() {
     let (wanted, wall) = (wants() - wanted, began.elapsed());
     assert!(wanted > wall.mul_f64(0.8), "not flat out: {wanted:?} of {wall:?}");
     let (used, wall) = (testero.cpu_time() - before, start.elapsed());
-    assert!(used > Duration::from_millis(200), "{used:?}");
+    assert!(used > Duration::from_millis(20), "{used:?}");
     assert!(used < wall.mul_f64(1.05) + Duration::from_millis(200), "more than one core: {used:?} of {wall:?}");
 }
 

@@ -1,15 +1,16 @@
 //! Files, for real: where they are, how many, and that none is left.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::harness::{PROGRAM, Testero, eventually, names};
+use super::process::{Reaped, program};
 
 /// The five sizes of files.
 const SIZES: [u64; 5] = [524_288, 2_097_152, 8_388_608, 33_554_432, 134_217_728];
@@ -170,6 +171,21 @@ fn getact_counts_what_exists_now_and_getdef_what_was_planned() {
     assert!(planned.ends_with("Total size reserved: 1048576 bytes.\n"), "{planned}");
 }
 
+// BUG: `(first..).take(n)` in disk.rs adds 1 to u64::MAX: a panic in a debug build; in a release build it wraps, and
+// with f-18446744073709551614 there, growing goes on at f-0.
+#[test]
+fn a_file_with_the_highest_number_there_is_does_no_harm() {
+    let testero = Testero::start();
+    let class = folder(&testero).join("d-524288");
+    fs::write(class.join(format!("f-{}", u64::MAX)), "").unwrap();
+    testero.get(&format!("/api/disk/set?size={}", 3 * SIZES[0]));
+    let told = testero.settled("disk");
+    assert!(!told.contains("panic") && !testero.log().contains("Panic"), "{told}{}", testero.log());
+    fs::remove_file(class.join(format!("f-{}", u64::MAX))).unwrap();
+    let id = set(&testero, 2 * SIZES[0]);
+    assert_eq!(testero.settled("disk"), held(id, [2, 0, 0, 0, 0]));
+}
+
 #[test]
 fn a_removed_folder_is_told_and_the_service_lives_on() {
     let data = Arc::new(tempfile::tempdir().unwrap());
@@ -184,6 +200,41 @@ fn a_removed_folder_is_told_and_the_service_lives_on() {
     testero.signal(libc::SIGTERM);
     let (status, _, log) = testero.wait();
     assert!(status.success(), "{status} {log}");
+}
+
+#[test]
+fn without_a_data_folder_files_go_where_it_is_started() {
+    let here = Arc::new(tempfile::tempdir().unwrap());
+    let mut command = program(&[], &[]);
+    command.current_dir(here.path()).env_remove("DATADIR");
+    let testero = Testero::spawn(command, here);
+    assert!(testero.log().contains(" DATADIR set to: .\n"), "{}", testero.log());
+    folder(&testero);
+}
+
+// BUG: `std::env::var(...).ok()` in main.rs takes a variable that is not UTF-8 for one that is not there, so files go
+// to the working directory instead of where the user said.
+#[test]
+fn a_variable_that_is_not_utf8_is_not_passed_over_in_silence() {
+    let here = tempfile::tempdir().unwrap();
+    let there = here.path().join(OsStr::from_bytes(b"d\xffta"));
+    fs::create_dir(&there).unwrap();
+    let mut command = program(&[], &[]);
+    command.env("DATADIR", &there).current_dir(here.path()).stderr(Stdio::null());
+    let mut child = Reaped(command.spawn().unwrap());
+    // Right is either to use it or to say what is wrong with it.
+    let mut status = None;
+    eventually("it has chosen", || {
+        status = child.0.try_wait().unwrap();
+        status.is_some() || !names_lossy(here.path()).is_empty() || !names_lossy(&there).is_empty()
+    });
+    let refused = status.is_some_and(|status| status.code() == Some(2));
+    assert!(refused || !names_lossy(&there).is_empty(), "it wrote to {:?}", names_lossy(here.path()));
+}
+
+/// What stands in a folder, names of UTF-8 only.
+fn names_lossy(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok()).collect()
 }
 
 #[test]

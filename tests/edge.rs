@@ -719,7 +719,7 @@ fn closed_after(stream: &TcpStream, start: Instant) -> Duration {
     start.elapsed()
 }
 
-/// The three deadlines take ten seconds each, so they are waited for side by side.
+/// The deadlines take ten seconds each, so they are waited for side by side.
 #[test]
 fn deadlines_are_absolute_and_a_byte_a_second_does_not_help() {
     const DEADLINE: std::ops::Range<Duration> = Duration::from_millis(9_900)..Duration::from_secs(15);
@@ -746,25 +746,27 @@ fn deadlines_are_absolute_and_a_byte_a_second_does_not_help() {
         scope.spawn(|| drips(&[GET, b"GET / HTTP/1.1\r\n"].concat()[GET.len()..], b"a"));
         scope.spawn(|| drips(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"x"));
         scope.spawn(|| drips(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"));
-        scope.spawn(|| {
-            // Answers that nobody takes.
-            let client = Client::new(testero.address);
-            let mut begun = Instant::now();
-            client.stream.set_nonblocking(true).unwrap();
-            let burst = GET.repeat(1000);
-            let quiet = Duration::from_secs(1);
-            while begun.elapsed() < quiet {
-                match (&client.stream).write(&burst) {
-                    Ok(_) => begun = Instant::now(),
-                    Err(error) if is_wait(&error) => thread::sleep(Duration::from_millis(20)),
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            let took = closed_after(&client.stream, begun);
-            assert!(took < DEADLINE.end, "{took:?}");
-        });
     });
     testero.get("/api/mem/getact");
+}
+
+// BUG: as below; seen to take from 20 to 30 seconds.
+#[test]
+fn answers_that_nobody_takes_have_a_deadline() {
+    let testero = Testero::start();
+    let client = Client::new(testero.address);
+    client.stream.set_nonblocking(true).unwrap();
+    let burst = GET.repeat(1000);
+    let mut begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        match (&client.stream).write(&burst) {
+            Ok(_) => begun = Instant::now(),
+            Err(error) if is_wait(&error) => thread::sleep(Duration::from_millis(20)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let took = closed_after(&client.stream, begun);
+    assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
 // BUG: the first write may take the whole deadline, and only then the deadline is set: a client that takes a little
@@ -1132,6 +1134,8 @@ fn a_probe_gets_in_while_1000_clients_idle() {
     before.is_back(&testero);
 }
 
+// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
+// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn a_probe_gets_in_while_1000_clients_idle_after_a_request() {
     let testero = Testero::start();
@@ -1166,6 +1170,8 @@ fn a_probe_gets_in_while_600_clients_drip_bodies() {
     before.is_back(&testero);
 }
 
+// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
+// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn a_probe_gets_in_while_1000_clients_pipeline() {
     let testero = Testero::start();
@@ -1177,6 +1183,8 @@ fn a_probe_gets_in_while_1000_clients_pipeline() {
     before.is_back(&testero);
 }
 
+// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
+// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn clients_that_never_read_their_answers_hold_no_more_than_their_places() {
     let testero = Testero::start();
@@ -1203,6 +1211,8 @@ fn the_number_of_connections_follows_from_the_descriptors() {
     before.is_back(&testero);
 }
 
+// BUG: a connection whose request has come, but whose thread has not run yet, counts as waiting for its client, and is
+// closed unanswered. Often green in a debug build, red with the release program.
 #[test]
 fn a_held_burst_does_not_starve_later_connections() {
     let testero = with_permits(4);
@@ -1303,9 +1313,10 @@ fn a_shortage_of_descriptors_is_helped_by_whoever_waits_longest() {
     let before = Footing::of(&testero);
     let mut idle = Client::new(testero.address);
     assert_eq!(idle.ask(GET).status, 200);
-    let most = std::fs::read_dir(format!("/proc/{}/fd", testero.pid())).unwrap();
-    let most: u64 = most.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).max().unwrap();
-    let limit = Lowered::new(&testero, descriptor_limit, most + 1);
+    // The lowest number that is free, which the next descriptor would have.
+    let free = |fd: &u64| !std::path::Path::new(&format!("/proc/{}/fd/{fd}", testero.pid())).is_symlink();
+    let next = (0..).find(free).unwrap();
+    let limit = Lowered::new(&testero, descriptor_limit, next);
     let mut others: Vec<Client> = (0..20).map(|_| Client::new(testero.address)).collect();
     assert_eq!(others.last_mut().unwrap().ask(GET).status, 200);
     assert_eq!(idle.rest(), b"");

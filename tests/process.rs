@@ -1,11 +1,10 @@
 //! The process: how it starts, what it says, how it ends.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +13,19 @@ use super::disk::{folder, is_root};
 use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually, names};
 
 /// A child that is killed by its own pid when a test panics.
-struct Reaped(Child);
+pub(crate) struct Reaped(pub(crate) Child);
+
+impl Reaped {
+    /// Waits for its end.
+    fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("it ends", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
 
 impl Drop for Reaped {
     fn drop(&mut self) {
@@ -27,19 +38,15 @@ impl Drop for Reaped {
 fn run(command: &mut Command) -> Output {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Reaped(command.spawn().unwrap());
-    let mut status = None;
-    eventually("it ends", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some()
-    });
-    let mut output = Output { status: status.unwrap(), stdout: Vec::new(), stderr: Vec::new() };
+    let status = child.ended();
+    let mut output = Output { status, stdout: Vec::new(), stderr: Vec::new() };
     child.0.stdout.take().unwrap().read_to_end(&mut output.stdout).unwrap();
     child.0.stderr.take().unwrap().read_to_end(&mut output.stderr).unwrap();
     output
 }
 
 /// The program with these arguments and variables, which would listen on any port if it came to that.
-fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env("IP", "127.0.0.1").env("PORT", "0").envs(variables.iter().copied());
     command
@@ -143,14 +150,27 @@ fn a_second_signal_ends_it_at_once() {
         kill(child.0.id(), libc::SIGTERM);
         thread::sleep(Duration::from_millis(200));
         assert!(child.0.try_wait().unwrap().is_none(), "it ended without a word");
-        let mut status = None;
         eventually("it ends", || {
             kill(child.0.id(), signal);
             thread::sleep(Duration::from_millis(50));
-            status = child.0.try_wait().unwrap();
-            status.is_some()
+            child.0.try_wait().unwrap().is_some()
         });
-        assert_eq!(status.unwrap().code(), Some(code));
+        assert_eq!(child.ended().code(), Some(code));
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_leaves_nothing_behind() {
+    let data = tempfile::tempdir().unwrap();
+    for moment in 0..25 {
+        let mut command = program(&["--data-dir"], &[]);
+        let mut child = Reaped(command.arg(data.path()).stderr(Stdio::null()).spawn().unwrap());
+        thread::sleep(Duration::from_micros(300 * moment));
+        kill(child.0.id(), libc::SIGTERM);
+        let status = child.ended();
+        // Before it has caught the signal, it ends as any process does.
+        assert!(status.code() == Some(0) || status.signal() == Some(libc::SIGTERM), "{moment}: {status}");
+        assert!(names(data.path()).is_empty(), "{moment}: {status}");
     }
 }
 
@@ -203,12 +223,7 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
         assert!(!held.contains("failed") && !held.contains("ID: 0\n"), "{held}");
     }
     kill(child.0.id(), libc::SIGTERM);
-    let mut status = None;
-    eventually("it ends", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().code(), Some(0));
+    assert_eq!(child.ended().code(), Some(0));
     assert!(names(data.path()).is_empty());
 }
 
@@ -262,31 +277,6 @@ fn wrong_usage_is_one_line_and_exit_2() {
     }
 }
 
-// BUG: `std::env::var(...).ok()` in main.rs takes a variable that is not UTF-8 for one that is not there, so files go
-// to the working directory instead of where the user said.
-#[test]
-fn a_variable_that_is_not_utf8_is_not_passed_over_in_silence() {
-    let here = tempfile::tempdir().unwrap();
-    let there = here.path().join(OsStr::from_bytes(b"d\xffta"));
-    fs::create_dir(&there).unwrap();
-    let mut command = program(&[], &[]);
-    command.env("DATADIR", &there).current_dir(here.path()).stderr(Stdio::null());
-    let mut child = Reaped(command.spawn().unwrap());
-    // Right is either to use it or to say what is wrong with it.
-    let mut status = None;
-    eventually("it has chosen", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some() || !names_lossy(here.path()).is_empty() || !names_lossy(&there).is_empty()
-    });
-    let refused = status.is_some_and(|status| status.code() == Some(2));
-    assert!(refused || !names_lossy(&there).is_empty(), "it wrote to {:?}", names_lossy(here.path()));
-}
-
-/// What stands in a folder, names of UTF-8 only.
-fn names_lossy(folder: &std::path::Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok()).collect()
-}
-
 #[test]
 fn a_port_in_use_is_one_line_and_exit_1_and_nothing_is_made() {
     let data = tempfile::tempdir().unwrap();
@@ -338,16 +328,6 @@ fn variables_do_without_flags() {
     for line in ["HIGHMEMLIM set to: 5000000 bytes.", "HIGHFILELIM set to: 6000000 bytes."] {
         assert!(log.contains(line), "{log}");
     }
-    folder(&testero);
-}
-
-#[test]
-fn without_a_data_folder_files_go_where_it_is_started() {
-    let here = Arc::new(tempfile::tempdir().unwrap());
-    let mut command = program(&[], &[]);
-    command.current_dir(here.path()).env_remove("DATADIR");
-    let testero = Testero::spawn(command, here);
-    assert!(testero.log().contains(" DATADIR set to: .\n"), "{}", testero.log());
     folder(&testero);
 }
 

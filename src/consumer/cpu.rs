@@ -82,12 +82,12 @@ impl Cpu {
         let (id, sent) = (self.ids.next(), SystemTime::now());
         let ends = saturating_add(sent, length);
         let load = Load { id, sent, seconds, ends, cancelled: Arc::default() };
-        // The deadline is counted from here, on a clock that nobody sets.
-        let deadline = Instant::now().checked_add(length);
+        // The time is counted from here, on a clock that nobody sets.
+        let began = Instant::now();
         *lock(&self.load) = Some(load.clone());
         let (cpu, work) = (Arc::clone(self), load.clone());
         let thread = thread::Builder::new().name(String::from("cpu")).stack_size(WORKER_STACK_BYTES);
-        if let Err(error) = thread.spawn(move || cpu.work(&work, deadline)) {
+        if let Err(error) = thread.spawn(move || cpu.work(&work, began, length)) {
             *lock(&self.load) = None;
             return Err(LoadRefused::NotStarted(error));
         }
@@ -115,12 +115,12 @@ impl Cpu {
     }
 
     /// The worker: holds the ticket for the whole load.
-    fn work(&self, load: &Load, deadline: Option<Instant>) {
+    fn work(&self, load: &Load, began: Instant, length: Duration) {
         // Dropped last, and so after the ticket is free: whoever waits for the end can start the next load.
         let _over = Over { cpu: self, id: load.id };
         let Ok(worker) = self.ticket.claim(load.id, PATIENCE) else { return };
-        let began = Instant::now();
-        let outcome = self.burn(load, deadline);
+        // A deadline that no clock reaches is none.
+        let outcome = self.burn(load, began.checked_add(length));
         log::info!("CPU load {} {outcome} after {} seconds", worker.id(), began.elapsed().as_secs());
     }
 

@@ -74,11 +74,15 @@ impl Disk {
         for (size, wanted) in plan.parts() {
             let files = listed(size)?;
             let missing = wanted.saturating_sub(files.len() as u64);
-            let first = files.last().map_or(1, |highest| highest.number.saturating_add(1));
+            let highest = files.last().map_or(0, |file| file.number);
             if missing > 0 {
                 buffer.resize(BUFFER, 0);
             }
-            for number in (first..).take(missing as usize) {
+            for next in 1..=missing {
+                let number = highest.checked_add(next).ok_or_else(|| {
+                    let full = io::Error::other("there is a file with the highest number there is");
+                    Failure::of(format!("numbering a file in {}", self.class(size).display()))(full)
+                })?;
                 let path = self.class(size).join(format!("f-{number}"));
                 write_file(&path, size, &mut buffer, &mut content, stop)?;
                 promise.kept(size);

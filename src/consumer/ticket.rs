@@ -125,7 +125,7 @@ impl Ticket {
                 }
                 other => {
                     if seen != Some(other) && !matches!(other, Value::Request) {
-                        log::debug!("Worker {id} put back a ticket that is not its own: {other:?}");
+                        log::warn!("Worker {id} put back a ticket that is not its own: {other:?}");
                         seen = Some(other);
                     }
                 }

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tiny_http::{Method, Response};
@@ -11,13 +12,21 @@ use super::body::{self, BodyError};
 use super::bounds::{
     ANSWER_DEADLINE, BODY_DEADLINE, BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES,
 };
+use super::brake::Brake;
 use super::head::{EndFinder, Head, Rejection, Version};
 use super::places::{Place, Seat};
 use super::query::Query;
 use super::request::{Answer, Request, Service, text};
 use super::response::{Manner, render};
-use super::server::Edge;
 use super::target::{percent_decode, split};
+use crate::shutdown::Stop;
+
+/// What all connections share.
+pub(super) struct Edge<S> {
+    pub(super) service: Arc<S>,
+    pub(super) brake: Brake,
+    pub(super) stop: Stop,
+}
 
 /// Serves the connection in `seat` until one side is done with it.
 pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {

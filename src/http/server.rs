@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::bounds::{ANSWER_DEADLINE, IDLE, REFUSAL_DEADLINE, THREAD_STACK_BYTES};
 use super::brake::Brake;
-use super::connection;
+use super::connection::{self, Edge};
 use super::listener::Listener;
 use super::places::{Permit, Places};
 use super::request::Service;
 use crate::shutdown::Stop;
 
 /// What a client is told whose connection cannot have a thread.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 44\r\n\
-Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nNo thread for this connection, try again ...";
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 40\r\n\
+Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nNo thread for this connection right now\n";
 
 /// Pauses between two failed accepts: from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -28,13 +28,6 @@ pub struct Server {
     places: Arc<Places>,
     connections: usize,
     stop: Stop,
-}
-
-/// What all connections share.
-pub(super) struct Edge<S> {
-    pub(super) service: Arc<S>,
-    pub(super) brake: Brake,
-    pub(super) stop: Stop,
 }
 
 impl Server {
@@ -120,5 +113,17 @@ impl Drain {
         if !self.0.wait_until_empty(grace) {
             self.0.close_waiting(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
     }
 }
