@@ -172,8 +172,6 @@ fn a_load_ends_by_itself_after_the_time_asked_for() {
     assert!(testero.cpu_time() - used <= Duration::from_millis(50));
 }
 
-// BUG: the deadline counts from the request and the log from the worker's start, a moment later, and the log rounds
-// down: a load that had its full second may be logged as "after 0 seconds".
 #[test]
 fn the_log_tells_for_how_long_a_load_ran() {
     let testero = Testero::start();

@@ -171,8 +171,6 @@ fn getact_counts_what_exists_now_and_getdef_what_was_planned() {
     assert!(planned.ends_with("Total size reserved: 1048576 bytes.\n"), "{planned}");
 }
 
-// BUG: `(first..).take(n)` in disk.rs adds 1 to u64::MAX: a panic in a debug build; in a release build it wraps, and
-// with f-18446744073709551614 there, growing goes on at f-0.
 #[test]
 fn a_file_with_the_highest_number_there_is_does_no_harm() {
     let testero = Testero::start();
@@ -212,8 +210,6 @@ fn without_a_data_folder_files_go_where_it_is_started() {
     folder(&testero);
 }
 
-// BUG: `std::env::var(...).ok()` in main.rs takes a variable that is not UTF-8 for one that is not there, so files go
-// to the working directory instead of where the user said.
 #[test]
 fn a_variable_that_is_not_utf8_is_not_passed_over_in_silence() {
     let here = tempfile::tempdir().unwrap();

@@ -186,11 +186,12 @@ macro_rules! soft_limit {
 soft_limit!(descriptor_limit, libc::RLIMIT_NOFILE);
 soft_limit!(address_limit, libc::RLIMIT_AS);
 
-/// Starts the program with so many permits: descriptors, less the 32 it keeps for other things.
+/// Starts the program with so many permits: descriptors, less the 32 it keeps for other things, and a quarter more for
+/// connections that are on their way out.
 fn with_permits(permits: usize) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
-    let script = format!("ulimit -n {}; exec \"$@\"", permits + 32);
+    let script = format!("ulimit -n {}; exec \"$@\"", permits + permits.div_ceil(4) + 32);
     command.args(["-c", &script, "sh", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
     Testero::spawn(command, data)
 }
@@ -432,7 +433,6 @@ fn head_has_no_body_in_refusals_either() {
     }
 }
 
-// BUG: a refusal found before or beside Head::parse does not know that it answers HEAD, and has a body.
 #[test]
 fn head_has_no_body_in_refusals_found_early_either() {
     let testero = Testero::start();
@@ -750,7 +750,6 @@ fn deadlines_are_absolute_and_a_byte_a_second_does_not_help() {
     testero.get("/api/mem/getact");
 }
 
-// BUG: as below; seen to take from 20 to 30 seconds.
 #[test]
 fn answers_that_nobody_takes_have_a_deadline() {
     let testero = Testero::start();
@@ -769,8 +768,6 @@ fn answers_that_nobody_takes_have_a_deadline() {
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
-// BUG: the first write may take the whole deadline, and only then the deadline is set: a client that takes a little
-// has twenty seconds, not ten.
 #[test]
 fn taking_an_answer_slowly_has_the_same_deadline() {
     let local = Local::start(4, |_| text(200, vec![b'x'; 50_000_000]).into());
@@ -1134,8 +1131,6 @@ fn a_probe_gets_in_while_1000_clients_idle() {
     before.is_back(&testero);
 }
 
-// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
-// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn a_probe_gets_in_while_1000_clients_idle_after_a_request() {
     let testero = Testero::start();
@@ -1170,8 +1165,6 @@ fn a_probe_gets_in_while_600_clients_drip_bodies() {
     before.is_back(&testero);
 }
 
-// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
-// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn a_probe_gets_in_while_1000_clients_pipeline() {
     let testero = Testero::start();
@@ -1183,8 +1176,6 @@ fn a_probe_gets_in_while_1000_clients_pipeline() {
     before.is_back(&testero);
 }
 
-// BUG: with all places taken, accepting waits for one leaver at a time (Places::permit), so a probe behind some
-// hundred others in the backlog waits for as many wake-ups of threads: three to six seconds.
 #[test]
 fn clients_that_never_read_their_answers_hold_no_more_than_their_places() {
     let testero = Testero::start();
@@ -1203,7 +1194,7 @@ fn the_number_of_connections_follows_from_the_descriptors() {
     let mut clients: Vec<Client> = (0..60).map(|_| Client::new(testero.address)).collect();
     let mut last = Client::new(testero.address);
     assert_eq!(last.ask(GET).status, 200, "the newest gets in");
-    assert!(testero.descriptors() <= before.descriptors + 16);
+    assert!(testero.descriptors() <= before.descriptors + 16 + 4);
     // Those that have waited longest gave way, silently; the newest are still there.
     assert_eq!(clients.remove(0).rest(), b"");
     assert_eq!(clients.pop().unwrap().ask(GET).status, 200);
@@ -1211,8 +1202,6 @@ fn the_number_of_connections_follows_from_the_descriptors() {
     before.is_back(&testero);
 }
 
-// BUG: a connection whose request has come, but whose thread has not run yet, counts as waiting for its client, and is
-// closed unanswered. Often green in a debug build, red with the release program.
 #[test]
 fn a_held_burst_does_not_starve_later_connections() {
     let testero = with_permits(4);
@@ -1346,12 +1335,11 @@ fn a_thread_that_cannot_be_spawned_is_a_503() {
             assert_eq!(client.rest(), b"");
         }
     });
-    assert!(testero.log().contains("Cannot start a thread"), "{}", testero.log());
+    eventually("it is logged", || testero.log().contains("Cannot start a thread"));
     assert_eq!(testero.ask("GET", "/api/mem/getact").status, 200);
     Footing::of(&testero).is_back(&testero);
 }
 
-// BUG: the 503 of a connection without a thread is a constant, and has no Date.
 #[test]
 fn the_date_is_there_even_without_a_thread() {
     let testero = Testero::start();

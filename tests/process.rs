@@ -420,8 +420,6 @@ fn health_exits_with_0_when_the_service_answers_and_with_1_when_nobody_does() {
     fails_with(1, &mut program(&["health", "--url", &format!("http://{nobody}/")], &[]), &[&nobody.to_string()]);
 }
 
-// BUG: a time-out set with set_read_timeout comes back as EAGAIN, and health.rs hands on the kernel's words for that,
-// "Resource temporarily unavailable", where its own "no answer within 2 seconds" would help the user.
 #[test]
 fn health_says_so_when_somebody_listens_and_never_answers() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();

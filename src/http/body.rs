@@ -112,7 +112,7 @@ fn line(source: &mut impl BufRead, overhead: &mut usize) -> Result<Vec<u8>, Body
     source.by_ref().take(most as u64).read_until(b'\n', &mut bytes)?;
     *overhead -= bytes.len();
     match bytes.as_slice() {
-        [text @ .., b'\r', b'\n'] if !text.iter().any(|b| matches!(b, b'\r' | 0)) => {
+        [text @ .., b'\r', b'\n'] if !text.iter().any(|&b| b.is_ascii_control() && b != b'\t') => {
             bytes.truncate(bytes.len() - 2);
             Ok(bytes)
         }

@@ -10,13 +10,14 @@ use tiny_http::{Method, Response};
 
 use super::body::{self, BodyError};
 use super::bounds::{
-    ANSWER_DEADLINE, BODY_DEADLINE, BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES,
+    ANSWER_DEADLINE, BODY_DEADLINE, BRIEF_LINGER, BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES,
+    REFUSAL_DEADLINE,
 };
 use super::brake::Brake;
 use super::head::{EndFinder, Head, Rejection, Version};
 use super::places::{Place, Seat};
 use super::query::Query;
-use super::request::{Answer, Request, Service, text};
+use super::request::{Answer, Request, Service, Text, field, text};
 use super::response::{Manner, render};
 use super::target::{percent_decode, split};
 use crate::shutdown::Stop;
@@ -31,11 +32,31 @@ pub(super) struct Edge<S> {
 /// Serves the connection in `seat` until one side is done with it.
 pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
     let place = &*seat.place;
-    let mut connection = Connection { wire: Wire::new(&place.stream), place, head: Vec::new(), out: Vec::new(), edge };
+    let mut connection =
+        Connection { wire: Wire::new(&place.stream), place, seat, head: Vec::new(), out: Vec::new(), edge };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
     while let Ok(Next::Request) = connection.turn() {
         connection.tidy();
     }
+}
+
+/// Answers 503 without serving, in the accepting thread, and so within a few milliseconds.
+pub(super) fn turn_away(mut stream: &TcpStream, reason: &'static str) {
+    let rejection = Rejection::new(503, reason);
+    let mut out = Vec::new();
+    let response = refusal(rejection).with_header(field("Retry-After", "1"));
+    render(&mut out, response, Manner { version: Version::Http11, keep_alive: false, head_only: false });
+    // What goes wrong here goes wrong for a client that we cannot serve anyway.
+    let _ = stream.set_write_timeout(Some(REFUSAL_DEADLINE));
+    if stream.write_all(&out).is_ok() {
+        Wire::new(stream).linger(REFUSAL_DEADLINE);
+    }
+}
+
+/// The answer that says why a request is not served.
+fn refusal(rejection: Rejection) -> Text {
+    let (status, phrase) = (rejection.status.0, rejection.status.default_reason_phrase());
+    text(status, format!("{status} {phrase}: {}\n", rejection.reason))
 }
 
 /// What follows an answer.
@@ -48,6 +69,7 @@ enum Next {
 struct Connection<'p, S> {
     wire: Wire<'p>,
     place: &'p Place,
+    seat: &'p Seat,
     /// The head of the request being served.
     head: Vec<u8>,
     /// The answer on its way out.
@@ -64,9 +86,13 @@ impl<S: Service> Connection<'_, S> {
         match self.wire.read_head(&mut self.head) {
             Ok(true) => {}
             Ok(false) => return Ok(Next::End),
-            Err(BodyError::Rejected(rejection)) => return self.refuse(rejection, false),
+            Err(BodyError::Rejected(rejection)) => {
+                let head_only = asks_for_head_alone(self.wire.buffered());
+                return self.refuse(rejection, head_only);
+            }
             Err(BodyError::Io(error)) if is_timeout(&error) => {
-                return self.refuse(Rejection::new(408, "the request head did not come in time"), false);
+                let head_only = asks_for_head_alone(self.wire.buffered());
+                return self.refuse(Rejection::new(408, "the request head did not come in time"), head_only);
             }
             Err(BodyError::Io(error)) => return Err(error),
         }
@@ -76,7 +102,7 @@ impl<S: Service> Connection<'_, S> {
         let bytes = std::mem::take(&mut self.head);
         let next = match Head::parse(&bytes) {
             Ok(head) => self.answer(&head),
-            Err(rejection) => self.refuse(rejection, bytes.starts_with(b"HEAD ")),
+            Err(rejection) => self.refuse(rejection, asks_for_head_alone(&bytes)),
         };
         self.head = bytes;
         next
@@ -111,23 +137,24 @@ impl<S: Service> Connection<'_, S> {
         let request = Request { method: &head.method, path, query: Query(query), fields: &head.fields, body: &body };
         let service = &self.edge.service;
         let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
-        let keep_alive = head.keep_alive && answered.is_ok() && !self.edge.stop.is_set();
+        let keep_alive = head.keep_alive && answered.is_ok();
         let Answer { response, delay } =
             answered.unwrap_or_else(|_| text(500, "The service failed on this request; it is logged.\n").into());
         self.edge.brake.hold(delay);
-        let manner = Manner { version: head.version, keep_alive: keep_alive && !self.edge.stop.is_set(), head_only };
-        self.give(response, manner)
+        let keep_alive = keep_alive && !self.edge.stop.is_set();
+        let gives_way = keep_alive && self.seat.is_wanted();
+        let manner = Manner { version: head.version, keep_alive: keep_alive && !gives_way, head_only };
+        self.give(response, manner, if gives_way { BRIEF_LINGER } else { LINGER })
     }
 
     /// Answers a request that cannot be served, and ends the connection: what follows on it cannot be trusted.
     fn refuse(&mut self, rejection: Rejection, head_only: bool) -> io::Result<Next> {
-        let phrase = rejection.status.default_reason_phrase();
-        let body = format!("{} {phrase}: {}\n", rejection.status.0, rejection.reason);
         let manner = Manner { version: Version::Http11, keep_alive: false, head_only };
-        self.give(text(rejection.status.0, body), manner)
+        self.give(refusal(rejection), manner, LINGER)
     }
 
-    fn give<R: Read>(&mut self, response: Response<R>, manner: Manner) -> io::Result<Next> {
+    /// Sends an answer. If it is the last one, lingers for so long.
+    fn give<R: Read>(&mut self, response: Response<R>, manner: Manner, linger: Duration) -> io::Result<Next> {
         let mut out = std::mem::take(&mut self.out);
         out.clear();
         render(&mut out, response, manner);
@@ -137,24 +164,31 @@ impl<S: Service> Connection<'_, S> {
         if manner.keep_alive {
             return Ok(Next::Request);
         }
-        self.wire.linger();
+        self.wire.linger(linger);
         Ok(Next::End)
     }
 
     /// Sends `bytes`, in one write where the client keeps up, and within the deadline in any case.
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         self.place.await_taking();
         let mut stream = self.wire.stream;
-        let mut sent = stream.write(bytes)?;
-        if sent < bytes.len() {
-            let deadline = Instant::now() + ANSWER_DEADLINE;
-            while sent < bytes.len() {
-                stream.set_write_timeout(Some(time_left(deadline)?))?;
-                match stream.write(&bytes[sent..])? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    more => sent += more,
-                }
+        // The socket's own time-out is the whole deadline, so only what the first write leaves over needs another.
+        let deadline = Instant::now() + ANSWER_DEADLINE;
+        let mut shortened = false;
+        loop {
+            match stream.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
+            if bytes.is_empty() {
+                break;
+            }
+            stream.set_write_timeout(Some(time_left(deadline)?))?;
+            shortened = true;
+        }
+        if shortened {
             stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
         }
         self.place.answer_taken();
@@ -191,6 +225,10 @@ impl<'p> Wire<'p> {
 
     fn nothing_buffered(&self) -> bool {
         self.start == self.end
+    }
+
+    fn buffered(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 
     /// Moves the next request head into `head`. Returns false when the client has nothing more to say.
@@ -257,8 +295,8 @@ impl<'p> Wire<'p> {
 
     /// Says that we are done, and reads on for a moment, so that the client sees our answer before the reset that
     /// closing with unread bytes would be.
-    fn linger(&mut self) {
-        let deadline = Instant::now() + LINGER;
+    fn linger(&mut self, length: Duration) {
+        let deadline = Instant::now() + length;
         let mut left = LINGER_BYTES;
         if self.stream.shutdown(Shutdown::Write).is_err() {
             return;
@@ -304,6 +342,11 @@ impl BufRead for Wire<'_> {
     fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
     }
+}
+
+/// Whether a request that is refused before it is understood asks for the head of its answer alone.
+fn asks_for_head_alone(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 /// What is left until `deadline`.

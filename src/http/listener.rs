@@ -82,6 +82,14 @@ impl Listener {
     }
 }
 
+/// Whether the client has sent something that nobody has read yet.
+pub(super) fn has_unread(stream: &TcpStream) -> bool {
+    let mut byte = 0u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the pointer and the length are those of a live byte.
+    unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) > 0 }
+}
+
 fn set(socket: &OwnedFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     let length = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the pointer and the length are those of a live i32, which all the options used here take.

@@ -1,28 +1,47 @@
 //! The places connections take, and who gives way when none is left.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::bounds::leaving_for;
+use super::listener::has_unread;
 use crate::shutdown::Stop;
 use crate::sync::lock;
 
-/// How long to wait for a connection that was told to give way, before telling another one too.
-const GIVE_WAY: Duration = Duration::from_millis(250);
+/// How long to wait for a place before looking again for somebody who could give way.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How many of the longest waiting are looked at: where all of these wait on us, it is a flood, and the next one that is
+/// answered gives way.
+const CANDIDATES: usize = 16;
 
 /// A fixed number of places. A [`Permit`] is a place not sat in yet; a [`Seat`] is one with a connection in it. Both
 /// return the place when dropped.
+///
+/// A connection that is told to give way has lost its place at once, though its thread needs a moment to find out:
+/// the new one need not wait for that. How many may be on their way out at a time is bounded, too.
 pub(super) struct Places {
     seats: Mutex<Seats>,
     freed: Condvar,
     capacity: usize,
+    most_leaving: usize,
+    /// Somebody waits for a place, and nobody is there who waits for its client.
+    wanted: AtomicBool,
 }
 
 struct Seats {
     taken: usize,
-    sat_in: Vec<Option<Arc<Place>>>,
+    leaving: usize,
+    sat_in: Vec<Option<Sitting>>,
     vacant: Vec<usize>,
+}
+
+struct Sitting {
+    place: Arc<Place>,
+    /// It has lost its place and is on its way out.
+    leaving: bool,
 }
 
 /// One connection and whom it waits for.
@@ -43,12 +62,18 @@ const ANSWERING: u64 = 1;
 
 impl Places {
     pub(super) fn new(capacity: usize) -> Arc<Self> {
-        let seats = Seats { taken: 0, sat_in: Vec::new(), vacant: Vec::new() };
-        Arc::new(Self { seats: Mutex::new(seats), freed: Condvar::new(), capacity })
+        let seats = Seats { taken: 0, leaving: 0, sat_in: Vec::new(), vacant: Vec::new() };
+        Arc::new(Self {
+            seats: Mutex::new(seats),
+            freed: Condvar::new(),
+            capacity,
+            most_leaving: leaving_for(capacity),
+            wanted: AtomicBool::new(false),
+        })
     }
 
     /// A place for one more connection. Called only when one is waiting to be accepted: if no place is free, whoever
-    /// has waited longest on its client gives way.
+    /// has waited longest on its client gives way. If nobody waits on its client, the next one that is answered does.
     ///
     /// Returns `None` once `stop` is set.
     pub(super) fn permit(self: &Arc<Self>, stop: &Stop) -> Option<Permit> {
@@ -57,25 +82,31 @@ impl Places {
             if stop.is_set() {
                 return None;
             }
-            seats.close_longest_waiting();
-            let waited = self.freed.wait_timeout_while(seats, GIVE_WAY, |seats| seats.taken >= self.capacity);
-            seats = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            if seats.leaving < self.most_leaving {
+                if seats.send_longest_waiting_away() {
+                    continue;
+                }
+                self.wanted.store(true, Ordering::Release);
+            }
+            let waited = self.freed.wait_timeout(seats, LOOK_AGAIN);
+            seats = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        self.wanted.store(false, Ordering::Release);
         seats.taken += 1;
         Some(Permit(Arc::clone(self)))
     }
 
     /// Makes whoever has waited longest on its client give way: for when descriptors run out before places do.
     pub(super) fn make_way(&self) {
-        lock(&self.seats).close_longest_waiting();
+        lock(&self.seats).send_longest_waiting_away();
     }
 
     /// Closes all connections that wait for a request, and with `answers` those whose answer is not taken as well.
     pub(super) fn close_waiting(&self, answers: bool) {
-        for place in lock(&self.seats).sat_in.iter().flatten() {
-            let state = place.state.load(Ordering::Acquire);
+        for sitting in lock(&self.seats).sat_in.iter().flatten() {
+            let state = sitting.place.state.load(Ordering::Acquire);
             if state & ANSWERING == 0 || answers {
-                place.send_away(state);
+                sitting.place.send_away(state);
             }
         }
     }
@@ -84,32 +115,51 @@ impl Places {
     pub(super) fn wait_until_empty(&self, patience: Duration) -> bool {
         let seats = lock(&self.seats);
         let waited = self.freed.wait_timeout_while(seats, patience, |seats| seats.taken > 0);
-        let (seats, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (seats, _) = waited.unwrap_or_else(PoisonError::into_inner);
         seats.taken == 0
     }
 
     fn give_back(&self, seat: Option<usize>) {
         let mut seats = lock(&self.seats);
-        if let Some(index) = seat {
-            seats.sat_in[index] = None;
+        let sitting = seat.and_then(|index| {
             seats.vacant.push(index);
+            seats.sat_in[index].take()
+        });
+        if sitting.is_some_and(|sitting| sitting.leaving) {
+            seats.leaving -= 1;
+        } else {
+            seats.taken -= 1;
         }
-        seats.taken -= 1;
         drop(seats);
         self.freed.notify_all();
     }
 }
 
 impl Seats {
-    fn close_longest_waiting(&self) {
-        let waiting = self.sat_in.iter().flatten().filter_map(|place| match place.state.load(Ordering::Acquire) {
-            SERVED | GONE => None,
-            state => Some((place.born + Duration::from_nanos(state), state, place)),
-        });
-        if let Some((_, state, place)) = waiting.min_by_key(|&(since, ..)| since) {
-            // Should it have been served since, the next round finds another.
-            place.send_away(state);
+    /// Takes the place away from whoever has waited longest on its client; says whether there was anybody.
+    ///
+    /// Where bytes have come that our thread has not read yet, the client waits on us.
+    fn send_longest_waiting_away(&mut self) -> bool {
+        let mut waiting: Vec<(Instant, u64, &mut Sitting)> = self
+            .sat_in
+            .iter_mut()
+            .flatten()
+            .filter_map(|sitting| match sitting.place.state.load(Ordering::Acquire) {
+                SERVED | GONE => None,
+                state => Some((sitting.place.born + Duration::from_nanos(state), state, sitting)),
+            })
+            .collect();
+        waiting.sort_unstable_by_key(|&(since, ..)| since);
+        for (_, state, sitting) in waiting.into_iter().take(CANDIDATES) {
+            let waits_on_us = state & ANSWERING == 0 && has_unread(&sitting.place.stream);
+            if !waits_on_us && sitting.place.send_away(state) {
+                sitting.leaving = true;
+                self.leaving += 1;
+                self.taken -= 1;
+                return true;
+            }
         }
+        false
     }
 }
 
@@ -127,10 +177,11 @@ impl Permit {
             seats.sat_in.push(None);
             seats.sat_in.len() - 1
         });
-        seats.sat_in[index] = Some(Arc::clone(&place));
+        seats.sat_in[index] = Some(Sitting { place: Arc::clone(&place), leaving: false });
         drop(seats);
         let seat = Seat { places: Arc::clone(&self.0), index, place };
-        std::mem::forget(self);
+        // The seat returns the place from here on.
+        let _ = std::mem::ManuallyDrop::new(self);
         seat
     }
 }
@@ -146,6 +197,14 @@ pub(super) struct Seat {
     places: Arc<Places>,
     index: usize,
     pub(super) place: Arc<Place>,
+}
+
+impl Seat {
+    /// Whether this connection is to end with its answer, because somebody waits for a place and nobody else can give
+    /// way. Asked once an answer; only one connection is told so.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.places.wanted.load(Ordering::Acquire) && self.places.wanted.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl Drop for Seat {
@@ -192,15 +251,15 @@ impl Place {
         (u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX / 2) & !ANSWERING).max(2)
     }
 
-    /// Closes the connection if it still waits as `state` says, waking its thread.
-    fn send_away(&self, state: u64) {
-        if state == SERVED || state == GONE {
-            return;
-        }
-        if self.state.compare_exchange(state, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+    /// Closes the connection if it still waits as `state` says, waking its thread; says whether it did.
+    fn send_away(&self, state: u64) -> bool {
+        let waits = state != SERVED && state != GONE;
+        let gone = waits && self.state.compare_exchange(state, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if gone {
             // It fails only where the client has closed already.
             let _ = self.stream.shutdown(Shutdown::Both);
         }
+        gone
     }
 }
 

@@ -1,22 +1,18 @@
 //! Accepting connections, one thread each, until the service stops.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::bounds::{ANSWER_DEADLINE, IDLE, REFUSAL_DEADLINE, THREAD_STACK_BYTES};
+use super::bounds::{ANSWER_DEADLINE, IDLE, THREAD_STACK_BYTES};
 use super::brake::Brake;
 use super::connection::{self, Edge};
 use super::listener::Listener;
 use super::places::{Permit, Places};
 use super::request::Service;
 use crate::shutdown::Stop;
-
-/// What a client is told whose connection cannot have a thread.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 40\r\n\
-Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nNo thread for this connection right now\n";
 
 /// Pauses between two failed accepts: from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -98,8 +94,7 @@ fn start<S: Service>(permit: Permit, stream: TcpStream, edge: &Arc<Edge<S>>) {
     let thread = thread::Builder::new().name(String::from("connection")).stack_size(THREAD_STACK_BYTES);
     if let Err(error) = thread.spawn(move || connection::serve(&seat, &edge)) {
         log::warn!("Cannot start a thread for a connection: {error}");
-        let _ = place.stream.set_write_timeout(Some(REFUSAL_DEADLINE));
-        let _ = (&place.stream).write_all(REFUSAL);
+        connection::turn_away(&place.stream, "there is no thread for this connection, try again later");
     }
 }
 
@@ -113,17 +108,5 @@ impl Drain {
         if !self.0.wait_until_empty(grace) {
             self.0.close_waiting(true);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_refusal_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(REFUSAL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
     }
 }
