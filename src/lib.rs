@@ -24,7 +24,7 @@
 //! No module reaches around its neighbour: only `http` (and the health probe, its client) touches sockets, only
 //! `consumer::mapping` touches mmap, only `limits` reads /proc and cgroup files. `unsafe` stands only in the files
 //! that talk to the kernel or the C library: `clock`, `process`, `http::listener`, `consumer::mapping`,
-//! `consumer::folder`, `limits::filesystem` and `limits::rlimit`.
+//! `consumer::calls`, `limits::filesystem` and `limits::rlimit`.
 
 pub mod clock;
 pub mod consumer;

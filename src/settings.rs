@@ -121,15 +121,10 @@ struct Said {
     variables: HashMap<&'static str, String>,
 }
 
-/// The flags and the variables they win over. `--listen` has two, which are looked at by themselves.
-const FLAGS: [(&str, &str); 6] = [
-    ("listen", ""),
-    ("data-dir", "DATADIR"),
-    ("mem-limit", "HIGHMEMLIM"),
-    ("disk-limit", "HIGHFILELIM"),
-    ("cpu-limit", "HIGHCPULIM"),
-    ("number", "NUMTOFACTOR"),
-];
+/// The flags, without their dashes.
+const FLAGS: [&str; 6] = ["listen", "data-dir", "mem-limit", "disk-limit", "cpu-limit", "number"];
+/// The variables they win over.
+const VARIABLES: [&str; 7] = ["IP", "PORT", "DATADIR", "HIGHMEMLIM", "HIGHFILELIM", "HIGHCPULIM", "NUMTOFACTOR"];
 
 impl Command {
     /// Reads the arguments (without the program's name), with `variable` looking up the environment.
@@ -158,8 +153,8 @@ impl Command {
                     url = Some(value(&mut parser, "url")?);
                     continue;
                 }
-                Arg::Long(name) if !health => match FLAGS.iter().find(|(flag, _)| *flag == name) {
-                    Some((flag, _)) => *flag,
+                Arg::Long(name) if !health => match FLAGS.iter().find(|flag| **flag == name) {
+                    Some(flag) => *flag,
                     None => return Err(format!("unknown option '--{name}'")),
                 },
                 Arg::Long(name) => return Err(format!("unknown option '--{name}' for health, which has --url")),
@@ -168,7 +163,7 @@ impl Command {
             let value = value(&mut parser, name)?;
             said.flags.insert(name, value);
         }
-        for name in FLAGS.iter().map(|(_, name)| *name).chain(["IP", "PORT"]) {
+        for name in VARIABLES {
             if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
                 let value =
                     value.into_string().map_err(|value| format!("{name} '{}' is not UTF-8", value.display()))?;
@@ -220,8 +215,7 @@ impl Said {
     }
 
     /// A limit: `None` when nothing was said, or nothing that can be used.
-    fn limit(&self, flag: &str, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
-        let variable = FLAGS.iter().find(|(name, _)| *name == flag).map_or("", |(_, variable)| *variable);
+    fn limit(&self, flag: &str, variable: &str, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
         if let Some(text) = self.flags.get(flag) {
             return parse_unsigned(text.as_bytes())
                 .map(Some)
@@ -254,9 +248,9 @@ impl Settings {
     fn mean(said: &Said) -> Result<Self, String> {
         let mut warnings = Vec::new();
         let data_dir = said.flags.get("data-dir").or_else(|| said.variables.get("DATADIR"));
-        let memory_limit = said.limit("mem-limit", &mut warnings)?;
-        let disk_limit = said.limit("disk-limit", &mut warnings)?;
-        let cpu_limit = match said.limit("cpu-limit", &mut warnings)? {
+        let memory_limit = said.limit("mem-limit", "HIGHMEMLIM", &mut warnings)?;
+        let disk_limit = said.limit("disk-limit", "HIGHFILELIM", &mut warnings)?;
+        let cpu_limit = match said.limit("cpu-limit", "HIGHCPULIM", &mut warnings)? {
             None => CpuLimit::Default,
             Some(0) => CpuLimit::Unlimited,
             Some(seconds) => CpuLimit::Seconds(seconds),

@@ -124,8 +124,8 @@ fn files_on_tmpfs_are_memory() {
         return;
     };
     let testero = cgroup.start(Arc::new(data));
-    let limit = number_after(&testero.log(), "HIGHFILELIM set to: ");
-    assert!(limit < 256 << 20, "{limit}");
+    let refused = testero.get("/api/disk/set?size=300000000");
+    assert!(number_after(&refused, "available now: ") < 256 << 20, "{refused}");
     assert!(testero.get("/api/mem/set?size=100000000").starts_with("Memory"));
     // Pending or not, what memory was promised is not promised to files as well.
     let refused = testero.get("/api/disk/set?size=200000000");

@@ -4,7 +4,6 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
 
 use super::calls::close;
 use super::content::Content;
@@ -58,6 +57,8 @@ impl Disk {
     /// When the kernel refuses or the service stops; what was done stays done, and no half-written file stays.
     pub fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
         let listed = |size| self.list(size).map_err(Failure::of("reading the folders"));
+        let held = self.held().map_err(Failure::of("reading the folders"))?;
+        promise.keep_back(plan.exchanged(&held));
         for (size, wanted) in plan.parts() {
             for file in listed(size)?.iter().skip(wanted as usize).rev() {
                 if stop.is_set() {
@@ -91,12 +92,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes the folder and everything in it; `removed` counts the files that are gone.
+    /// Removes the folder and everything in it; `each` is called after each file.
     ///
     /// # Errors
     /// When something cannot be removed, with its path.
-    pub fn remove(&self, removed: &AtomicU64) -> io::Result<()> {
-        self.folder.remove(removed)
+    pub fn remove(&self, each: &mut dyn FnMut()) -> io::Result<()> {
+        self.folder.remove(each)
     }
 
     fn class(&self, size: u64) -> PathBuf {

@@ -11,7 +11,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::calls::rename_new;
 use crate::limits::filesystem::{self, Kind};
@@ -74,12 +73,12 @@ impl Folder {
         &self.path
     }
 
-    /// Removes the folder and everything in it, the marker last. `removed` counts the files that are gone.
+    /// Removes the folder and everything in it, the marker last. `each` is called after each file.
     ///
     /// # Errors
     /// When something cannot be removed: the first such thing, with its path. Everything else is gone all the same.
-    pub fn remove(&self, removed: &AtomicU64) -> io::Result<()> {
-        remove_marked(&self.path, removed)
+    pub fn remove(&self, each: &mut dyn FnMut()) -> io::Result<()> {
+        remove_marked(&self.path, each)
     }
 }
 
@@ -169,22 +168,22 @@ fn sweep_one(path: &Path, staging: bool, shared: bool) -> io::Result<bool> {
     if !ours || (shared && !here) || !is_still(&marker_path, &marker)? {
         return Ok(false);
     }
-    remove_marked(path, &AtomicU64::new(0))?;
+    remove_marked(path, &mut || ())?;
     Ok(true)
 }
 
 /// Removes everything in a marked folder, then the marker, then the folder: cut short at any point, what is left is
 /// still marked. What is gone already is no error.
-fn remove_marked(path: &Path, removed: &AtomicU64) -> io::Result<()> {
+fn remove_marked(path: &Path, each: &mut dyn FnMut()) -> io::Result<()> {
     let mut trouble = Ok(());
-    remove_inside(path, true, removed, &mut trouble);
+    remove_inside(path, true, each, &mut trouble);
     trouble?;
     gone(fs::remove_file(path.join(MARKER)), &path.join(MARKER))?;
     gone(fs::remove_dir(path), path)
 }
 
 /// Removes what is in a folder and goes on past what cannot be removed; the first trouble is kept.
-fn remove_inside(folder: &Path, spare_marker: bool, removed: &AtomicU64, trouble: &mut io::Result<()>) {
+fn remove_inside(folder: &Path, spare_marker: bool, each: &mut dyn FnMut(), trouble: &mut io::Result<()>) {
     let mut note = |result: io::Result<()>| {
         if trouble.is_ok() {
             *trouble = result;
@@ -201,13 +200,13 @@ fn remove_inside(folder: &Path, spare_marker: bool, removed: &AtomicU64, trouble
             Ok(entry) if entry.file_type().is_ok_and(|kind| kind.is_dir()) => folders.push(entry.path()),
             Ok(entry) => {
                 note(gone(fs::remove_file(entry.path()), &entry.path()));
-                removed.fetch_add(1, Ordering::Relaxed);
+                each();
             }
             Err(error) => note(Err(error)),
         }
     }
     for inner in folders {
-        remove_inside(&inner, false, removed, trouble);
+        remove_inside(&inner, false, each, trouble);
         let result = gone(fs::remove_dir(&inner), &inner);
         if trouble.is_ok() {
             *trouble = result;
@@ -246,9 +245,9 @@ mod tests {
         fs::write(folder.path().join("d-1/f-1"), "x").unwrap();
         fs::create_dir(folder.path().join("stranger")).unwrap();
         fs::write(folder.path().join("stranger/x"), "x").unwrap();
-        let removed = AtomicU64::new(0);
-        folder.remove(&removed).unwrap();
-        assert_eq!((names(parent.path()).len(), removed.into_inner()), (0, 2));
+        let mut removed = 0;
+        folder.remove(&mut || removed += 1).unwrap();
+        assert_eq!((names(parent.path()).len(), removed), (0, 2));
     }
 
     #[test]
@@ -333,7 +332,7 @@ mod tests {
                         for _ in 0..50 {
                             let folder = Folder::create(parent.path(), &["d-1".into()]).unwrap();
                             assert!(folder.path().join("d-1").is_dir() && folder.path().join(MARKER).is_file());
-                            folder.remove(&AtomicU64::new(0)).unwrap();
+                            folder.remove(&mut || ()).unwrap();
                         }
                     })
                 })

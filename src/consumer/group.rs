@@ -43,11 +43,14 @@ pub trait Store: Send + Sync + 'static {
     /// The most bytes a request may ask for.
     fn limit(&self, outlook: &Self::Outlook) -> u64;
 
-    /// Whether so much more than `held` fits. Quick, done with the ticket.
+    /// Whether `plan`, which is more than `held`, fits. Quick, done with the ticket.
     ///
     /// # Errors
     /// When it does not: the largest total that would.
     fn admit(&self, outlook: &Self::Outlook, held: &Plan, plan: &Plan) -> Result<Promise, u64>;
+
+    /// The promise for a plan that is not more than what is held.
+    fn promise_nothing(&self) -> Promise;
 
     /// Makes what is there equal to `plan`, in the worker.
     ///
@@ -132,6 +135,22 @@ impl<S: Store> Group<S> {
         Ok(lock(&self.account).clone())
     }
 
+    /// What the group remembers and what its store holds, at one and the same time between two works. The store is
+    /// asked without the ticket: a client that only looks holds up nobody.
+    ///
+    /// # Errors
+    /// When work is pending or running.
+    pub fn report(&self) -> Result<(Account, Result<Plan, String>), Conflict> {
+        loop {
+            let works = self.ticket.peek()?;
+            let account = self.account()?;
+            let held = self.store.held();
+            if self.ticket.peek()? == works {
+                return Ok((account, held));
+            }
+        }
+    }
+
     /// Whether its work runs: the ticket is a worker's.
     pub fn is_working(&self) -> bool {
         self.ticket.peek() == Err(Conflict::Busy)
@@ -166,21 +185,22 @@ impl<S: Store> Group<S> {
 
     fn look(&self, bytes: u64) -> Result<Asked<S::Outlook>, Refused> {
         let held = self.store.held().map_err(Refused::Unavailable)?;
-        // Shrinking is always allowed, so nobody needs to be asked.
-        let grows = bytes > held.total();
+        let plan = Plan::new(S::SCHEME, bytes);
+        // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
+        // where the amount is not: what is held need not be a whole plan.
+        let grows = bytes.max(plan.total()) > held.total();
         let outlook = grows.then(|| self.store.look(&held)).transpose().map_err(Refused::Unavailable)?;
-        Ok(Asked { bytes, plan: Plan::new(S::SCHEME, bytes), held, outlook })
+        Ok(Asked { bytes, plan, held, outlook })
     }
 
     fn admit(&self, asked: &Asked<S::Outlook>) -> Result<Promise, Refused> {
-        let Some(outlook) = &asked.outlook else { return Ok(Promise::none()) };
-        let (requested, limit) = (asked.bytes, self.store.limit(outlook));
-        if requested > limit {
+        let Some(outlook) = &asked.outlook else { return Ok(self.store.promise_nothing()) };
+        let (requested, limit, held) = (asked.bytes, self.store.limit(outlook), asked.held.total());
+        if requested > held && requested > limit {
             return Err(Refused::OverLimit { requested, limit });
         }
         self.store.admit(outlook, &asked.held, &asked.plan).map_err(|total| {
-            // What is held may be asked for again, whatever else is there.
-            let available = Plan::largest_amount(S::SCHEME, limit, total).max(asked.held.total());
+            let available = Plan::largest_amount(S::SCHEME, limit.max(held), total);
             Refused::DoesNotFit { requested, available }
         })
     }
@@ -222,6 +242,6 @@ struct Asked<O> {
     bytes: u64,
     plan: Plan,
     held: Plan,
-    /// Only where it grows.
+    /// Only where more is taken than held.
     outlook: Option<O>,
 }

@@ -48,8 +48,10 @@ pub struct Outlook {
     available: u64,
     /// The sum of kept promises before the kernel was asked: what was taken after that, it may not have counted.
     kept_before: u64,
+    /// The container's own limit, which an in-place resize changes.
+    container: Option<u64>,
     /// What bounds it.
-    pub source: String,
+    source: String,
 }
 
 impl Guard {
@@ -62,13 +64,12 @@ impl Guard {
     pub fn look(&self) -> Outlook {
         let kept_before = lock(&self.0.ledger).kept;
         let available = self.0.kernel.memory_available();
-        let outlook = available.bytes.saturating_sub(self.0.reserve);
-        Outlook { available: outlook, kept_before, source: available.source }
-    }
-
-    /// The limit of the container, which an in-place resize changes.
-    pub fn container_limit(&self) -> Option<u64> {
-        self.0.kernel.memory_limit()
+        Outlook {
+            available: available.bytes.saturating_sub(self.0.reserve),
+            kept_before,
+            container: available.limit,
+            source: available.source,
+        }
     }
 
     /// How many bytes could be taken as `outlook` has it.
@@ -90,11 +91,9 @@ impl Guard {
         Ok(Promise { guard: Some(self.clone()), left: cost(growth) })
     }
 
-    /// Promises `growth` bytes whether or not they fit: the user meant it.
-    pub fn promise(&self, growth: u64) -> Promise {
-        let mut ledger = lock(&self.0.ledger);
-        ledger.promised = ledger.promised.saturating_add(cost(growth));
-        Promise { guard: Some(self.clone()), left: cost(growth) }
+    /// A promise of nothing yet, for work that gives back before it takes.
+    pub fn promise_nothing(&self) -> Promise {
+        Promise { guard: Some(self.clone()), left: 0 }
     }
 }
 
@@ -112,9 +111,17 @@ pub struct Promise {
 }
 
 impl Promise {
-    /// For work that takes no memory.
+    /// For work that the guard does not watch: it takes no memory, or its user set the limit and means it.
     pub fn none() -> Self {
         Self { guard: None, left: 0 }
+    }
+
+    /// So many bytes are about to be given back and then taken again: in between, nobody else gets them.
+    pub fn keep_back(&mut self, bytes: u64) {
+        if let Some(guard) = &self.guard {
+            self.left += cost(bytes);
+            lock(&guard.0.ledger).promised += cost(bytes);
+        }
     }
 
     /// So many of the promised bytes are taken now: from here on the kernel counts them.
@@ -153,7 +160,6 @@ struct Computed {
 impl MemoryLimit {
     /// The user's limit, or what is free now.
     pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
-        let container = guard.container_limit();
         let outlook = guard.look();
         let limit = fixed.unwrap_or_else(|| guard.room(&outlook));
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
@@ -164,7 +170,7 @@ impl MemoryLimit {
                 guard.0.reserve
             );
         }
-        Self { guard, fixed, computed: Mutex::new(Computed { container, limit }) }
+        Self { guard, fixed, computed: Mutex::new(Computed { container: outlook.container, limit }) }
     }
 
     /// Whether the user set it.
@@ -177,15 +183,18 @@ impl MemoryLimit {
         if let Some(limit) = self.fixed {
             return limit;
         }
-        let container = self.guard.container_limit();
-        let mut computed = lock(&self.computed);
-        if computed.container != container {
-            let limit = self.guard.room(outlook).saturating_add(held.total());
+        let container = outlook.container;
+        let limit = self.guard.room(outlook).saturating_add(held.total());
+        {
+            let mut computed = lock(&self.computed);
+            if computed.container == container {
+                return computed.limit;
+            }
             *computed = Computed { container, limit };
-            log::info!("HIGHMEMLIM set to: {limit} bytes.");
-            log::info!("The container's own memory limit has changed, it is {} now", in_words(container));
         }
-        computed.limit
+        log::info!("HIGHMEMLIM set to: {limit} bytes.");
+        log::info!("The container's own memory limit has changed, it is {} now", in_words(container));
+        limit
     }
 }
 
@@ -228,6 +237,19 @@ mod tests {
         drop(first);
         assert!(guard.room(&guard.look()) > 69 * 1024, "what was not taken is free again");
         assert!(guard.admit(&guard.look(), 69 * 1024).is_ok());
+    }
+
+    #[test]
+    fn what_is_given_back_to_be_taken_again_is_nobody_elses() {
+        let (root, guard) = machine(51 * 1024);
+        let mut promise = guard.promise_nothing();
+        promise.keep_back(40 * 1024);
+        set_available(&root, 91 * 1024);
+        let others = guard.room(&guard.look());
+        assert!(others <= 50 * 1024 && others > 49 * 1024, "{others}");
+        promise.kept(40 * 1024);
+        set_available(&root, 51 * 1024);
+        assert!(guard.room(&guard.look()).abs_diff(others) <= 128);
     }
 
     #[test]

@@ -51,21 +51,33 @@ impl Mapping {
     fn aligned(length: usize) -> io::Result<Self> {
         let mut whole = Self::anywhere(length + HUGE_PAGE)?;
         let before = whole.start.as_ptr().align_offset(HUGE_PAGE);
-        let behind = whole.length - before - length;
-        whole.cut(0, before)?;
-        whole.cut(before + length, behind)?;
-        // SAFETY: `before` is within the mapping, whose first `before` bytes are gone now.
-        whole.start = unsafe { whole.start.add(before) };
-        whole.length = length;
+        whole.cut_back(before + length)?;
+        whole.cut_front(before)?;
         Ok(whole)
     }
 
-    /// Unmaps a piece. The caller sees to `start` and `length`.
-    fn cut(&mut self, offset: usize, length: usize) -> io::Result<()> {
+    /// Unmaps all but the first `length` bytes.
+    fn cut_back(&mut self, length: usize) -> io::Result<()> {
+        self.unmap(length, self.length - length)?;
+        self.length = length;
+        Ok(())
+    }
+
+    /// Unmaps the first `length` bytes.
+    fn cut_front(&mut self, length: usize) -> io::Result<()> {
+        self.unmap(0, length)?;
+        // SAFETY: `length` is within the mapping.
+        self.start = unsafe { self.start.add(length) };
+        self.length -= length;
+        Ok(())
+    }
+
+    /// Unmaps a piece; the caller sees to what the mapping is after it.
+    fn unmap(&mut self, offset: usize, length: usize) -> io::Result<()> {
         if length == 0 {
             return Ok(());
         }
-        debug_assert!(offset + length <= self.length);
+        assert!(offset.checked_add(length).is_some_and(|end| end <= self.length));
         // SAFETY: the offset is within the mapping.
         let from = unsafe { self.start.add(offset) };
         // SAFETY: the piece lies within our own mapping, and no reference to it exists: `self` is borrowed mutably.
@@ -73,16 +85,6 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         Ok(())
-    }
-
-    /// Its length in bytes.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Whether it has no bytes: never.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// Makes a piece resident, in one call instead of a fault a page.
@@ -117,7 +119,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if let Err(error) = self.cut(0, self.length) {
+        if let Err(error) = self.unmap(0, self.length) {
             log::error!("Cannot unmap {} bytes: {error}", self.length);
         }
     }
@@ -131,7 +133,7 @@ mod tests {
     fn large_parts_are_aligned_and_all_can_be_written() {
         for length in [4096, 256 << 10, 1 << 20, 4 << 20, 16 << 20] {
             let mut mapping = Mapping::new(length).unwrap();
-            assert_eq!((mapping.len(), mapping.is_empty()), (length, false));
+            assert_eq!(mapping.bytes_mut().len(), length);
             if length >= HUGE_PAGE {
                 assert_eq!(mapping.start.as_ptr().align_offset(HUGE_PAGE), 0);
             }

@@ -45,6 +45,7 @@ impl Memory {
     /// # Errors
     /// When the kernel refuses or the service stops; what was done stays done.
     pub fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
+        promise.keep_back(plan.exchanged(&self.held()));
         let mut parts = lock(&self.parts);
         let Parts { of_class, content } = &mut *parts;
         for (class, (_, wanted)) in plan.parts().enumerate() {
@@ -90,6 +91,7 @@ fn filled(size: usize, content: &mut Content, stop: &Stop) -> Result<Mapping, Fa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consumer::plan::Scheme;
 
     #[test]
     fn what_is_held_follows_the_plan_up_and_down() {
@@ -116,18 +118,16 @@ mod tests {
         assert_eq!(memory.held().total(), 1 << 20);
     }
 
+    const HUGE: Scheme = Scheme { sizes: [MEMORY.sizes[0], 1 << 20, 4 << 20, 16 << 20, 1 << 60], aim: 20 };
+
     #[test]
     fn a_refusal_half_way_leaves_a_true_account() {
         let memory = Memory::new();
         let stop = Stop::new().unwrap();
-        // More than the address space has: the kernel refuses after the first parts.
-        let mut counts = [0; CLASSES];
-        counts[0] = 3;
-        lock(&memory.parts).of_class[4].push(Mapping::new(64 << 20).unwrap());
-        memory.count(4, 1);
-        memory.adjust(&Plan::of_counts(&MEMORY, counts), &mut Promise::none(), &stop).unwrap();
-        assert_eq!(memory.held().counts, counts);
-        assert!(filled(1 << 60, &mut Content::new(), &stop).is_err());
-        assert_eq!(memory.held().counts, counts);
+        // More than any address space has: the kernel refuses the large parts after the small ones are there.
+        let impossible = Plan::of_counts(&HUGE, [3, 0, 0, 0, 1]);
+        let failure = memory.adjust(&impossible, &mut Promise::none(), &stop).unwrap_err().to_string();
+        assert!(failure.starts_with("taking 1152921504606846976 bytes of memory: "), "{failure}");
+        assert_eq!(memory.held().counts, [3, 0, 0, 0, 0]);
     }
 }

@@ -34,13 +34,11 @@ pub mod ticket;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::Server;
-use crate::http::bounds::{CONNECTION_BYTES, Room, connections};
+use crate::http::bounds::{CONNECTION_BYTES, Room, connections, leaving_for};
 use crate::limits::{Kernel, rlimit};
 use crate::settings::Settings;
 use crate::shutdown::{Caught, Stop};
@@ -56,8 +54,10 @@ use stores::{DiskStore, MemoryStore};
 const RESERVE_BYTES: u64 = 4 << 20;
 /// How long answers in flight get at the end.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long workers get at the end; they need a few milliseconds.
-const WORKERS_GRACE: Duration = Duration::from_secs(2);
+/// How long the worker that writes files gets at the end; it needs a few milliseconds.
+const WORKER_GRACE: Duration = Duration::from_secs(2);
+/// How long it gets when the kernel holds it up: a slow disk that is full of dirty pages.
+const STUCK_WORKER_GRACE: Duration = Duration::from_secs(20);
 
 /// The service: three groups.
 pub struct Consumer {
@@ -95,32 +95,40 @@ impl Consumer {
     /// After the stop signal: waits for the worker that writes files, then removes them all. Says once a second how
     /// far it is, when the kernel takes its time.
     ///
+    /// Needs no thread, which there may be none for.
+    ///
     /// # Errors
     /// When something cannot be removed.
     fn clean_up(&self) -> io::Result<()> {
         // A worker that has not begun sees the stop signal before it makes its first file.
-        let deadline = Instant::now() + WORKERS_GRACE;
-        while self.disk.is_working() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(1));
-        }
+        self.wait_for_files(WORKER_GRACE);
         let Ok(disk) = self.disk.store().disk() else { return Ok(()) };
-        let removed = AtomicU64::new(0);
-        thread::scope(|scope| {
-            let (done, finished) = mpsc::channel();
-            let removed = &removed;
-            scope.spawn(move || done.send(disk.remove(removed)));
-            loop {
-                match finished.recv_timeout(Duration::from_secs(1)) {
-                    Ok(result) => return result,
-                    Err(mpsc::RecvTimeoutError::Timeout) => {
-                        log::info!("Removing files: {} are gone, the kernel is at it", removed.load(Ordering::Relaxed));
-                    }
-                    Err(mpsc::RecvTimeoutError::Disconnected) => {
-                        return Err(io::Error::other("removing the files ended in a panic"));
-                    }
-                }
+        let (mut removed, mut said) = (0u64, Instant::now());
+        let mut each = || {
+            removed += 1;
+            if said.elapsed() >= Duration::from_secs(1) {
+                log::info!("Removing files: {removed} are gone");
+                said = Instant::now();
             }
-        })
+        };
+        let result = disk.remove(&mut each);
+        if result.is_err() && self.disk.is_working() {
+            // The kernel held the worker up, and it left one more file.
+            self.wait_for_files(STUCK_WORKER_GRACE);
+            return disk.remove(&mut each);
+        }
+        result
+    }
+
+    fn wait_for_files(&self, patience: Duration) {
+        let (began, mut said) = (Instant::now(), Instant::now());
+        while self.disk.is_working() && began.elapsed() < patience {
+            thread::sleep(Duration::from_millis(1));
+            if said.elapsed() >= Duration::from_secs(1) {
+                log::info!("Waiting for the kernel to take what is being written");
+                said = Instant::now();
+            }
+        }
     }
 }
 
@@ -137,25 +145,36 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     let connections = connections(Room {
         descriptors: rlimit::descriptors(),
         threads: kernel.threads_available(),
-        memory: kernel.memory_limit(),
+        memory: kernel.memory_available().limit,
     });
     // The address first: where another testero listens already, nothing is to be made or swept.
     let server = Server::bind(settings.listen, connections, stop.clone())
         .map_err(|error| io::Error::new(error.kind(), format!("Cannot listen on {}: {error}", settings.listen)))?;
-    let reserve = RESERVE_BYTES + connections as u64 * CONNECTION_BYTES;
+    let reserve = RESERVE_BYTES + (connections + leaving_for(connections)) as u64 * CONNECTION_BYTES;
     let consumer = Arc::new(Consumer::new(settings, kernel, reserve, &stop)?);
-    log::info!("Starting web server on: {}", server.local_addr()?);
-    let service = Arc::clone(&consumer);
-    let accepting = thread::Builder::new().name(String::from("accept")).spawn(move || server.serve(service))?;
+    let served = serve(server, &consumer, caught, &stop);
+    // Whatever happened: files go while the last answers do.
+    stop.stop();
+    let cleaned = consumer.clean_up();
+    let accepting = served?;
+    // It logs its own panic; there is nobody else to tell.
+    let _ = accepting.join();
+    cleaned.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))
+}
+
+/// Serves until a signal comes. Returns the thread that is still seeing the last answers off.
+fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught, stop: &Stop) -> io::Result<thread::JoinHandle<()>> {
+    let address = server.local_addr()?;
+    let service = Arc::clone(consumer);
+    let accepting = thread::Builder::new()
+        .name(String::from("accept"))
+        .spawn(move || server.serve(service).finish(GRACE))
+        .map_err(|error| {
+            io::Error::new(error.kind(), format!("Cannot start a thread to accept connections: {error}"))
+        })?;
+    log::info!("Starting web server on: {address}");
     let signal = caught.wait();
     log::info!("Signal received: {signal}");
     stop.stop();
-    let cleaning = thread::scope(|scope| {
-        // Files go while the last answers do.
-        let drained = scope.spawn(|| accepting.join().map(|left| left.finish(GRACE)));
-        let cleaned = consumer.clean_up();
-        drop(drained.join());
-        cleaned
-    });
-    cleaning.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))
+    Ok(accepting)
 }

@@ -73,6 +73,16 @@ impl Plan {
         self.parts().fold(0, |sum, (size, count)| sum.saturating_add(size.saturating_mul(count)))
     }
 
+    /// How many bytes have to be given back and taken again to come from `held` to this plan: classes shrink while
+    /// others grow.
+    pub fn exchanged(&self, held: &Self) -> u64 {
+        let parts = self.parts().zip(held.counts);
+        let taken = parts.fold(0u64, |sum, ((size, wanted), there)| {
+            sum.saturating_add(size.saturating_mul(wanted.saturating_sub(there)))
+        });
+        taken.saturating_sub(self.total().saturating_sub(held.total()))
+    }
+
     /// The largest amount, at most `most`, whose plan's total is at most `room`.
     pub fn largest_amount(scheme: &'static Scheme, most: u64, room: u64) -> u64 {
         let unit = scheme.sizes[0];
@@ -104,6 +114,17 @@ mod tests {
     fn plans_are_the_originals() {
         check(&MEMORY, include_str!("../../tests/contract/mem-plan.txt"));
         check(&FILES, include_str!("../../tests/contract/disk-plan.txt"));
+    }
+
+    #[test]
+    fn classes_that_shrink_while_others_grow_are_exchanged() {
+        let plan = |counts| Plan::of_counts(&MEMORY, counts);
+        let (small, large) = (MEMORY.sizes[0], MEMORY.sizes[4]);
+        assert_eq!(plan([0, 0, 0, 0, 1]).exchanged(&plan([0, 0, 0, 3, 0])), 3 * MEMORY.sizes[3]);
+        assert_eq!(plan([3, 0, 0, 0, 0]).exchanged(&plan([0, 0, 0, 0, 1])), 3 * small);
+        assert_eq!(plan([3, 0, 0, 0, 1]).exchanged(&plan([1, 0, 0, 0, 0])), 0);
+        assert_eq!(plan([0; 5]).exchanged(&plan([9; 5])), 0);
+        assert!(plan([0, 0, 0, 0, 2]).exchanged(&plan([5, 0, 0, 0, 0])) < large);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Consumer;
 use super::cpu::LoadRefused;
-use super::group::{Account, Refused, Store};
+use super::group::{Account, Refused};
 use super::number::parse_signed;
 use super::plan::Plan;
 use super::ticket::Conflict;
@@ -75,16 +75,15 @@ impl Consumer {
     }
 
     fn memory_held(&self) -> Answer {
-        match (self.memory.account(), self.memory.store().held()) {
-            (Ok(account), Ok(held)) => held_text(&account, &held, "Parts"),
-            (Err(conflict), _) => conflict_text(conflict),
-            (_, Err(reason)) => say(format!("Error getting memory information: {reason}")),
+        match self.memory.report() {
+            Ok((account, Ok(held))) => held_text(&account, &held, "Parts"),
+            Ok((_, Err(reason))) => say(format!("Error getting memory information: {reason}")),
+            Err(conflict) => conflict_text(conflict),
         }
     }
 
     fn disk_held(&self) -> Answer {
-        // The folders are read after the ticket is put back: a client that only looks holds up nobody.
-        match self.disk.account().map(|account| (account, self.disk.store().held())) {
+        match self.disk.report() {
             Ok((account, Ok(held))) => held_text(&account, &held, "Files"),
             Ok((_, Err(reason))) => {
                 log::error!("Error getting files information: {reason}");

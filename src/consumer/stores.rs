@@ -55,9 +55,13 @@ impl Store for MemoryStore {
     fn admit(&self, outlook: &MemoryOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
         let growth = plan.total().saturating_sub(held.total());
         if self.limit.is_fixed() {
-            return Ok(self.guard.promise(growth));
+            return Ok(Promise::none());
         }
         self.guard.admit(&outlook.outlook, growth).map_err(|room| held.total().saturating_add(room))
+    }
+
+    fn promise_nothing(&self) -> Promise {
+        if self.limit.is_fixed() { Promise::none() } else { self.guard.promise_nothing() }
     }
 
     fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
@@ -85,10 +89,8 @@ impl DiskStore {
         }
         let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
         let guard = (in_memory && !memory_is_fixed).then(|| guard.clone());
-        let limit = fixed.unwrap_or_else(|| {
-            let by_disk = filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size()));
-            guard.as_ref().map_or(by_disk, |guard| by_disk.min(guard.room(&guard.look())))
-        });
+        let limit = fixed
+            .unwrap_or_else(|| filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size())));
         log::info!("HIGHFILELIM set to: {limit} bytes.");
         Self { disk, limit, limit_is_fixed: fixed.is_some(), guard }
     }
@@ -156,6 +158,10 @@ impl Store for DiskStore {
             (Some(guard), Some(memory)) => guard.admit(memory, growth).map_err(by_memory),
             _ => Ok(Promise::none()),
         }
+    }
+
+    fn promise_nothing(&self) -> Promise {
+        self.guard.as_ref().map_or_else(Promise::none, Guard::promise_nothing)
     }
 
     fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {

@@ -123,17 +123,22 @@ impl Ticket {
                     slot.value = Value::Worker;
                     return Ok(Worker { shared: Arc::clone(&self.0), id });
                 }
-                other => {
-                    if seen != Some(other) && !matches!(other, Value::Request) {
-                        log::warn!("Worker {id} put back a ticket that is not its own: {other:?}");
-                        seen = Some(other);
-                    }
+                Value::Request => {}
+                other if seen != Some(other) => {
+                    // Whoever reads the log may be slow: nobody waits for the ticket meanwhile.
+                    drop(slot);
+                    log::warn!("Worker {id} put back a ticket that is not its own: {other:?}");
+                    seen = Some(other);
+                    slot = self.0.lock();
+                    continue;
                 }
+                _ => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                log::error!("Worker {id} waited in vain for its ticket: timeout, the work is dropped");
                 slot.given_up = Some(id);
+                drop(slot);
+                log::error!("Worker {id} waited in vain for its ticket: timeout, the work is dropped");
                 return Err(GaveUp);
             }
             slot = match self.0.changed.wait_timeout(slot, left) {

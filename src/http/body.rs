@@ -11,22 +11,22 @@ const LINE_BYTES: usize = 1024;
 /// Most hexadecimal digits of a chunk size: 2^60 bytes, far over every limit and far under overflow.
 const SIZE_DIGITS: usize = 15;
 
-/// Why a body was not read.
+/// Why a head or a body was not received.
 #[derive(Debug)]
-pub enum BodyError {
+pub enum ReceiveError {
     /// The client sent something we answer with a refusal.
     Rejected(Rejection),
     /// The connection failed, ended, or ran out of time.
     Io(io::Error),
 }
 
-impl From<io::Error> for BodyError {
+impl From<io::Error> for ReceiveError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<Rejection> for BodyError {
+impl From<Rejection> for ReceiveError {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
     }
@@ -51,7 +51,7 @@ pub fn check(framing: Framing, rule: BodyRule) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// When it is malformed, too large, or the connection fails.
-pub fn read(source: &mut impl BufRead, framing: Framing, rule: BodyRule) -> Result<Vec<u8>, BodyError> {
+pub fn read(source: &mut impl BufRead, framing: Framing, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
     check(framing, rule)?;
     let mut kept = Vec::new();
     match framing {
@@ -78,7 +78,7 @@ fn take(source: &mut impl BufRead, mut length: u64, rule: BodyRule, kept: &mut V
     Ok(())
 }
 
-fn chunks(source: &mut impl BufRead, rule: BodyRule, kept: &mut Vec<u8>) -> Result<(), BodyError> {
+fn chunks(source: &mut impl BufRead, rule: BodyRule, kept: &mut Vec<u8>) -> Result<(), ReceiveError> {
     let mut overhead = CHUNK_OVERHEAD_BYTES;
     let mut left = rule.limit() as u64;
     loop {
@@ -106,7 +106,7 @@ fn chunks(source: &mut impl BufRead, rule: BodyRule, kept: &mut Vec<u8>) -> Resu
 }
 
 /// The next line, without its CRLF; what it took is charged to `overhead`.
-fn line(source: &mut impl BufRead, overhead: &mut usize) -> Result<Vec<u8>, BodyError> {
+fn line(source: &mut impl BufRead, overhead: &mut usize) -> Result<Vec<u8>, ReceiveError> {
     let most = LINE_BYTES.min(*overhead);
     let mut bytes = Vec::with_capacity(16);
     source.by_ref().take(most as u64).read_until(b'\n', &mut bytes)?;
@@ -145,8 +145,8 @@ mod tests {
         let mut source = wire;
         match read(&mut source, Framing::Chunked, BodyRule::Keep(limit)) {
             Ok(body) => Ok((body, source.len())),
-            Err(BodyError::Rejected(rejection)) => Err(rejection.status.0.to_string()),
-            Err(BodyError::Io(error)) => Err(format!("{:?}", error.kind())),
+            Err(ReceiveError::Rejected(rejection)) => Err(rejection.status.0.to_string()),
+            Err(ReceiveError::Io(error)) => Err(format!("{:?}", error.kind())),
         }
     }
 
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_declared_length_over_the_limit_is_refused_unread() {
         let refused = read(&mut &b""[..], Framing::Length(1_000_000_000_000), BodyRule::Discard(65536));
-        assert!(matches!(refused, Err(BodyError::Rejected(TOO_LARGE))));
+        assert!(matches!(refused, Err(ReceiveError::Rejected(TOO_LARGE))));
     }
 
     #[test]

@@ -50,9 +50,9 @@ pub const MOST_CONNECTIONS: usize = 320;
 /// Fewest connections at a time, however little there is: a client, a probe, a scraper, and one to spare.
 pub const FEWEST_CONNECTIONS: usize = 4;
 /// What one connection can cost in a container's memory at worst: 32 KiB each of send and receive buffer, 28 KiB of
-/// touched stack, 16 KiB of kernel stack, 32 KiB of head being read and head being served, and the kernel's own objects
-/// (task, socket, page tables).
-pub const CONNECTION_BYTES: u64 = 160 * 1024;
+/// touched stack, 16 KiB of kernel stack, 16 KiB of requests received ahead, 72 KiB of an answer that is not taken (the
+/// largest is a redirect of a target full of `&`), and the kernel's own objects (task, socket, page tables).
+pub const CONNECTION_BYTES: u64 = 224 * 1024;
 /// For so many connections with a place, one may be on its way out.
 const LEAVING_SHARE: usize = 4;
 /// The share of the memory limit that connections may have: one sixteenth.
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(connections(Room::default()), MOST_CONNECTIONS);
         assert_eq!(connections(Room { descriptors: Some(132), ..Room::default() }), 80);
         assert_eq!(connections(Room { threads: Some(58), ..Room::default() }), 40);
-        assert_eq!(connections(Room { memory: Some(200 << 20), ..Room::default() }), 64);
+        assert_eq!(connections(Room { memory: Some(280 << 20), ..Room::default() }), 64);
         let nothing = Room { descriptors: Some(0), threads: Some(0), memory: Some(0) };
         assert_eq!(connections(nothing), FEWEST_CONNECTIONS);
     }

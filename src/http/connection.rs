@@ -1,23 +1,23 @@
 //! One connection: its requests in turn, each against its deadlines.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tiny_http::{Method, Response};
+use tiny_http::Method;
 
-use super::body::{self, BodyError};
+use super::body::{self, ReceiveError};
 use super::bounds::{
     ANSWER_DEADLINE, BODY_DEADLINE, BRIEF_LINGER, BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES,
     REFUSAL_DEADLINE,
 };
 use super::brake::Brake;
-use super::head::{EndFinder, Head, Rejection, Version};
+use super::head::{EndFinder, Framing, Head, Rejection, Version};
 use super::places::{Place, Seat};
 use super::query::Query;
-use super::request::{Answer, Request, Service, Text, field, text};
+use super::request::{Answer, BodyRule, Request, Service, Text, field, text};
 use super::response::{Manner, render};
 use super::target::{percent_decode, split};
 use crate::shutdown::Stop;
@@ -32,31 +32,38 @@ pub(super) struct Edge<S> {
 /// Serves the connection in `seat` until one side is done with it.
 pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
     let place = &*seat.place;
-    let mut connection =
-        Connection { wire: Wire::new(&place.stream), place, seat, head: Vec::new(), out: Vec::new(), edge };
+    let mut connection = Connection { wire: Wire::new(&place.stream), place, seat, head: Vec::new(), edge };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
-    while let Ok(Next::Request) = connection.turn() {
-        connection.tidy();
-    }
+    while let Ok(Next::Request) = connection.turn() {}
 }
 
 /// Answers 503 without serving, in the accepting thread, and so within a few milliseconds.
 pub(super) fn turn_away(mut stream: &TcpStream, reason: &'static str) {
-    let rejection = Rejection::new(503, reason);
-    let mut out = Vec::new();
-    let response = refusal(rejection).with_header(field("Retry-After", "1"));
-    render(&mut out, response, Manner { version: Version::Http11, keep_alive: false, head_only: false });
+    let mut reply = Reply::refusal(Rejection::new(503, reason), false);
+    reply.response.add_header(field("Retry-After", "1"));
+    let (head, body) = render(reply.response, reply.manner);
     // What goes wrong here goes wrong for a client that we cannot serve anyway.
     let _ = stream.set_write_timeout(Some(REFUSAL_DEADLINE));
-    if stream.write_all(&out).is_ok() {
-        Wire::new(stream).linger(REFUSAL_DEADLINE);
+    if stream.write_all(&[head, body].concat()).is_ok() {
+        Wire::new(stream).linger(BRIEF_LINGER);
     }
 }
 
-/// The answer that says why a request is not served.
-fn refusal(rejection: Rejection) -> Text {
-    let (status, phrase) = (rejection.status.0, rejection.status.default_reason_phrase());
-    text(status, format!("{status} {phrase}: {}\n", rejection.reason))
+/// An answer that is ready to go.
+struct Reply {
+    response: Text,
+    manner: Manner,
+    /// If it is the last one, for how long to read on.
+    linger: Duration,
+}
+
+impl Reply {
+    /// Says why a request is not served. What follows it on the connection cannot be trusted, so that ends.
+    fn refusal(rejection: Rejection, head_only: bool) -> Self {
+        let (status, phrase) = (rejection.status.0, rejection.status.default_reason_phrase());
+        let response = text(status, format!("{status} {phrase}: {}\n", rejection.reason));
+        Self { response, manner: Manner { version: Version::Http11, keep_alive: false, head_only }, linger: LINGER }
+    }
 }
 
 /// What follows an answer.
@@ -72,8 +79,6 @@ struct Connection<'p, S> {
     seat: &'p Seat,
     /// The head of the request being served.
     head: Vec<u8>,
-    /// The answer on its way out.
-    out: Vec<u8>,
     edge: &'p Edge<S>,
 }
 
@@ -83,57 +88,40 @@ impl<S: Service> Connection<'_, S> {
         if self.edge.stop.is_set() {
             return Ok(Next::End);
         }
-        match self.wire.read_head(&mut self.head) {
-            Ok(true) => {}
+        let mut bytes = std::mem::take(&mut self.head);
+        let reply = match self.wire.read_head(&mut bytes) {
+            Ok(true) if !self.place.serve() => return Ok(Next::End),
+            Ok(true) => match Head::parse(&bytes) {
+                Ok(head) => self.answer(&head)?,
+                Err(rejection) => Reply::refusal(rejection, asks_for_head_alone(&bytes)),
+            },
             Ok(false) => return Ok(Next::End),
-            Err(BodyError::Rejected(rejection)) => {
-                let head_only = asks_for_head_alone(self.wire.buffered());
-                return self.refuse(rejection, head_only);
+            Err(error) => {
+                let late = Rejection::new(408, "the request head did not come in time");
+                Reply::refusal(error.rejection(late)?, asks_for_head_alone(self.wire.buffered()))
             }
-            Err(BodyError::Io(error)) if is_timeout(&error) => {
-                let head_only = asks_for_head_alone(self.wire.buffered());
-                return self.refuse(Rejection::new(408, "the request head did not come in time"), head_only);
-            }
-            Err(BodyError::Io(error)) => return Err(error),
-        }
-        if !self.place.serve() {
-            return Ok(Next::End);
-        }
-        let bytes = std::mem::take(&mut self.head);
-        let next = match Head::parse(&bytes) {
-            Ok(head) => self.answer(&head),
-            Err(rejection) => self.refuse(rejection, asks_for_head_alone(&bytes)),
         };
+        // The client may take its time with the answer: an unusual request is not kept all the while.
         self.head = bytes;
-        next
+        self.tidy();
+        self.give(reply)
     }
 
-    fn answer(&mut self, head: &Head<'_>) -> io::Result<Next> {
+    /// Reads the body and asks the handler.
+    fn answer(&mut self, head: &Head<'_>) -> io::Result<Reply> {
         let head_only = head.method == Method::Head;
         let (path, query) = split(head.target);
         let Some(path) = percent_decode(path) else {
-            return self.refuse(Rejection::new(400, "malformed percent-escape in the path"), head_only);
+            return Ok(Reply::refusal(Rejection::new(400, "malformed percent-escape in the path"), head_only));
         };
         let rule = self.edge.service.body_rule(head);
-        if let Err(rejection) = body::check(head.framing, rule) {
-            return self.refuse(rejection, head_only);
-        }
-        self.place.await_request();
-        if head.expects_continue && self.wire.nothing_buffered() {
-            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
-        self.wire.deadline = Instant::now() + BODY_DEADLINE;
-        let body = match body::read(&mut self.wire, head.framing, rule) {
+        let body = match self.read_body(head, rule) {
             Ok(body) => body,
-            Err(BodyError::Rejected(rejection)) => return self.refuse(rejection, head_only),
-            Err(BodyError::Io(error)) if is_timeout(&error) => {
-                return self.refuse(Rejection::new(408, "the request body did not come in time"), head_only);
+            Err(error) => {
+                let late = Rejection::new(408, "the request body did not come in time");
+                return Ok(Reply::refusal(error.rejection(late)?, head_only));
             }
-            Err(BodyError::Io(error)) => return Err(error),
         };
-        if !self.place.serve() {
-            return Ok(Next::End);
-        }
         let request = Request { method: &head.method, path, query: Query(query), fields: &head.fields, body: &body };
         let service = &self.edge.service;
         let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
@@ -144,23 +132,27 @@ impl<S: Service> Connection<'_, S> {
         let keep_alive = keep_alive && !self.edge.stop.is_set();
         let gives_way = keep_alive && self.seat.is_wanted();
         let manner = Manner { version: head.version, keep_alive: keep_alive && !gives_way, head_only };
-        self.give(response, manner, if gives_way { BRIEF_LINGER } else { LINGER })
+        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER } })
     }
 
-    /// Answers a request that cannot be served, and ends the connection: what follows on it cannot be trusted.
-    fn refuse(&mut self, rejection: Rejection, head_only: bool) -> io::Result<Next> {
-        let manner = Manner { version: Version::Http11, keep_alive: false, head_only };
-        self.give(refusal(rejection), manner, LINGER)
+    fn read_body(&mut self, head: &Head<'_>, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
+        body::check(head.framing, rule)?;
+        if head.framing == Framing::Empty {
+            return Ok(Vec::new());
+        }
+        self.place.await_request();
+        if head.expects_continue && self.wire.buffered().is_empty() {
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n", b"")?;
+        }
+        self.wire.deadline = Instant::now() + BODY_DEADLINE;
+        let body = body::read(&mut self.wire, head.framing, rule)?;
+        if self.place.serve() { Ok(body) } else { Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()) }
     }
 
-    /// Sends an answer. If it is the last one, lingers for so long.
-    fn give<R: Read>(&mut self, response: Response<R>, manner: Manner, linger: Duration) -> io::Result<Next> {
-        let mut out = std::mem::take(&mut self.out);
-        out.clear();
-        render(&mut out, response, manner);
-        let sent = self.send(&out);
-        self.out = out;
-        sent?;
+    fn give(&mut self, reply: Reply) -> io::Result<Next> {
+        let Reply { response, manner, linger } = reply;
+        let (head, body) = render(response, manner);
+        self.send(&head, &body)?;
         if manner.keep_alive {
             return Ok(Next::Request);
         }
@@ -168,21 +160,24 @@ impl<S: Service> Connection<'_, S> {
         Ok(Next::End)
     }
 
-    /// Sends `bytes`, in one write where the client keeps up, and within the deadline in any case.
-    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Sends a head and a body, in one write where the client keeps up, and within the deadline in any case.
+    fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
         self.place.await_taking();
         let mut stream = self.wire.stream;
         // The socket's own time-out is the whole deadline, so only what the first write leaves over needs another.
         let deadline = Instant::now() + ANSWER_DEADLINE;
         let mut shortened = false;
         loop {
-            match stream.write(bytes) {
+            match stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(sent) => bytes = &bytes[sent..],
+                Ok(sent) => {
+                    let of_head = sent.min(head.len());
+                    (head, body) = (&head[of_head..], &body[sent - of_head..]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if bytes.is_empty() {
+            if head.is_empty() && body.is_empty() {
                 break;
             }
             stream.set_write_timeout(Some(time_left(deadline)?))?;
@@ -197,10 +192,8 @@ impl<S: Service> Connection<'_, S> {
 
     /// Gives back what an unusual request made the buffers grow to.
     fn tidy(&mut self) {
-        for buffer in [&mut self.head, &mut self.out] {
-            buffer.clear();
-            buffer.shrink_to(BUFFER_BYTES);
-        }
+        self.head.clear();
+        self.head.shrink_to(BUFFER_BYTES);
         self.wire.tidy();
     }
 }
@@ -223,10 +216,6 @@ impl<'p> Wire<'p> {
         Self { stream, buffer: Vec::new(), start: 0, end: 0, deadline: Instant::now(), timeout: IDLE }
     }
 
-    fn nothing_buffered(&self) -> bool {
-        self.start == self.end
-    }
-
     fn buffered(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -234,9 +223,9 @@ impl<'p> Wire<'p> {
     /// Moves the next request head into `head`. Returns false when the client has nothing more to say.
     ///
     /// Until its first byte comes, the connection is idle; from then on the head has its deadline.
-    fn read_head(&mut self, head: &mut Vec<u8>) -> Result<bool, BodyError> {
+    fn read_head(&mut self, head: &mut Vec<u8>) -> Result<bool, ReceiveError> {
         let mut finder = EndFinder::default();
-        if self.nothing_buffered() {
+        if self.buffered().is_empty() {
             self.set_timeout(IDLE)?;
             match self.receive() {
                 Ok(0) => return Ok(false),
@@ -331,7 +320,7 @@ impl Read for Wire<'_> {
 
 impl BufRead for Wire<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.nothing_buffered() {
+        if self.buffered().is_empty() {
             let time = time_left(self.deadline)?;
             self.set_timeout(time)?;
             self.receive()?;
@@ -355,6 +344,17 @@ fn time_left(deadline: Instant) -> io::Result<Duration> {
         // The kernel counts in microseconds, and takes 0 for "for ever".
         Some(left) if left >= Duration::from_micros(1) => Ok(left),
         _ => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+impl ReceiveError {
+    /// What to answer: `late` where the deadline has passed. A connection that failed has no use for an answer.
+    fn rejection(self, late: Rejection) -> io::Result<Rejection> {
+        match self {
+            Self::Rejected(rejection) => Ok(rejection),
+            Self::Io(error) if is_timeout(&error) => Ok(late),
+            Self::Io(error) => Err(error),
+        }
     }
 }
 

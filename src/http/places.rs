@@ -93,12 +93,15 @@ impl Places {
         }
         self.wanted.store(false, Ordering::Release);
         seats.taken += 1;
-        Some(Permit(Arc::clone(self)))
+        Some(Permit { places: Arc::clone(self), sat_in: false })
     }
 
-    /// Makes whoever has waited longest on its client give way: for when descriptors run out before places do.
+    /// Makes whoever has waited longest on its client give way: for when descriptors or threads run out before places do.
     pub(super) fn make_way(&self) {
-        lock(&self.seats).send_longest_waiting_away();
+        let mut seats = lock(&self.seats);
+        if seats.leaving < self.most_leaving {
+            seats.send_longest_waiting_away();
+        }
     }
 
     /// Closes all connections that wait for a request, and with `answers` those whose answer is not taken as well.
@@ -164,31 +167,36 @@ impl Seats {
 }
 
 /// A place that is kept for the next connection.
-pub(super) struct Permit(Arc<Places>);
+pub(super) struct Permit {
+    places: Arc<Places>,
+    /// Its seat returns the place.
+    sat_in: bool,
+}
 
 impl Permit {
     /// Lets `stream` take the place.
-    pub(super) fn seat(self, stream: TcpStream) -> Seat {
+    pub(super) fn seat(mut self, stream: TcpStream) -> Seat {
+        self.sat_in = true;
+        let places = Arc::clone(&self.places);
         // It has waited for its client from the start: until a request is there, it may give way.
         let place = Arc::new(Place { stream, state: AtomicU64::new(SERVED), born: Instant::now() });
         place.await_request();
-        let mut seats = lock(&self.0.seats);
+        let mut seats = lock(&places.seats);
         let index = seats.vacant.pop().unwrap_or_else(|| {
             seats.sat_in.push(None);
             seats.sat_in.len() - 1
         });
         seats.sat_in[index] = Some(Sitting { place: Arc::clone(&place), leaving: false });
         drop(seats);
-        let seat = Seat { places: Arc::clone(&self.0), index, place };
-        // The seat returns the place from here on.
-        let _ = std::mem::ManuallyDrop::new(self);
-        seat
+        Seat { places, index, place }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.give_back(None);
+        if !self.sat_in {
+            self.places.give_back(None);
+        }
     }
 }
 

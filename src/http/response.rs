@@ -1,12 +1,12 @@
-//! A response, as it goes over the wire: head and body in one piece.
+//! A response, as it goes over the wire.
 
-use std::io::Read;
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
-use tiny_http::Response;
+use tiny_http::Header;
 
 use super::head::Version;
+use super::request::Text;
 
 /// How the connection stands, for the head of the answer.
 #[derive(Clone, Copy)]
@@ -19,50 +19,39 @@ pub(super) struct Manner {
     pub(super) head_only: bool,
 }
 
-/// Appends `response` to `out`.
+/// Turns a response into the bytes of its head and of its body. What the client did not ask for is empty.
 ///
 /// The fields stand in the order the original's clients saw: the handler's own, Date, Content-Length, Content-Type.
 /// A field whose text could end its line is left out: it cannot have come from our own constructors.
-pub(super) fn render<R: Read>(out: &mut Vec<u8>, response: Response<R>, manner: Manner) {
+pub(super) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u8>) {
+    let mut head = Vec::with_capacity(256);
     let status = response.status_code();
     let version = match manner.version {
         Version::Http10 => "HTTP/1.0 ",
         Version::Http11 => "HTTP/1.1 ",
     };
-    out.extend_from_slice(version.as_bytes());
-    push_number(out, u64::from(status.0));
-    out.push(b' ');
-    out.extend_from_slice(status.default_reason_phrase().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    let (types, others): (Vec<_>, Vec<_>) =
-        response.headers().iter().partition(|header| header.field.equiv("Content-Type"));
-    for header in others {
-        push_field(out, header.field.as_str().as_str(), header.value.as_str());
+    let line = [version, &status.0.to_string(), " ", status.default_reason_phrase(), "\r\n"];
+    line.iter().for_each(|piece| head.extend_from_slice(piece.as_bytes()));
+    let is_type = |header: &&Header| header.field.equiv("Content-Type");
+    for header in response.headers().iter().filter(|header| !is_type(header)) {
+        push_field(&mut head, header.field.as_str().as_str(), header.value.as_str());
     }
-    push_field(out, "Date", &HttpDate::from(SystemTime::now()).to_string());
-    let declared = response.data_length();
-    let content_types: Vec<String> = types.iter().map(|header| header.value.to_string()).collect();
-    let mut body = Vec::new();
-    let body_is_whole = response.into_reader().read_to_end(&mut body).is_ok();
-    // Without a declared length, an answer to HEAD leaves it open (RFC 9110, 8.6).
-    let length = if manner.head_only { declared } else { Some(body.len()) };
-    if let Some(length) = length {
-        out.extend_from_slice(b"Content-Length: ");
-        push_number(out, length as u64);
-        out.extend_from_slice(b"\r\n");
+    push_field(&mut head, "Date", &HttpDate::from(SystemTime::now()).to_string());
+    // Where it is not declared, an answer to HEAD leaves the length open (RFC 9110, 8.6).
+    if let Some(length) = response.data_length() {
+        push_field(&mut head, "Content-Length", &length.to_string());
     }
-    for content_type in content_types {
-        push_field(out, "Content-Type", &content_type);
+    for header in response.headers().iter().filter(is_type) {
+        push_field(&mut head, "Content-Type", header.value.as_str());
     }
-    match (manner.keep_alive && body_is_whole, manner.version) {
-        (false, Version::Http11) => push_field(out, "Connection", "close"),
-        (true, Version::Http10) => push_field(out, "Connection", "keep-alive"),
+    match (manner.keep_alive, manner.version) {
+        (false, Version::Http11) => push_field(&mut head, "Connection", "close"),
+        (true, Version::Http10) => push_field(&mut head, "Connection", "keep-alive"),
         _ => {}
     }
-    out.extend_from_slice(b"\r\n");
-    if !manner.head_only {
-        out.extend_from_slice(&body);
-    }
+    head.extend_from_slice(b"\r\n");
+    let body = if manner.head_only { Vec::new() } else { response.into_reader().into_inner() };
+    (head, body)
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -75,20 +64,14 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(number.to_string().as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::request::{redirect, text};
     use super::*;
-    use tiny_http::Header;
 
-    fn rendered(response: super::super::Text, manner: Manner) -> String {
-        let mut out = Vec::new();
-        render(&mut out, response, manner);
-        let text = String::from_utf8(out).unwrap();
+    fn rendered(response: Text, manner: Manner) -> String {
+        let (head, body) = render(response, manner);
+        let text = String::from_utf8([head, body].concat()).unwrap();
         let date = text.find("Date: ").unwrap();
         format!("{}Date: X{}", &text[..date], &text[date + "Date: Sat, 21 Nov 2026 09:44:56 GMT".len()..])
     }

@@ -53,7 +53,7 @@ impl Server {
             match self.accept() {
                 Ok(Some((permit, stream))) => {
                     pause = FIRST_PAUSE;
-                    start(permit, stream, &edge);
+                    self.start(permit, stream, &edge);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -82,19 +82,22 @@ impl Server {
             },
         }
     }
-}
 
-fn start<S: Service>(permit: Permit, stream: TcpStream, edge: &Arc<Edge<S>>) {
-    // Neither can fail on a live socket with a time that is not zero; a dead one is found out by the first read.
-    let _ = stream.set_read_timeout(Some(IDLE));
-    let _ = stream.set_write_timeout(Some(ANSWER_DEADLINE));
-    let seat = permit.seat(stream);
-    let place = Arc::clone(&seat.place);
-    let edge = Arc::clone(edge);
-    let thread = thread::Builder::new().name(String::from("connection")).stack_size(THREAD_STACK_BYTES);
-    if let Err(error) = thread.spawn(move || connection::serve(&seat, &edge)) {
-        log::warn!("Cannot start a thread for a connection: {error}");
-        connection::turn_away(&place.stream, "there is no thread for this connection, try again later");
+    /// Gives a connection its thread, or a refusal.
+    fn start<S: Service>(&self, permit: Permit, stream: TcpStream, edge: &Arc<Edge<S>>) {
+        // Neither can fail on a live socket with a time that is not zero; a dead one is found out by the first read.
+        let _ = stream.set_read_timeout(Some(IDLE));
+        let _ = stream.set_write_timeout(Some(ANSWER_DEADLINE));
+        let seat = permit.seat(stream);
+        let place = Arc::clone(&seat.place);
+        let edge = Arc::clone(edge);
+        let thread = thread::Builder::new().name(String::from("connection")).stack_size(THREAD_STACK_BYTES);
+        if let Err(error) = thread.spawn(move || connection::serve(&seat, &edge)) {
+            log::warn!("Cannot start a thread for a connection: {error}");
+            // Threads pass like descriptors do, and a waiting connection may help them to.
+            self.places.make_way();
+            connection::turn_away(&place.stream, "there is no thread for this connection, try again later");
+        }
     }
 }
 

@@ -68,30 +68,30 @@ pub fn percent_encode(path: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            push_escape(&mut text, byte);
+            push_escape(&mut text, byte, b"0123456789ABCDEF");
         }
     }
     text
 }
 
-/// Percent-encodes what must not stand in a header field's value: everything but printable ASCII.
+/// Percent-encodes what must not stand in a header field's value: everything but printable ASCII. In lower case, as the
+/// original's clients saw it.
 pub fn field_safe(text: &[u8]) -> String {
     let mut safe = String::with_capacity(text.len());
     for &byte in text {
         if byte.is_ascii_graphic() {
             safe.push(char::from(byte));
         } else {
-            push_escape(&mut safe, byte);
+            push_escape(&mut safe, byte, b"0123456789abcdef");
         }
     }
     safe
 }
 
-fn push_escape(text: &mut String, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+fn push_escape(text: &mut String, byte: u8, digits: &[u8; 16]) {
     text.push('%');
-    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-    text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    text.push(char::from(digits[usize::from(byte >> 4)]));
+    text.push(char::from(digits[usize::from(byte & 15)]));
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn nothing_that_ends_a_line_survives_encoding() {
         assert_eq!(percent_encode(b"/a\r\nX: y/\xc3\xa9!"), "/a%0D%0AX:%20y/%C3%A9%21");
-        assert_eq!(field_safe(b"a=\xff&b=\"\r\n"), "a=%FF&b=\"%0D%0A");
+        assert_eq!(field_safe(b"a=\xff&b=\"\r\n"), "a=%ff&b=\"%0d%0a");
     }
 
     proptest::proptest! {

@@ -24,9 +24,15 @@ impl MemInfo {
         Self { available: line("MemAvailable"), commit_limit: line("CommitLimit"), committed: line("Committed_AS") }
     }
 
-    /// What may still be promised, in bytes.
-    pub fn committable(&self) -> Option<u64> {
-        Some(self.commit_limit?.saturating_sub(self.committed?))
+    /// What may still be promised to us, in bytes. The kernel keeps two reserves back: one for administrators, one of
+    /// which a process gets none (`admin-guide/sysctl/vm.rst`).
+    pub fn committable(&self, kernel: &Kernel) -> Option<u64> {
+        let reserves = ["admin_reserve_kbytes", "user_reserve_kbytes"].map(|name| {
+            let text = kernel.read(format!("/proc/sys/vm/{name}")).unwrap_or_default();
+            text.trim().parse::<u64>().unwrap_or(0).saturating_mul(1024)
+        });
+        let taken = reserves.into_iter().fold(self.committed?, u64::saturating_add);
+        Some(self.commit_limit?.saturating_sub(taken))
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Kernel {
 pub struct Available {
     /// In bytes.
     pub bytes: u64,
+    /// The smallest memory limit of our cgroups, in bytes: what an in-place resize changes.
+    pub limit: Option<u64>,
     /// The source that bounds it, for the log: `MemAvailable`, `memory.max of /sys/fs/cgroup/pod1`, `RLIMIT_AS` ….
     pub source: String,
 }
@@ -52,18 +54,20 @@ impl Kernel {
     ///
     /// Page cache that can be reclaimed (`inactive_file`) counts as available. Without any source: all there is.
     pub fn memory_available(&self) -> Available {
-        let mut smallest = Available { bytes: u64::MAX, source: String::from("no limit") };
+        let groups = cgroup::memory_groups(self);
+        let limit = groups.iter().filter_map(|group| group.limit).min();
+        let mut smallest = Available { bytes: u64::MAX, limit, source: String::from("no limit") };
         let mut bound = |bytes: Option<u64>, source: &dyn Fn() -> String| {
             if let Some(bytes) = bytes.filter(|&bytes| bytes < smallest.bytes) {
-                smallest = Available { bytes, source: source() };
+                (smallest.bytes, smallest.source) = (bytes, source());
             }
         };
         let memory = meminfo::MemInfo::read(self);
         bound(memory.available, &|| String::from("MemAvailable"));
         if meminfo::overcommit_is_strict(self) {
-            bound(memory.committable(), &|| String::from("CommitLimit"));
+            bound(memory.committable(self), &|| String::from("CommitLimit"));
         }
-        for group in cgroup::memory_groups(self) {
+        for group in &groups {
             bound(group.available(), &|| group.source.clone());
         }
         for (limit, used, name) in rlimit::address_space(self) {
@@ -72,19 +76,14 @@ impl Kernel {
         smallest
     }
 
-    /// The smallest memory limit that binds this process, in bytes: what an in-place resize changes.
-    pub fn memory_limit(&self) -> Option<u64> {
-        cgroup::memory_groups(self).into_iter().filter_map(|group| group.limit).min()
-    }
-
     /// How many threads `pids.max` leaves us.
     pub fn threads_available(&self) -> Option<u64> {
         cgroup::threads_available(self)
     }
 
-    /// Reads a kernel file given by its absolute path.
+    /// Reads a kernel file given by its absolute path. Names in it need not be UTF-8.
     fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
-        fs::read_to_string(self.locate(path.as_ref()))
+        fs::read(self.locate(path.as_ref())).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Where an absolute path is, below our root.

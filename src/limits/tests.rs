@@ -43,7 +43,7 @@ fn v2_takes_the_narrowest_group_up_to_the_root() {
     let available = kernel.memory_available();
     assert_eq!(available.bytes, 73_741_824, "the node's pods leave less than the pod's own limit");
     assert_eq!(available.source, "memory.max of /sys/fs/cgroup/kubepods");
-    assert_eq!(kernel.memory_limit(), Some(256 * MIB));
+    assert_eq!(kernel.memory_available().limit, Some(256 * MIB));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn v1_counts_children_and_knows_unlimited() {
         ("/sys/fs/cgroup/pids/docker/pids.max", "max\n"),
     ]);
     assert_eq!(kernel.memory_available().bytes, (512 - 400 + 10) * MIB);
-    assert_eq!(kernel.memory_limit(), Some(256 * MIB));
+    assert_eq!(kernel.memory_available().limit, Some(256 * MIB));
     assert_eq!(kernel.threads_available(), Some(93));
 }
 
@@ -160,7 +160,7 @@ fn without_limits_the_host_decides_and_without_files_nothing_does() {
     let available = kernel.memory_available();
     // RLIMIT_AS and RLIMIT_DATA are this test process's own; where they are unlimited, the host decides.
     assert!(available.bytes <= 8192 * MIB);
-    assert_eq!(kernel.memory_limit(), None);
+    assert_eq!(kernel.memory_available().limit, None);
     assert_eq!(kernel.threads_available(), None);
     let (_root, kernel) = machine(&[]);
     assert!(kernel.memory_available().bytes > 8192 * MIB);
@@ -171,8 +171,11 @@ fn strict_overcommit_binds() {
     let (_root, kernel) = machine(&[
         ("/proc/meminfo", "MemAvailable: 8388608 kB\nCommitLimit: 2048 kB\nCommitted_AS: 1024 kB\n"),
         ("/proc/sys/vm/overcommit_memory", "2\n"),
+        ("/proc/sys/vm/admin_reserve_kbytes", "1\n"),
+        ("/proc/sys/vm/user_reserve_kbytes", "2\n"),
     ]);
-    assert_eq!(kernel.memory_available(), Available { bytes: MIB, source: "CommitLimit".into() });
+    let available = kernel.memory_available();
+    assert_eq!((available.bytes, available.source.as_str()), (MIB - 3 * 1024, "CommitLimit"));
     let (_root, kernel) = machine(&[
         ("/proc/meminfo", "MemAvailable: 8192 kB\nCommitLimit: 2048 kB\nCommitted_AS: 4096 kB\n"),
         ("/proc/sys/vm/overcommit_memory", "0\n"),
@@ -189,6 +192,18 @@ fn usage_over_the_limit_leaves_nothing() {
         ("/sys/fs/cgroup/memory.current", "5000\n"),
     ]);
     assert_eq!(kernel.memory_available().bytes, 0);
+}
+
+#[test]
+fn a_mount_whose_name_is_not_utf8_hides_no_other() {
+    let (root, kernel) = machine(&[
+        ("/proc/self/cgroup", "0::/\n"),
+        ("/sys/fs/cgroup/memory.max", "1000\n"),
+        ("/sys/fs/cgroup/memory.current", "0\n"),
+    ]);
+    let latin = b"77 23 0:99 / /mnt/\xe9t\xe9 rw - ext4 /dev/sda rw\n";
+    fs::write(root.path().join("proc/self/mountinfo"), [latin, V2_MOUNT.as_bytes()].concat()).unwrap();
+    assert_eq!(kernel.memory_available().bytes, 1000);
 }
 
 #[test]
