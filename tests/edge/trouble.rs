@@ -104,3 +104,28 @@ fn a_handlers_panic_is_a_500_and_harms_nobody_else() {
     // More panics than places: each gave its place back.
     assert_eq!(Client::new(local.address).ask(GET).body, "fine");
 }
+
+#[test]
+fn work_that_gets_no_thread_is_told_so_and_leaves_its_group_free() {
+    let testero = Testero::start();
+    let mut client = Client::new(testero.address);
+    // From here on the connection has its thread, and that thread its memory.
+    let before = client.ask(b"GET /api/mem/getdef HTTP/1.1\r\nHost: x\r\n\r\n").body;
+    // Growing would not get as far: the guard sees that there is no address space left.
+    let works = ["/api/mem/set?size=0", "/api/disk/set?size=5", "/api/cpu/load?time=60"];
+    without_threads(&testero, || {
+        for target in works {
+            let answer = client.ask(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+            assert!(answer.body.starts_with("Could not start the work, try again later: "), "{target}: {answer:?}");
+        }
+        assert_eq!(client.ask(b"GET /api/mem/getdef HTTP/1.1\r\nHost: x\r\n\r\n").body, before);
+        assert_eq!(
+            client.ask(b"GET /api/cpu/getact HTTP/1.1\r\nHost: x\r\n\r\n").body,
+            "No load request in progress\n"
+        );
+    });
+    for target in works {
+        let answer = testero.get(target);
+        assert!(answer.contains(" requested for ") || answer.contains(" request sent for "), "{target}: {answer}");
+    }
+}
