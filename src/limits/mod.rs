@@ -17,9 +17,12 @@ pub mod meminfo;
 mod mountinfo;
 pub mod rlimit;
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+/// What the longest of the files usually stays below.
+const USUAL_BYTES: usize = 4096;
 
 /// The kernel's files, below a root folder.
 #[derive(Clone, Debug)]
@@ -83,7 +86,10 @@ impl Kernel {
 
     /// Reads a kernel file given by its absolute path. Names in it need not be UTF-8.
     fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
-        fs::read(self.locate(path.as_ref())).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        // The kernel makes up such a file as it is read and calls it empty before: one large read is one moment's truth.
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        File::open(self.locate(path.as_ref()))?.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Where an absolute path is, below our root.
