@@ -185,19 +185,22 @@ fn a_file_with_the_highest_number_there_is_does_no_harm() {
 }
 
 #[test]
-fn a_removed_folder_is_told_and_the_service_lives_on() {
+fn a_removed_folder_is_told_and_made_again_at_the_next_request() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let testero = Testero::start_in(Arc::clone(&data), &[], &[]);
     fs::remove_dir(folder(&testero).join("d-8388608")).unwrap();
     assert_eq!(testero.get("/api/disk/getact"), UNREADABLE);
-    let refused = testero.get("/api/disk/set?size=1");
-    assert!(refused.starts_with("Could not compute file distribution: ") && refused.contains("d-8388608"), "{refused}");
+    let id = set(&testero, SIZES[0]);
+    assert_eq!(testero.settled("disk"), held(id, [1, 0, 0, 0, 0]));
     fs::remove_dir_all(folder(&testero)).unwrap();
     assert_eq!(testero.get("/api/disk/getact"), UNREADABLE);
     assert!(testero.get("/api/mem/set?size=1").starts_with("Memory data request sent"));
+    let id = set(&testero, 2 * SIZES[0]);
+    assert_eq!(testero.settled("disk"), held(id, [2, 0, 0, 0, 0]));
     testero.signal(libc::SIGTERM);
     let (status, _, log) = testero.wait();
     assert!(status.success(), "{status} {log}");
+    assert!(names(data.path()).is_empty());
 }
 
 #[test]

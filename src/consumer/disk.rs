@@ -34,6 +34,17 @@ impl Disk {
         Ok(Self { folder, content: Mutex::default() })
     }
 
+    /// Makes the class folders that are missing.
+    ///
+    /// # Errors
+    /// When they cannot be made: `NotFound` when our own folder is gone as well.
+    pub fn mend(&self) -> io::Result<()> {
+        FILES.sizes.into_iter().try_for_each(|size| match fs::create_dir(self.class(size)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        })
+    }
+
     /// Where the files are.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -240,6 +251,16 @@ mod tests {
         let failure = disk.adjust(&Plan::new(&FILES, 1), &mut Promise::none(), &stop).unwrap_err().to_string();
         assert!(failure.contains("d-134217728") && failure.contains("No such file"), "{failure}");
         assert!(disk.held().is_err());
+    }
+
+    #[test]
+    fn what_was_removed_is_made_again() {
+        let (_parent, disk, stop) = disk();
+        fs::remove_dir_all(disk.class(FILES.sizes[1])).unwrap();
+        disk.mend().unwrap();
+        disk.adjust(&Plan::new(&FILES, 20 << 20), &mut Promise::none(), &stop).unwrap();
+        fs::remove_dir_all(disk.path()).unwrap();
+        assert_eq!(disk.mend().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

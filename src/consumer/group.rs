@@ -28,6 +28,14 @@ pub trait Store: Send + Sync + 'static {
     /// What was learnt about the room for growing, from the kernel.
     type Outlook;
 
+    /// Makes the store usable again if it is not: what kept it from being so may have passed.
+    ///
+    /// # Errors
+    /// When it still cannot be used, and why.
+    fn mend(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What is there now.
     ///
     /// # Errors
@@ -184,6 +192,7 @@ impl<S: Store> Group<S> {
     }
 
     fn look(&self, bytes: u64) -> Result<Asked<S::Outlook>, Refused> {
+        self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.store.held().map_err(Refused::Unavailable)?;
         let plan = Plan::new(S::SCHEME, bytes);
         // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held

@@ -6,12 +6,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::plan::Plan;
+use super::plan::{MEMORY, Plan};
 use crate::limits::Kernel;
 use crate::sync::lock;
 
 /// Page tables and the like: one byte for so many (an entry of 8 bytes for a page of 4096).
 const OVERHEAD: u64 = 512;
+
+/// What the service's own use may move by between the naming of a limit and its being asked for.
+const SLACK: u64 = 1 << 20;
 
 /// What memory `bytes` really cost.
 pub(super) fn cost(bytes: u64) -> u64 {
@@ -161,7 +164,7 @@ impl MemoryLimit {
     /// The user's limit, or what is free now.
     pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
         let outlook = guard.look();
-        let limit = fixed.unwrap_or_else(|| guard.room(&outlook));
+        let limit = fixed.unwrap_or_else(|| largest(guard.room(&outlook)));
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
         if fixed.is_none() {
             log::info!(
@@ -184,7 +187,7 @@ impl MemoryLimit {
             return limit;
         }
         let container = outlook.container;
-        let limit = self.guard.room(outlook).saturating_add(held.total());
+        let limit = largest(self.guard.room(outlook).saturating_add(held.total()));
         {
             let mut computed = lock(&self.computed);
             if computed.container == container {
@@ -198,6 +201,11 @@ impl MemoryLimit {
     }
 }
 
+/// The largest amount whose plan stays below `room`: a limit that is named should be accepted when asked for.
+fn largest(room: u64) -> u64 {
+    Plan::largest_amount(&MEMORY, u64::MAX, room.saturating_sub(SLACK))
+}
+
 fn in_words(limit: Option<u64>) -> String {
     limit.map_or_else(|| String::from("unlimited"), |bytes| format!("{bytes} bytes"))
 }
@@ -205,7 +213,6 @@ fn in_words(limit: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consumer::plan::MEMORY;
     use std::fs;
 
     fn machine(available: u64) -> (tempfile::TempDir, Guard) {
@@ -259,15 +266,15 @@ mod tests {
         fs::create_dir_all(root.path().join("cg")).unwrap();
         fs::write(root.path().join("proc/self/cgroup"), "0::/\n").unwrap();
         fs::write(root.path().join("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n").unwrap();
-        fs::write(root.path().join("cg/memory.max"), "2097152\n").unwrap();
+        fs::write(root.path().join("cg/memory.max"), "4194304\n").unwrap();
         fs::write(root.path().join("cg/memory.current"), "0\n").unwrap();
         let limit = MemoryLimit::new(guard.clone(), None);
         let nothing = Plan::empty(&MEMORY);
         let before = limit.get(&guard.look(), &nothing);
-        assert!(before < 2_097_152 && before > 2_080_000);
+        assert!((2 << 20..4_194_304).contains(&before));
         fs::write(root.path().join("cg/memory.current"), "1000000\n").unwrap();
         assert_eq!(limit.get(&guard.look(), &nothing), before, "use alone changes no limit");
-        fs::write(root.path().join("cg/memory.max"), "4194304\n").unwrap();
+        fs::write(root.path().join("cg/memory.max"), "8388608\n").unwrap();
         assert!(limit.get(&guard.look(), &nothing) > before);
         let fixed = MemoryLimit::new(guard.clone(), Some(77));
         assert_eq!(fixed.get(&guard.look(), &nothing), 77);

@@ -1,6 +1,8 @@
 //! The two stores a group can have, memory and files, each with its limits.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use super::disk::Disk;
 use super::failure::Failure;
@@ -11,6 +13,7 @@ use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
 use crate::limits::filesystem::{self, Kind};
 use crate::limits::rlimit;
 use crate::shutdown::Stop;
+use crate::sync::lock;
 
 /// Memory, below its limit and under the guard.
 pub struct MemoryStore {
@@ -71,8 +74,10 @@ impl Store for MemoryStore {
 
 /// Files, below their limit, in the room their file system has.
 pub struct DiskStore {
-    /// The folder, or why there is none: then every request is told so.
-    disk: Result<Disk, String>,
+    /// Where the folder is made.
+    parent: PathBuf,
+    /// The folder, or why there is none: then every request is told so, and tries again.
+    disk: Mutex<Result<Arc<Disk>, String>>,
     limit: u64,
     /// Set by the user, who means it.
     limit_is_fixed: bool,
@@ -83,7 +88,7 @@ pub struct DiskStore {
 impl DiskStore {
     /// Files in a new folder in `parent`, limited by the user or by what the file system has now.
     pub fn new(parent: &Path, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
-        let disk = Disk::create(parent).map_err(|error| format!("{}: {error}", parent.display()));
+        let disk = create(parent);
         if let Err(reason) = &disk {
             log::error!("No files can be written, memory and CPU work all the same: {reason}");
         }
@@ -92,16 +97,20 @@ impl DiskStore {
         let limit = fixed
             .unwrap_or_else(|| filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size())));
         log::info!("HIGHFILELIM set to: {limit} bytes.");
-        Self { disk, limit, limit_is_fixed: fixed.is_some(), guard }
+        Self { parent: parent.to_owned(), disk: Mutex::new(disk), limit, limit_is_fixed: fixed.is_some(), guard }
     }
 
     /// The folder.
     ///
     /// # Errors
     /// When there is none: why.
-    pub fn disk(&self) -> Result<&Disk, String> {
-        self.disk.as_ref().map_err(Clone::clone)
+    pub fn disk(&self) -> Result<Arc<Disk>, String> {
+        lock(&self.disk).clone()
     }
+}
+
+fn create(parent: &Path) -> Result<Arc<Disk>, String> {
+    Disk::create(parent).map(Arc::new).map_err(|error| format!("{}: {error}", parent.display()))
 }
 
 /// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
@@ -122,6 +131,22 @@ impl Store for DiskStore {
     const WORK: &'static str = "CreateFiles()";
     const SCHEME: &'static Scheme = &FILES;
     type Outlook = DiskOutlook;
+
+    fn mend(&self) -> Result<(), String> {
+        let mut disk = lock(&self.disk);
+        let mended = match &*disk {
+            Ok(disk) => disk.mend().map_err(|error| (error.kind(), format!("{}: {error}", disk.path().display()))),
+            Err(reason) => Err((io::ErrorKind::NotFound, reason.clone())),
+        };
+        match mended {
+            Ok(()) => Ok(()),
+            Err((io::ErrorKind::NotFound, _)) => {
+                *disk = create(&self.parent);
+                disk.as_ref().map(|_| ()).map_err(Clone::clone)
+            }
+            Err((_, reason)) => Err(reason),
+        }
+    }
 
     fn held(&self) -> Result<Plan, String> {
         self.disk()?.held().map_err(|error| error.to_string())
@@ -165,9 +190,9 @@ impl Store for DiskStore {
     }
 
     fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
-        match &self.disk {
+        match self.disk() {
             Ok(disk) => disk.adjust(plan, promise, stop),
-            Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason.clone()))),
+            Err(reason) => Err(Failure::of("writing files")(io::Error::other(reason))),
         }
     }
 }
