@@ -11,6 +11,9 @@ use crate::harness::{PROGRAM, Testero, eventually};
 /// What the resident size may differ by when nothing is held, in KiB.
 const IDLE_SLACK: u64 = 256;
 
+/// The stacks of a connection and a worker, in bytes, which come and go.
+const STACK_SLACK: u64 = 192 * 1024;
+
 /// Resident anonymous memory as smaps counts it, in bytes.
 fn anonymous_in_smaps(testero: &Testero) -> u64 {
     let smaps = fs::read_to_string(format!("/proc/{}/smaps", testero.pid())).unwrap();
@@ -37,7 +40,8 @@ fn what_getact_says_is_resident_and_released_at_once() {
         let total: u64 = held.split("Total size: ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         assert!(total >= bytes);
         let resident = anonymous_in_smaps(&testero) - anonymous.min(total);
-        assert!(resident >= total, "{resident} of {total} bytes are resident");
+        // The stack of a thread that has ended by now may have been among what was there before.
+        assert!(resident + STACK_SLACK >= total, "{resident} of {total} bytes are resident");
         assert!(resident <= total + IDLE_SLACK * 1024, "{resident} bytes are resident for {total}");
     }
     testero.get("/api/mem/set?size=500000000");
