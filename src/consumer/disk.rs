@@ -55,11 +55,7 @@ impl Disk {
     /// # Errors
     /// When a folder cannot be read, with its path.
     pub fn held(&self) -> io::Result<Plan> {
-        let mut counts = [0; CLASSES];
-        for (count, size) in counts.iter_mut().zip(FILES.sizes) {
-            *count = self.list(size)?.len() as u64;
-        }
-        Ok(Plan::of_counts(&FILES, counts))
+        self.list_all().map(|lists| counted(&lists))
     }
 
     /// Makes the files there are equal to `plan`: removes first, so that never more is held than before or after.
@@ -67,11 +63,11 @@ impl Disk {
     /// # Errors
     /// When the kernel refuses or the service stops; what was done stays done, and no half-written file stays.
     pub fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
-        let listed = |size| self.list(size).map_err(Failure::of("reading the folders"));
-        let held = self.held().map_err(Failure::of("reading the folders"))?;
-        promise.keep_back(plan.exchanged(&held));
-        for (size, wanted) in plan.parts() {
-            for file in listed(size)?.iter().skip(wanted as usize).rev() {
+        let mut lists = self.list_all().map_err(Failure::of("reading the folders"))?;
+        promise.keep_back(plan.exchanged(&counted(&lists)));
+        for ((_, wanted), files) in plan.parts().zip(&mut lists) {
+            let kept = files.len().min(wanted as usize);
+            for file in files.drain(kept..).rev() {
                 if stop.is_set() {
                     return Err(Failure::Stopped);
                 }
@@ -83,8 +79,7 @@ impl Disk {
         }
         let mut content = lock(&self.content);
         let mut buffer = Vec::new();
-        for (size, wanted) in plan.parts() {
-            let files = listed(size)?;
+        for ((size, wanted), files) in plan.parts().zip(&lists) {
             let missing = wanted.saturating_sub(files.len() as u64);
             let highest = files.last().map_or(0, |file| file.number);
             if missing > 0 {
@@ -115,6 +110,11 @@ impl Disk {
         self.folder.path().join(format!("d-{size}"))
     }
 
+    /// The files of each class, by number.
+    fn list_all(&self) -> io::Result<Vec<Vec<Numbered>>> {
+        FILES.sizes.into_iter().map(|size| self.list(size)).collect()
+    }
+
     /// The files of a class, by number.
     fn list(&self, size: u64) -> io::Result<Vec<Numbered>> {
         let folder = self.class(size);
@@ -136,6 +136,15 @@ impl Disk {
 struct Numbered {
     number: u64,
     path: PathBuf,
+}
+
+/// The files of each class, counted.
+fn counted(lists: &[Vec<Numbered>]) -> Plan {
+    let mut counts = [0; CLASSES];
+    for (count, files) in counts.iter_mut().zip(lists) {
+        *count = files.len() as u64;
+    }
+    Plan::of_counts(&FILES, counts)
 }
 
 /// `f-<digits>`; digits that are too many for a number stand behind all others.

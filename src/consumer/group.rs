@@ -139,8 +139,13 @@ impl<S: Store> Group<S> {
     /// # Errors
     /// When there is.
     pub fn account(&self) -> Result<Account, Conflict> {
-        let _request = self.ticket.take()?;
-        Ok(lock(&self.account).clone())
+        self.remembered().map(|(account, _)| account)
+    }
+
+    /// The account, and how many works had ended by then.
+    fn remembered(&self) -> Result<(Account, u64), Conflict> {
+        let request = self.ticket.take()?;
+        Ok((lock(&self.account).clone(), request.works()))
     }
 
     /// What the group remembers and what its store holds, at one and the same time between two works. The store is
@@ -150,8 +155,7 @@ impl<S: Store> Group<S> {
     /// When work is pending or running.
     pub fn report(&self) -> Result<(Account, Result<Plan, String>), Conflict> {
         loop {
-            let works = self.ticket.peek()?;
-            let account = self.account()?;
+            let (account, works) = self.remembered()?;
             let held = self.store.held();
             if self.ticket.peek()? == works {
                 return Ok((account, held));

@@ -187,14 +187,15 @@ impl MemoryLimit {
             return limit;
         }
         let container = outlook.container;
-        let limit = largest(self.guard.room(outlook).saturating_add(held.total()));
-        {
+        let limit = {
             let mut computed = lock(&self.computed);
             if computed.container == container {
                 return computed.limit;
             }
+            let limit = largest(self.guard.room(outlook).saturating_add(held.total()));
             *computed = Computed { container, limit };
-        }
+            limit
+        };
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
         log::info!("The container's own memory limit has changed, it is {} now", in_words(container));
         limit

@@ -152,7 +152,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("Cannot listen on {}: {error}", settings.listen)))?;
     let reserve = RESERVE_BYTES + (connections + leaving_for(connections)) as u64 * CONNECTION_BYTES;
     let consumer = Arc::new(Consumer::new(settings, kernel, reserve, &stop)?);
-    let served = serve(server, &consumer, caught, &stop);
+    let served = serve(server, &consumer, caught);
     // Whatever happened: files go while the last answers do.
     stop.stop();
     let cleaned = consumer.clean_up();
@@ -163,7 +163,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
 }
 
 /// Serves until a signal comes. Returns the thread that is still seeing the last answers off.
-fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught, stop: &Stop) -> io::Result<thread::JoinHandle<()>> {
+fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught) -> io::Result<thread::JoinHandle<()>> {
     let address = server.local_addr()?;
     let service = Arc::clone(consumer);
     let accepting = thread::Builder::new()
@@ -175,6 +175,5 @@ fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught, stop: &Stop) 
     log::info!("Starting web server on: {address}");
     let signal = caught.wait();
     log::info!("Signal received: {signal}");
-    stop.stop();
     Ok(accepting)
 }

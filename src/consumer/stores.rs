@@ -134,18 +134,15 @@ impl Store for DiskStore {
 
     fn mend(&self) -> Result<(), String> {
         let mut disk = lock(&self.disk);
-        let mended = match &*disk {
-            Ok(disk) => disk.mend().map_err(|error| (error.kind(), format!("{}: {error}", disk.path().display()))),
-            Err(reason) => Err((io::ErrorKind::NotFound, reason.clone())),
-        };
-        match mended {
-            Ok(()) => Ok(()),
-            Err((io::ErrorKind::NotFound, _)) => {
-                *disk = create(&self.parent);
-                disk.as_ref().map(|_| ()).map_err(Clone::clone)
+        if let Ok(there) = &*disk {
+            match there.mend() {
+                // Our own folder is gone as well: only a new one helps.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result.map_err(|error| format!("{}: {error}", there.path().display())),
             }
-            Err((_, reason)) => Err(reason),
         }
+        *disk = create(&self.parent);
+        disk.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
     fn held(&self) -> Result<Plan, String> {
@@ -169,20 +166,13 @@ impl Store for DiskStore {
     }
 
     fn admit(&self, outlook: &DiskOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
-        let total = |room: u64| held.total().saturating_add(room);
         let growth = plan.total().saturating_sub(held.total());
-        let by_memory = |room: u64| total(room.min(outlook.room));
+        let watched = self.guard.as_ref().zip(outlook.memory.as_ref());
+        let most = |in_memory: u64| held.total().saturating_add(in_memory.min(outlook.room));
         if growth > outlook.room {
-            let memory = match (&self.guard, &outlook.memory) {
-                (Some(guard), Some(memory)) => guard.room(memory),
-                _ => u64::MAX,
-            };
-            return Err(by_memory(memory));
+            return Err(most(watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory))));
         }
-        match (&self.guard, &outlook.memory) {
-            (Some(guard), Some(memory)) => guard.admit(memory, growth).map_err(by_memory),
-            _ => Ok(Promise::none()),
-        }
+        watched.map_or_else(|| Ok(Promise::none()), |(guard, memory)| guard.admit(memory, growth).map_err(most))
     }
 
     fn promise_nothing(&self) -> Promise {

@@ -15,7 +15,7 @@ use super::bounds::{
 };
 use super::brake::Brake;
 use super::head::{EndFinder, Framing, Head, Rejection, Version};
-use super::places::{Place, Seat};
+use super::places::Seat;
 use super::query::Query;
 use super::request::{Answer, BodyRule, Request, Service, Text, field, text};
 use super::response::{Manner, render};
@@ -31,8 +31,7 @@ pub(super) struct Edge<S> {
 
 /// Serves the connection in `seat` until one side is done with it.
 pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
-    let place = &*seat.place;
-    let mut connection = Connection { wire: Wire::new(&place.stream), place, seat, head: Vec::new(), edge };
+    let mut connection = Connection { wire: Wire::new(&seat.place.stream), seat, head: Vec::new(), edge };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
     while let Ok(Next::Request) = connection.turn() {}
 }
@@ -75,7 +74,6 @@ enum Next {
 
 struct Connection<'p, S> {
     wire: Wire<'p>,
-    place: &'p Place,
     seat: &'p Seat,
     /// The head of the request being served.
     head: Vec<u8>,
@@ -90,7 +88,7 @@ impl<S: Service> Connection<'_, S> {
         }
         let mut bytes = std::mem::take(&mut self.head);
         let reply = match self.wire.read_head(&mut bytes) {
-            Ok(true) if !self.place.serve() => return Ok(Next::End),
+            Ok(true) if !self.seat.place.serve() => return Ok(Next::End),
             Ok(true) => match Head::parse(&bytes) {
                 Ok(head) => self.answer(&head)?,
                 Err(rejection) => Reply::refusal(rejection, asks_for_head_alone(&bytes)),
@@ -140,13 +138,13 @@ impl<S: Service> Connection<'_, S> {
         if head.framing == Framing::Empty {
             return Ok(Vec::new());
         }
-        self.place.await_request();
+        self.seat.place.await_request();
         if head.expects_continue && self.wire.buffered().is_empty() {
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n", b"")?;
         }
         self.wire.deadline = Instant::now() + BODY_DEADLINE;
         let body = body::read(&mut self.wire, head.framing, rule)?;
-        if self.place.serve() { Ok(body) } else { Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()) }
+        if self.seat.place.serve() { Ok(body) } else { Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()) }
     }
 
     fn give(&mut self, reply: Reply) -> io::Result<Next> {
@@ -162,7 +160,7 @@ impl<S: Service> Connection<'_, S> {
 
     /// Sends a head and a body, in one write where the client keeps up, and within the deadline in any case.
     fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
-        self.place.await_taking();
+        self.seat.place.await_taking();
         let mut stream = self.wire.stream;
         // The socket's own time-out is the whole deadline, so only what the first write leaves over needs another.
         let deadline = Instant::now() + ANSWER_DEADLINE;
@@ -186,7 +184,7 @@ impl<S: Service> Connection<'_, S> {
         if shortened {
             stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
         }
-        self.place.answer_taken();
+        self.seat.place.answer_taken();
         Ok(())
     }
 
