@@ -84,13 +84,15 @@ impl Caught {
     /// # Errors
     /// When the kernel refuses a handler.
     pub fn start() -> io::Result<Self> {
+        // The pipe first: once a handler is there, a signal that is not in the pipe is lost.
+        let signals = Signals::new([SIGTERM, SIGINT])?;
         let seen = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // The order matters: the first signal finds `seen` unset, goes by the exit, and sets it.
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&seen))?;
             signal_hook::flag::register(signal, Arc::clone(&seen))?;
         }
-        Ok(Self(Signals::new([SIGTERM, SIGINT])?))
+        Ok(Self(signals))
     }
 
     /// Waits for the first signal and says its name as the contract writes it.

@@ -162,10 +162,11 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_signal_at_any_moment_of_the_start_leaves_nothing_behind() {
     let data = tempfile::tempdir().unwrap();
-    for moment in 0..25 {
+    // Close together: a handler that was there a few microseconds before what it reports to once lost the signal.
+    for moment in 0..300 {
         let mut command = program(&["--data-dir"], &[]);
         let mut child = Reaped(command.arg(data.path()).stderr(Stdio::null()).spawn().unwrap());
-        thread::sleep(Duration::from_micros(300 * moment));
+        thread::sleep(Duration::from_micros(25 * moment));
         kill(child.0.id(), libc::SIGTERM);
         let status = child.ended();
         // Before it has caught the signal, it ends as any process does.
