@@ -84,7 +84,7 @@ impl Caught {
     /// # Errors
     /// When the kernel refuses a handler.
     pub fn start() -> io::Result<Self> {
-        // The pipe first: once a handler is there, a signal that is not in the pipe is lost.
+        let _held = crate::process::hold_signals();
         let signals = Signals::new([SIGTERM, SIGINT])?;
         let seen = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
