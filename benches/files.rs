@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 
 use testero::consumer::disk::Disk;
 use testero::consumer::guard::Promise;
+use testero::consumer::id::Id;
+use testero::consumer::order::{Caller, Order, Wish};
 use testero::consumer::plan::{FILES, Plan};
+use testero::consumer::quantity::Amount;
+use testero::consumer::walk::{Level, Work};
 use testero::shutdown::Stop;
 
 const PAIRS: usize = 5;
@@ -48,7 +52,9 @@ fn fill(plan: &Plan, folder: &Path) -> (Duration, Duration) {
     let disk = Disk::create(folder).unwrap();
     let stop = Stop::new().unwrap();
     let start = Instant::now();
-    disk.adjust(plan, &mut Promise::none(), &stop).unwrap();
+    let (order, level) =
+        (Order::new(Id(1), &Wish::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
+    disk.adjust(plan, false, &mut Promise::none(), &mut Work::new(&order, &level, &stop)).unwrap();
     let took = start.elapsed();
     assert_eq!(disk.held().unwrap().total(), plan.total());
     let start = Instant::now();

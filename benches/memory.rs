@@ -9,12 +9,17 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use testero::consumer::guard::Promise;
-use testero::consumer::mapping::Mapping;
+use testero::consumer::id::Id;
+use testero::consumer::mapping::{Backing, Mapping};
 use testero::consumer::memory::Memory;
+use testero::consumer::order::{Caller, Kind, Order, Wish};
 use testero::consumer::plan::{MEMORY, Plan};
+use testero::consumer::quantity::Amount;
+use testero::consumer::walk::{Level, Work};
 use testero::shutdown::Stop;
 
 const PAIRS: usize = 5;
@@ -48,7 +53,10 @@ fn fill(plan: &Plan) -> Duration {
     let memory = Memory::new();
     let stop = Stop::new().unwrap();
     let start = Instant::now();
-    memory.adjust(plan, &mut Promise::none(), &stop).unwrap();
+    let (order, level) =
+        (Order::new(Id(1), &Wish::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
+    let mut work = Work::new(&order, &level, &stop);
+    memory.adjust(plan, Kind::Anon, Path::new("."), &mut Promise::none(), &mut work).unwrap();
     let took = start.elapsed();
     assert_eq!(memory.held().total(), plan.total());
     took
@@ -59,9 +67,8 @@ fn populate_and_write(plan: &Plan) -> Duration {
     let mut parts = Vec::new();
     for (size, count) in plan.parts() {
         for _ in 0..count {
-            let mut part = Mapping::new(size as usize).unwrap();
-            part.populate(0, size as usize).unwrap();
-            part.bytes_mut().fill(b'x');
+            let mut part = Mapping::new(size as usize, Backing::Private).unwrap();
+            part.write(0, size as usize, |bytes| bytes.fill(b'x')).unwrap();
             parts.push(std::hint::black_box(part));
         }
     }

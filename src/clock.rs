@@ -35,6 +35,33 @@ pub fn local_date(time: SystemTime) -> String {
     )
 }
 
+/// `2021-04-05T18:03:13Z`: what machines read (RFC 3339), in UTC.
+pub fn utc_stamp(time: SystemTime) -> String {
+    let (days, second) = (seconds(time) / 86_400, seconds(time) % 86_400);
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Counted in years that begin in March, in cycles of 400 years, from 0000-03-01 on: the leap day comes last.
+    let days = days + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (year, day) = (cycle * 400 + year, day - (153 * month + 2) / 5 + 1);
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
+/// CPU time this thread has used.
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec. The clock is every thread's own, so the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// `time` + `length`, held at the last second that can be shown instead of wrapping.
 pub fn saturating_add(time: SystemTime, length: Duration) -> SystemTime {
     let last = UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
@@ -97,6 +124,28 @@ mod tests {
         let stamp = log_stamp(UNIX_EPOCH + Duration::from_secs(1_617_538_444));
         let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
         assert_eq!(shape, "9999/99/99 99:99:99");
+    }
+
+    #[test]
+    fn machines_read_utc() {
+        for (second, stamp) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_617_645_793, "2021-04-05T18:03:13Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (LAST_SECOND, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc_stamp(UNIX_EPOCH + Duration::from_secs(second)), stamp);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_works_uses_time() {
+        let before = thread_time();
+        let began = std::time::Instant::now();
+        while thread_time() == before && began.elapsed() < Duration::from_secs(30) {}
+        assert!(thread_time() > before);
     }
 
     #[test]

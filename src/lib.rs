@@ -17,19 +17,25 @@
 //! | [`http`] | the edge every role stands on: strict, bounded, one thread a connection |
 //! | [`shutdown`] | SIGTERM and SIGINT become one stop signal that everybody watches |
 //! | [`consumer`] | the main job: the ticket, the plan, memory, files, CPU, and the routes to them |
-//! | [`limits`] | what this process may still take: one file a kernel source |
+//! | [`limits`] | what this process may still take, and what its container uses: one file a kernel source |
+//! | [`access`], [`audit`] | who may, and who did what |
+//! | [`json`], [`exposition`] | what programs and scrapers read |
 //! | [`health`] | `testero health`, the probe for an image with no shell |
 //! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
 //!
 //! No module reaches around its neighbour: only `http` (and the health probe, its client) touches sockets, only
 //! `consumer::mapping` touches mmap, only `limits` reads /proc and cgroup files. `unsafe` stands only in the files
 //! that talk to the kernel or the C library: `clock`, `process`, `http::listener`, `consumer::mapping`,
-//! `consumer::calls`, `limits::filesystem` and `limits::rlimit`.
+//! `consumer::calls`, `limits::cpu`, `limits::filesystem` and `limits::rlimit`.
 
+pub mod access;
+pub mod audit;
 pub mod clock;
 pub mod consumer;
+pub mod exposition;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod logging;
 pub mod process;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Health(url) => health::ask(&url).map_err(|error| format!("{url}: {error}")),
         Command::Consume(settings) => {
-            logging::start();
+            logging::start(settings.json_log, &settings.identity);
             consumer::run(&settings).map_err(|error| error.to_string())
         }
     };

@@ -8,6 +8,17 @@ pub fn ignore_file_size_signal() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
+/// How much this thread steps back behind those that serve: ten steps of niceness are a tenth of the weight.
+const NICENESS: i32 = 10;
+
+/// Makes this thread give way to the others of this process, which are to answer while it uses all the CPU there is.
+///
+/// Between containers nothing changes: there the weight of the cgroup counts, not the niceness of its threads.
+pub fn give_way() {
+    // SAFETY: setpriority takes no pointers; on Linux, 0 is the calling thread alone. Lowering is always allowed.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+}
+
 /// SIGTERM and SIGINT, held back from this thread until this is dropped. The kernel delivers them then.
 pub struct HeldSignals {
     before: libc::sigset_t,

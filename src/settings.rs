@@ -9,9 +9,14 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use std::time::Duration;
+
 use lexopt::Arg;
 
+use crate::access::TokenSource;
 use crate::consumer::number::parse_unsigned;
+use crate::consumer::quantity::{Amount, Unit};
+use crate::consumer::span::span;
 
 /// The number factored unless the user sets another.
 pub const DEFAULT_NUMBER: u128 = 493_440_589_722_494_743_501;
@@ -22,16 +27,16 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSP
 
 /// `testero --help`.
 pub const HELP: &str = "\
-testero makes a pod really take memory, disk and CPU, on request over HTTP.
+testero makes a pod really take memory, disk, CPU and more, on request over HTTP.
 
 Usage: testero [OPTIONS]
        testero health [--url URL]
 
-  curl 'http://localhost:8080/api/mem/set?size=500000000'   take memory (bytes; 0 gives it back)
-  curl 'http://localhost:8080/api/mem/getact'               what is held
-  curl 'http://localhost:8080/api/disk/set?size=500000000'  take disk
+  curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
+  curl 'http://localhost:8080/api/disk/set?amount=50pct'    take disk
   curl 'http://localhost:8080/api/cpu/load?time=60'         one CPU flat out for 60 seconds
-  curl 'http://localhost:8080/api/cpu/stop?id=ID'           stop it
+  curl -X DELETE 'http://localhost:8080/api'                give everything back
+  curl 'http://localhost:8080/api/status'                   what is held, and what there is
 
 Options, and the variables they win over:
       --listen ADDR      where to listen [0.0.0.0:8080]; [::]:8080 takes IPv4 too  (IP, PORT)
@@ -39,7 +44,18 @@ Options, and the variables they win over:
       --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
       --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
       --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
+      --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
+      --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)
+      --fd-limit N       most open descriptors, 0: what there is room for          (HIGHFDLIM)
       --number N         the number to factor, below 2^128                         (NUMTOFACTOR)
+      --max-ttl TIME     nothing is held for longer                                (MAXTTL)
+      --start-mem AMOUNT[,ttl=TIME]   taken at the start; also --start-disk        (START_MEM, START_DISK)
+      --start-cpu AMOUNT[,ttl=TIME]   used from the start, like 500m               (START_CPU)
+      --token-file FILE  changes need this bearer token; or in the variable TOKEN  (TOKENFILE)
+      --token-reads on   reads and probes need it, too                             (TOKENREADS)
+      --faults on        faults on request: /fault/exit and others                 (FAULTS)
+      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+      --log-format json  log lines as JSON                                         (LOGFORMAT)
   -h, --help             this text
   -V, --version          the version
 
@@ -47,6 +63,7 @@ testero health exits with 0 when the service answers, with 1 when it does not.
       --url URL          where it is asked [http://127.0.0.1:8080/, or as IP and PORT say]
 
 RUST_LOG chooses what is logged: error, warn, info (default), debug.
+POD_NAME, NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
 Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
 ";
 
@@ -76,10 +93,73 @@ pub struct Settings {
     pub disk_limit: Option<u64>,
     /// Most seconds of a CPU load.
     pub cpu_limit: CpuLimit,
+    /// Most empty files, if the user set them.
+    pub inode_limit: Option<u64>,
+    /// Most parked threads, if the user set them.
+    pub pid_limit: Option<u64>,
+    /// Most open descriptors, if the user set them.
+    pub fd_limit: Option<u64>,
     /// The number to factor.
     pub number: Number,
+    /// For how long something is held at most.
+    pub max_ttl: Option<Duration>,
+    /// What is taken at the start.
+    pub start: Start,
+    /// The token that changes need.
+    pub token: Option<TokenSource>,
+    /// Whether reads need it, too.
+    pub token_reads: bool,
+    /// Whether there are faults on request.
+    pub faults: bool,
+    /// For how long the service goes on, unready, after SIGTERM.
+    pub shutdown_delay: Duration,
+    /// Whether log lines are JSON.
+    pub json_log: bool,
+    /// Which pod this is.
+    pub identity: Identity,
     /// What was wrong and is passed over, for the log.
     pub warnings: Vec<String>,
+}
+
+/// What is taken at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Memory.
+    pub memory: Option<StartWish>,
+    /// Files.
+    pub disk: Option<StartWish>,
+    /// CPU.
+    pub cpu: Option<StartWish>,
+}
+
+/// An amount, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartWish {
+    /// How much.
+    pub amount: Amount,
+    /// Until further notice without.
+    pub ttl: Option<Duration>,
+    /// As the user wrote it.
+    pub words: String,
+}
+
+/// Which pod this is, as the downward API tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// POD_NAME
+    pub pod: Option<String>,
+    /// NODE_NAME
+    pub node: Option<String>,
+    /// POD_NAMESPACE
+    pub namespace: Option<String>,
+}
+
+impl Identity {
+    /// What is known, by name.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("pod", &self.pod), ("node", &self.node), ("namespace", &self.namespace)];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
 }
 
 /// The number to factor.
@@ -103,13 +183,13 @@ pub enum CpuLimit {
 }
 
 impl CpuLimit {
-    /// The seconds a load of `seconds` really gets.
-    pub fn cap(self, seconds: u64, number: &Number) -> u64 {
+    /// For how long a load may run. The default is there for the contract's load alone, which the original ended when
+    /// its number was factored.
+    pub fn most(self, number: &Number, is_contract: bool) -> Option<Duration> {
         match self {
-            Self::Default if number.set_by_user => seconds,
-            Self::Default => seconds.min(DEFAULT_CPU_LIMIT),
-            Self::Seconds(limit) => seconds.min(limit),
-            Self::Unlimited => seconds,
+            Self::Default if is_contract && !number.set_by_user => Some(Duration::from_secs(DEFAULT_CPU_LIMIT)),
+            Self::Seconds(limit) => Some(Duration::from_secs(limit)),
+            Self::Default | Self::Unlimited => None,
         }
     }
 }
@@ -121,10 +201,31 @@ struct Said {
     variables: HashMap<&'static str, String>,
 }
 
-/// The flags, without their dashes.
-const FLAGS: [&str; 6] = ["listen", "data-dir", "mem-limit", "disk-limit", "cpu-limit", "number"];
-/// The variables they win over.
-const VARIABLES: [&str; 7] = ["IP", "PORT", "DATADIR", "HIGHMEMLIM", "HIGHFILELIM", "HIGHCPULIM", "NUMTOFACTOR"];
+/// The flags that take a value, without their dashes, and the variables they win over.
+const NAMES: [(&str, &str); 19] = [
+    ("listen", ""),
+    ("data-dir", "DATADIR"),
+    ("mem-limit", "HIGHMEMLIM"),
+    ("disk-limit", "HIGHFILELIM"),
+    ("cpu-limit", "HIGHCPULIM"),
+    ("inode-limit", "HIGHINODELIM"),
+    ("pid-limit", "HIGHPIDLIM"),
+    ("fd-limit", "HIGHFDLIM"),
+    ("number", "NUMTOFACTOR"),
+    ("max-ttl", "MAXTTL"),
+    ("start-mem", "START_MEM"),
+    ("start-disk", "START_DISK"),
+    ("start-cpu", "START_CPU"),
+    ("token-file", "TOKENFILE"),
+    ("token-reads", "TOKENREADS"),
+    ("faults", "FAULTS"),
+    ("shutdown-delay", "SHUTDOWNDELAY"),
+    ("log-format", "LOGFORMAT"),
+    // A flag that does not exist, for a secret that must not be seen in a list of processes.
+    ("", "TOKEN"),
+];
+/// Variables that no flag wins over.
+const VARIABLES: [&str; 5] = ["IP", "PORT", "POD_NAME", "NODE_NAME", "POD_NAMESPACE"];
 
 impl Command {
     /// Reads the arguments (without the program's name), with `variable` looking up the environment.
@@ -153,8 +254,8 @@ impl Command {
                     url = Some(value(&mut parser, "url")?);
                     continue;
                 }
-                Arg::Long(name) if !health => match FLAGS.iter().find(|flag| **flag == name) {
-                    Some(flag) => *flag,
+                Arg::Long(name) if !health => match NAMES.iter().find(|(flag, _)| *flag == name && !name.is_empty()) {
+                    Some((flag, _)) => *flag,
                     None => return Err(format!("unknown option '--{name}'")),
                 },
                 Arg::Long(name) => return Err(format!("unknown option '--{name}' for health, which has --url")),
@@ -163,10 +264,14 @@ impl Command {
             let value = value(&mut parser, name)?;
             said.flags.insert(name, value);
         }
-        for name in VARIABLES {
-            if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
-                let value =
-                    value.into_string().map_err(|value| format!("{name} '{}' is not UTF-8", value.display()))?;
+        for name in NAMES.iter().map(|(_, name)| *name).chain(VARIABLES).filter(|name| !name.is_empty()) {
+            let value = variable(name);
+            // An empty limit is none; an empty token would be a door left open.
+            if name == "TOKEN" && value.as_ref().is_some_and(|token| token.is_empty()) {
+                return Err(String::from("TOKEN is empty"));
+            }
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
                 said.variables.insert(name, value);
             }
         }
@@ -212,6 +317,52 @@ impl Said {
             listen.set_port(text.parse().map_err(|_| format!("PORT '{text}' is not a port, 0 to 65535"))?);
         }
         Ok(listen)
+    }
+
+    /// What was said of a flag or its variable, and under which name.
+    fn said(&self, flag: &str) -> Option<(String, &str)> {
+        if let Some(text) = self.flags.get(flag) {
+            return Some((format!("--{flag}"), text));
+        }
+        let (_, variable) = NAMES.iter().find(|(name, _)| *name == flag)?;
+        self.variables.get(variable).map(|text| ((*variable).to_owned(), text.as_str()))
+    }
+
+    /// One of two words; `false` when nothing was said.
+    fn switch(&self, flag: &str, on: &str, off: &str) -> Result<bool, String> {
+        match self.said(flag) {
+            None => Ok(false),
+            Some((_, text)) if text == on => Ok(true),
+            Some((_, text)) if text == off => Ok(false),
+            Some((name, text)) => Err(format!("{name} '{text}' is neither {on} nor {off}")),
+        }
+    }
+
+    fn span(&self, flag: &str) -> Result<Option<Duration>, String> {
+        self.said(flag).map(|(name, text)| span(text).map_err(|why| format!("{name}: {why}"))).transpose()
+    }
+
+    /// `512Mi`, `512Mi,ttl=10m`.
+    fn start(&self, flag: &str, unit: Unit) -> Result<Option<StartWish>, String> {
+        let Some((name, text)) = self.said(flag) else { return Ok(None) };
+        let (amount, options) = text.split_once(',').map_or((text, None), |(amount, options)| (amount, Some(options)));
+        let amount = Amount::parse(amount.trim(), unit).map_err(|why| format!("{name}: {why}"))?;
+        let ttl = match options.map(|options| options.trim().strip_prefix("ttl=")) {
+            None => None,
+            Some(Some(ttl)) => Some(span(ttl).map_err(|why| format!("{name}: {why}"))?),
+            Some(None) => {
+                return Err(format!("{name} '{text}': after the amount comes nothing, or ,ttl= and a duration"));
+            }
+        };
+        Ok(Some(StartWish { amount, ttl, words: format!("{name} {text}") }))
+    }
+
+    fn token(&self) -> Result<Option<TokenSource>, String> {
+        match (self.variables.get("TOKEN"), self.said("token-file")) {
+            (Some(_), Some((name, _))) => Err(format!("TOKEN and {name} are both set: which one counts?")),
+            (Some(token), None) => Ok(Some(TokenSource::Value(token.trim().to_owned()))),
+            (None, file) => Ok(file.map(|(_, path)| TokenSource::File(PathBuf::from(path)))),
+        }
     }
 
     /// A limit: `None` when nothing was said, or nothing that can be used.
@@ -261,7 +412,26 @@ impl Settings {
             memory_limit: memory_limit.filter(|&limit| limit > 0),
             disk_limit: disk_limit.filter(|&limit| limit > 0),
             cpu_limit,
+            inode_limit: said.limit("inode-limit", "HIGHINODELIM", &mut warnings)?.filter(|&limit| limit > 0),
+            pid_limit: said.limit("pid-limit", "HIGHPIDLIM", &mut warnings)?.filter(|&limit| limit > 0),
+            fd_limit: said.limit("fd-limit", "HIGHFDLIM", &mut warnings)?.filter(|&limit| limit > 0),
             number: said.number()?,
+            max_ttl: said.span("max-ttl")?.filter(|length| !length.is_zero()),
+            start: Start {
+                memory: said.start("start-mem", Unit::Bytes)?,
+                disk: said.start("start-disk", Unit::Bytes)?,
+                cpu: said.start("start-cpu", Unit::Millicores)?,
+            },
+            token: said.token()?,
+            token_reads: said.switch("token-reads", "on", "off")?,
+            faults: said.switch("faults", "on", "off")?,
+            shutdown_delay: said.span("shutdown-delay")?.unwrap_or_default(),
+            json_log: said.switch("log-format", "json", "text")?,
+            identity: Identity {
+                pod: said.variables.get("POD_NAME").cloned(),
+                node: said.variables.get("NODE_NAME").cloned(),
+                namespace: said.variables.get("POD_NAMESPACE").cloned(),
+            },
             warnings,
         })
     }
@@ -374,10 +544,13 @@ mod tests {
     fn a_load_is_capped_where_the_contract_says() {
         let default = Number { value: DEFAULT_NUMBER, set_by_user: false };
         let own = Number { value: 7, set_by_user: true };
-        assert_eq!(CpuLimit::Default.cap(9999, &default), 1500);
-        assert_eq!(CpuLimit::Default.cap(9999, &own), 9999);
-        assert_eq!(CpuLimit::Seconds(5).cap(9999, &own), 5);
-        assert_eq!(CpuLimit::Unlimited.cap(u64::MAX, &default), u64::MAX);
+        let seconds =
+            |limit: CpuLimit, number: &Number, is_contract| limit.most(number, is_contract).map(|most| most.as_secs());
+        assert_eq!(seconds(CpuLimit::Default, &default, true), Some(1500));
+        assert_eq!(seconds(CpuLimit::Default, &default, false), None);
+        assert_eq!(seconds(CpuLimit::Default, &own, true), None);
+        assert_eq!(seconds(CpuLimit::Seconds(5), &own, false), Some(5));
+        assert_eq!(seconds(CpuLimit::Unlimited, &default, true), None);
     }
 
     proptest::proptest! {

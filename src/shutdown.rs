@@ -74,33 +74,51 @@ impl Stop {
     }
 }
 
+/// A signal that asks us to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// Its name as the contract writes it.
+    pub fn name(&self) -> &'static str {
+        if self.0 == SIGINT { "interrupt" } else { "terminated" }
+    }
+
+    /// Whether it is SIGTERM.
+    pub fn is_term(&self) -> bool {
+        self.0 == SIGTERM
+    }
+}
+
 /// SIGTERM and SIGINT, caught.
-pub struct Caught(Signals);
+pub struct Caught {
+    signals: Signals,
+    /// From now on, a signal ends the process at once.
+    armed: Arc<AtomicBool>,
+}
 
 impl Caught {
-    /// Catches both signals from now on. The first is handed to [`Caught::wait`]; a second ends the process at once
-    /// with the status a shell gives a process that died of it.
+    /// Catches both signals from now on. They are handed to [`Caught::wait`]; the one after the first that is not to be
+    /// passed over ends the process at once, with the status a shell gives a process that died of it.
     ///
     /// # Errors
     /// When the kernel refuses a handler.
     pub fn start() -> io::Result<Self> {
         let _held = crate::process::hold_signals();
         let signals = Signals::new([SIGTERM, SIGINT])?;
-        let seen = Arc::new(AtomicBool::new(false));
+        let armed = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
-            // The order matters: the first signal finds `seen` unset, goes by the exit, and sets it.
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&seen))?;
-            signal_hook::flag::register(signal, Arc::clone(&seen))?;
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&armed))?;
         }
-        Ok(Self(signals))
+        Ok(Self { signals, armed })
     }
 
-    /// Waits for the first signal and says its name as the contract writes it.
-    pub fn wait(mut self) -> &'static str {
-        match self.0.forever().next() {
-            Some(SIGINT) => "interrupt",
-            _ => "terminated",
-        }
+    /// Waits for the next signal. Unless it is to be passed over, the next one after it is not waited for any more.
+    pub fn wait(&mut self, passed_over: impl Fn(&Signal) -> bool) -> Signal {
+        // The iterator ends only when it is closed, which nobody does.
+        let signal = Signal(self.signals.forever().next().unwrap_or(SIGTERM));
+        self.armed.store(!passed_over(&signal), Ordering::Release);
+        signal
     }
 }
 

@@ -1,9 +1,9 @@
-//! Two calls on files that the standard library has no safe name for.
+//! Calls on files that the standard library has no safe name for.
 
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -21,6 +21,13 @@ pub(super) fn close(file: File) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has the page cache forget a piece of a file, so that reading it asks the disk. A file system that does not care
+/// (tmpfs) is right not to.
+pub(super) fn forget_cached(file: &File, offset: u64, length: u64) {
+    // SAFETY: the descriptor is open, and the call takes no pointers.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), offset as i64, length as i64, libc::POSIX_FADV_DONTNEED) };
 }
 
 /// Renames `from` to `to`, which must not exist: rename(2) alone would replace an empty folder.

@@ -1,21 +1,23 @@
 //! Files of five sizes, in a folder of our own.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::calls::close;
-use super::content::Content;
+use super::content::{Content, PAGE};
 use super::failure::Failure;
 use super::folder::Folder;
 use super::guard::Promise;
 use super::plan::{CLASSES, FILES, Plan};
-use crate::shutdown::Stop;
+use super::walk::{Steps, Work};
 use crate::sync::lock;
 
 /// How much is written at a time.
 const BUFFER: usize = 1 << 20;
+/// Where the odd file of an exact amount is, whatever its size.
+const ODD_FOLDER: &str = "d-exact";
 
 /// The files held. What there is of them is asked of the file system each time.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Disk {
     /// # Errors
     /// When they cannot be made: `NotFound` when our own folder is gone as well.
     pub fn mend(&self) -> io::Result<()> {
-        FILES.sizes.into_iter().try_for_each(|size| match fs::create_dir(self.class(size)) {
+        (0..CLASSES).try_for_each(|class| match fs::create_dir(self.class(Some(class))) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             result => result,
         })
@@ -61,41 +63,17 @@ impl Disk {
     /// Makes the files there are equal to `plan`: removes first, so that never more is held than before or after.
     ///
     /// # Errors
-    /// When the kernel refuses or the service stops; what was done stays done, and no half-written file stays.
-    pub fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
-        let mut lists = self.list_all().map_err(Failure::of("reading the folders"))?;
-        promise.keep_back(plan.exchanged(&counted(&lists)));
-        for ((_, wanted), files) in plan.parts().zip(&mut lists) {
-            let kept = files.len().min(wanted as usize);
-            for file in files.drain(kept..).rev() {
-                if stop.is_set() {
-                    return Err(Failure::Stopped);
-                }
-                match fs::remove_file(&file.path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    result => result.map_err(Failure::of(format!("removing {}", file.path.display())))?,
-                }
-            }
-        }
+    /// When the kernel refuses or the work is to end; what was done stays done, and no half-written file stays.
+    pub fn adjust(&self, plan: &Plan, fsync: bool, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+        let lists = self.list_all().map_err(Failure::of("reading the folders"))?;
+        let held = counted(&lists);
+        promise.keep_back(plan.exchanged(&held));
+        work.starts(held.total(), plan.total(), plan.exchanged(&held));
         let mut content = lock(&self.content);
-        let mut buffer = Vec::new();
-        for ((size, wanted), files) in plan.parts().zip(&lists) {
-            let missing = wanted.saturating_sub(files.len() as u64);
-            let highest = files.last().map_or(0, |file| file.number);
-            if missing > 0 {
-                buffer.resize(BUFFER, 0);
-            }
-            for next in 1..=missing {
-                let number = highest.checked_add(next).ok_or_else(|| {
-                    let full = io::Error::other("there is a file with the highest number there is");
-                    Failure::of(format!("numbering a file in {}", self.class(size).display()))(full)
-                })?;
-                let path = self.class(size).join(format!("f-{number}"));
-                write_file(&path, size, &mut buffer, &mut content, stop)?;
-                promise.kept(size);
-            }
-        }
-        Ok(())
+        let mut steps = FileSteps::new(self, plan, lists, &mut content, promise, fsync);
+        let result = work.walk(&mut steps);
+        steps.abandon();
+        result
     }
 
     /// Removes the folder and everything in it; `each` is called after each file.
@@ -106,25 +84,48 @@ impl Disk {
         self.folder.remove(each)
     }
 
-    fn class(&self, size: u64) -> PathBuf {
-        self.folder.path().join(format!("d-{size}"))
+    /// The files there are, with their sizes in bytes, in no order.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, with its path.
+    pub fn files(&self) -> io::Result<Vec<(PathBuf, u64)>> {
+        Ok(self.list_all()?.into_iter().flatten().map(|file| (file.path, file.size)).collect())
     }
 
-    /// The files of each class, by number.
+    /// Where the files of a class are.
+    fn class(&self, class: Class) -> PathBuf {
+        self.folder.path().join(match class {
+            Some(class) => format!("d-{}", FILES.sizes[class]),
+            None => String::from(ODD_FOLDER),
+        })
+    }
+
+    /// The files of each class, by number, and behind them the odd one.
     fn list_all(&self) -> io::Result<Vec<Vec<Numbered>>> {
-        FILES.sizes.into_iter().map(|size| self.list(size)).collect()
+        let mut lists = (0..CLASSES).map(|class| self.list(Some(class))).collect::<io::Result<Vec<_>>>()?;
+        // There is a folder for it only once it was needed.
+        lists.push(match self.list(None) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            list => list?,
+        });
+        Ok(lists)
     }
 
     /// The files of a class, by number.
-    fn list(&self, size: u64) -> io::Result<Vec<Numbered>> {
-        let folder = self.class(size);
+    fn list(&self, class: Class) -> io::Result<Vec<Numbered>> {
+        let folder = self.class(class);
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
         let mut files = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at)? {
             let entry = entry.map_err(at)?;
             let number = entry.file_name().to_str().and_then(number_of);
             if let Some(number) = number.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
-                files.push(Numbered { number, path: entry.path() });
+                // Files of a class are as large as their class says; asking would cost a call each.
+                let size = match class {
+                    Some(class) => FILES.sizes[class],
+                    None => entry.metadata().map_err(at)?.len(),
+                };
+                files.push(Numbered { number, path: entry.path(), size });
             }
         }
         files.sort_unstable_by(|a, b| (a.number, &a.path).cmp(&(b.number, &b.path)));
@@ -132,19 +133,21 @@ impl Disk {
     }
 }
 
+/// The place of a size in the scheme; `None` is the odd file.
+type Class = Option<usize>;
+
 /// A file of a class.
 struct Numbered {
     number: u64,
     path: PathBuf,
+    size: u64,
 }
 
 /// The files of each class, counted.
 fn counted(lists: &[Vec<Numbered>]) -> Plan {
-    let mut counts = [0; CLASSES];
-    for (count, files) in counts.iter_mut().zip(lists) {
-        *count = files.len() as u64;
-    }
-    Plan::of_counts(&FILES, counts)
+    let counts = std::array::from_fn(|class| lists[class].len() as u64);
+    let odd = lists[CLASSES].iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+    Plan::of_counts(&FILES, counts).with_odd(odd)
 }
 
 /// `f-<digits>`; digits that are too many for a number stand behind all others.
@@ -154,38 +157,180 @@ fn number_of(name: &str) -> Option<u64> {
     sound.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Writes a new file of `size` bytes; if it cannot be written to its end, it is removed.
-fn write_file(path: &Path, size: u64, buffer: &mut [u8], content: &mut Content, stop: &Stop) -> Result<(), Failure> {
-    let refused = |verb: &str| Failure::of(format!("{verb} {}", path.display()));
-    if stop.is_set() {
-        return Err(Failure::Stopped);
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(refused("creating"))?;
-    let mut write = || {
-        let mut left = size;
-        while left > 0 {
-            if stop.is_set() {
-                return Err(Failure::Stopped);
-            }
-            let piece = &mut buffer[..usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER)];
-            content.fill(piece);
-            file.write_all(piece).map_err(refused("writing"))?;
-            left -= piece.len() as u64;
+/// One work's steps. A file that is not whole is in no list, and is removed when the work ends early.
+struct FileSteps<'d> {
+    disk: &'d Disk,
+    /// Files that go, the next one last.
+    going: Vec<Numbered>,
+    /// Files that come: class, size, and the number before the first, by class; the next ones last.
+    coming: Vec<Missing>,
+    writing: Option<Writing>,
+    buffer: Vec<u8>,
+    content: &'d mut Content,
+    promise: &'d mut Promise,
+    fsync: bool,
+}
+
+/// Files of one class that are missing.
+struct Missing {
+    class: Class,
+    size: u64,
+    count: u64,
+    /// The highest number there is.
+    highest: u64,
+}
+
+/// A file that is being written.
+struct Writing {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    written: u64,
+}
+
+impl<'d> FileSteps<'d> {
+    fn new(
+        disk: &'d Disk,
+        plan: &Plan,
+        mut lists: Vec<Vec<Numbered>>,
+        content: &'d mut Content,
+        promise: &'d mut Promise,
+        fsync: bool,
+    ) -> Self {
+        let (mut going, mut coming) = (Vec::new(), Vec::new());
+        let wanted = plan.parts().chain([(plan.odd, u64::from(plan.odd > 0))]);
+        for (place, ((size, wanted), files)) in wanted.zip(&mut lists).enumerate() {
+            let class = (place < CLASSES).then_some(place);
+            let fits = |file: &Numbered| class.is_some() || file.size == size;
+            // Class after class, and in each from the highest number down.
+            let kept = files.iter().take(wanted as usize).take_while(|file| fits(file)).count();
+            going.push(files.split_off(kept));
+            let count = wanted - kept as u64;
+            let highest = files.last().map_or(0, |file| file.number);
+            coming.push(Missing { class, size, count, highest });
         }
-        Ok(())
-    };
-    let written = write().and_then(|()| close(file).map_err(refused("closing")));
-    if written.is_err() {
-        // What matters to the user is why it could not be written; that it is gone already is fine.
-        let _ = fs::remove_file(path);
+        going.reverse();
+        coming.reverse();
+        let going = going.into_iter().flatten().collect();
+        Self { disk, going, coming, writing: None, buffer: Vec::new(), content, promise, fsync }
     }
-    written
+
+    /// Removes what is not whole.
+    fn abandon(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // What matters to the user is why it could not be written; that it is gone already is fine.
+            let _ = fs::remove_file(writing.path);
+        }
+        if let Some(cut) = self.going.pop_if(|file| file.size == CUT) {
+            let _ = fs::remove_file(cut.path);
+        }
+    }
+
+    /// Creates the next file that is missing.
+    fn create(&mut self) -> Result<Option<Writing>, Failure> {
+        while self.coming.pop_if(|missing| missing.count == 0).is_some() {}
+        let Some(missing) = self.coming.last_mut() else { return Ok(None) };
+        let (class, size) = (missing.class, missing.size);
+        let folder = self.disk.class(class);
+        let number = missing.highest.checked_add(1).ok_or_else(|| {
+            let full = io::Error::other("there is a file with the highest number there is");
+            Failure::of(format!("numbering a file in {}", folder.display()))(full)
+        })?;
+        if class.is_none() {
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Failure::of(format!("making {}", folder.display()))(error));
+                }
+                _ => {}
+            }
+        }
+        let path = folder.join(format!("f-{number}"));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(Failure::of(format!("creating {}", path.display())))?;
+        (missing.count, missing.highest) = (missing.count - 1, number);
+        Ok(Some(Writing { path, file, size, written: 0 }))
+    }
+}
+
+/// What stands for the size of a file that is cut short already: it is asked for then.
+const CUT: u64 = u64::MAX;
+
+impl Steps for FileSteps<'_> {
+    const GRAIN: u64 = 256 << 10;
+    const STRIDE: u64 = BUFFER as u64;
+
+    fn release(&mut self, most: u64) -> Result<u64, Failure> {
+        let Some(mut file) = self.going.pop() else { return Ok(0) };
+        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let size = match file.size {
+            CUT => fs::metadata(&file.path).map_or(0, |there| there.len()),
+            size => size,
+        };
+        if most < size {
+            let cut = OpenOptions::new().write(true).open(&file.path).and_then(|there| there.set_len(size - most));
+            match cut {
+                Ok(()) => {
+                    file.size = CUT;
+                    self.going.push(file);
+                    return Ok(most);
+                }
+                Err(error) if gone(&error) => return Ok(size.max(1)),
+                Err(error) => return Err(Failure::of(format!("cutting {}", file.path.display()))(error)),
+            }
+        }
+        match fs::remove_file(&file.path) {
+            Err(error) if !gone(&error) => Err(Failure::of(format!("removing {}", file.path.display()))(error)),
+            // An empty file is a step as well: 0 would say that there are none left.
+            _ => Ok(size.max(1)),
+        }
+    }
+
+    fn take(&mut self, most: u64) -> Result<u64, Failure> {
+        let mut writing = match self.writing.take() {
+            Some(writing) => writing,
+            None => match self.create()? {
+                Some(writing) => writing,
+                None => return Ok(0),
+            },
+        };
+        let now = (writing.size - writing.written).min(most.max(1)).min(BUFFER as u64);
+        // Content comes in pages; of the last one, a part may do.
+        let pages = (now as usize).next_multiple_of(PAGE);
+        if self.buffer.len() < pages {
+            self.buffer.resize(pages, 0);
+        }
+        self.content.fill(&mut self.buffer[..pages]);
+        let refused = |verb: &str| Failure::of(format!("{verb} {}", writing.path.display()));
+        if let Err(failure) = writing.file.write_all(&self.buffer[..now as usize]).map_err(refused("writing")) {
+            self.writing = Some(writing);
+            return Err(failure);
+        }
+        writing.written += now;
+        self.promise.kept(now);
+        if writing.written < writing.size {
+            self.writing = Some(writing);
+            return Ok(now);
+        }
+        let synced = if self.fsync { writing.file.sync_all().map_err(refused("syncing")) } else { Ok(()) };
+        let Writing { path, file, .. } = writing;
+        let done = synced.and_then(|()| close(file).map_err(Failure::of(format!("closing {}", path.display()))));
+        if done.is_err() {
+            let _ = fs::remove_file(path);
+        }
+        done.map(|()| now)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::id::Id;
+    use super::super::order::{Caller, Order, Pace, Wish};
+    use super::super::quantity::Amount;
+    use super::super::walk::Level;
     use super::*;
+    use crate::shutdown::Stop;
     use std::collections::HashSet;
+    use std::time::Duration;
 
     fn disk() -> (tempfile::TempDir, Disk, Stop) {
         let parent = tempfile::tempdir().unwrap();
@@ -193,18 +338,34 @@ mod tests {
         (parent, disk, Stop::new().unwrap())
     }
 
-    fn names(disk: &Disk, size: u64) -> Vec<String> {
+    fn adjust(disk: &Disk, plan: &Plan, over: Option<Duration>, stop: &Stop) -> Result<(), Failure> {
+        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
+        wish.pace = over.map(Pace::Over);
+        let (order, level) = (Order::new(Id(1), &wish, 0, 0, None), Level::default());
+        let mut work = Work::new(&order, &level, stop);
+        let result = disk.adjust(plan, over.is_some(), &mut Promise::none(), &mut work);
+        assert!(result.is_err() || level.get() == plan.total());
+        result
+    }
+
+    fn names(disk: &Disk, class: Class) -> Vec<String> {
         let name = |file: &Numbered| file.path.file_name().unwrap().to_str().unwrap().to_owned();
-        disk.list(size).unwrap().iter().map(name).collect()
+        disk.list(class).unwrap().iter().map(name).collect()
     }
 
     #[test]
     fn files_follow_the_plan_up_and_down() {
         let (_parent, disk, stop) = disk();
         for bytes in [1, 16 << 20, 3 << 20, 0] {
-            let plan = Plan::new(&FILES, bytes);
-            disk.adjust(&plan, &mut Promise::none(), &stop).unwrap();
-            assert_eq!(disk.held().unwrap(), plan);
+            for over in [None, Some(Duration::from_millis(30))] {
+                for plan in [Plan::new(&FILES, bytes), Plan::exact(&FILES, bytes + 12345, 1)] {
+                    adjust(&disk, &plan, over, &stop).unwrap();
+                    assert_eq!(disk.held().unwrap(), plan);
+                    assert!(
+                        disk.files().unwrap().iter().all(|(path, size)| fs::metadata(path).unwrap().len() == *size)
+                    );
+                }
+            }
         }
     }
 
@@ -212,20 +373,20 @@ mod tests {
     fn growing_goes_on_after_the_highest_number_and_shrinking_comes_down_from_it() {
         let (_parent, disk, stop) = disk();
         let size = FILES.sizes[0];
-        let set = |count| disk.adjust(&Plan::new(&FILES, count * size), &mut Promise::none(), &stop).unwrap();
+        let set = |count| adjust(&disk, &Plan::new(&FILES, count * size), None, &stop).unwrap();
         set(3);
-        fs::remove_file(disk.class(size).join("f-2")).unwrap();
-        fs::rename(disk.class(size).join("f-3"), disk.class(size).join("f-10")).unwrap();
+        fs::remove_file(disk.class(Some(0)).join("f-2")).unwrap();
+        fs::rename(disk.class(Some(0)).join("f-3"), disk.class(Some(0)).join("f-10")).unwrap();
         set(4);
-        assert_eq!(names(&disk, size), ["f-1", "f-10", "f-11", "f-12"]);
+        assert_eq!(names(&disk, Some(0)), ["f-1", "f-10", "f-11", "f-12"]);
         set(2);
-        assert_eq!(names(&disk, size), ["f-1", "f-10"]);
+        assert_eq!(names(&disk, Some(0)), ["f-1", "f-10"]);
     }
 
     #[test]
     fn only_regular_files_called_f_and_a_number_count() {
         let (_parent, disk, _stop) = disk();
-        let folder = disk.class(FILES.sizes[0]);
+        let folder = disk.class(Some(0));
         for name in ["f-", "f-1x", "f--1", "F-1", "x-1", "f-+1", "1"] {
             fs::write(folder.join(name), "").unwrap();
         }
@@ -241,23 +402,21 @@ mod tests {
     #[test]
     fn content_is_printable_and_no_two_pages_are_alike() {
         let (_parent, disk, stop) = disk();
-        disk.adjust(&Plan::new(&FILES, 4 << 20), &mut Promise::none(), &stop).unwrap();
+        adjust(&disk, &Plan::new(&FILES, 4 << 20), None, &stop).unwrap();
         let mut pages = HashSet::new();
-        for size in FILES.sizes {
-            for file in disk.list(size).unwrap() {
-                let bytes = fs::read(file.path).unwrap();
-                assert_eq!(bytes.len() as u64, size);
-                assert!(bytes.iter().all(|byte| (32..=126).contains(byte)));
-                assert!(bytes.chunks(4096).all(|page| pages.insert(page.to_vec())));
-            }
+        for (path, size) in disk.files().unwrap() {
+            let bytes = fs::read(path).unwrap();
+            assert_eq!(bytes.len() as u64, size);
+            assert!(bytes.iter().all(|byte| (32..=126).contains(byte)));
+            assert!(bytes.chunks(4096).all(|page| pages.insert(page.to_vec())));
         }
     }
 
     #[test]
     fn a_removed_folder_is_an_ordinary_failure() {
         let (_parent, disk, stop) = disk();
-        fs::remove_dir_all(disk.class(FILES.sizes[4])).unwrap();
-        let failure = disk.adjust(&Plan::new(&FILES, 1), &mut Promise::none(), &stop).unwrap_err().to_string();
+        fs::remove_dir_all(disk.class(Some(4))).unwrap();
+        let failure = adjust(&disk, &Plan::new(&FILES, 1), None, &stop).unwrap_err().to_string();
         assert!(failure.contains("d-134217728") && failure.contains("No such file"), "{failure}");
         assert!(disk.held().is_err());
     }
@@ -265,34 +424,25 @@ mod tests {
     #[test]
     fn what_was_removed_is_made_again() {
         let (_parent, disk, stop) = disk();
-        fs::remove_dir_all(disk.class(FILES.sizes[1])).unwrap();
+        fs::remove_dir_all(disk.class(Some(1))).unwrap();
         disk.mend().unwrap();
-        disk.adjust(&Plan::new(&FILES, 20 << 20), &mut Promise::none(), &stop).unwrap();
+        adjust(&disk, &Plan::new(&FILES, 20 << 20), None, &stop).unwrap();
         fs::remove_dir_all(disk.path()).unwrap();
         assert_eq!(disk.mend().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
-    fn a_stop_leaves_no_half_written_file() {
+    fn work_that_ends_early_leaves_only_whole_files() {
         let (_parent, disk, stop) = disk();
-        let path = disk.class(FILES.sizes[4]).join("f-1");
-        let mut buffer = vec![0; BUFFER];
         let stopper = stop.clone();
         std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                let mut content = Content::new();
-                (0..).find_map(|_| {
-                    let written = write_file(&path, FILES.sizes[4], &mut buffer, &mut content, &stop);
-                    let _ = fs::remove_file(&path);
-                    written.err()
-                })
-            });
-            while !path.exists() && !writer.is_finished() {
+            let writer = scope.spawn(|| adjust(&disk, &Plan::of_counts(&FILES, [0, 0, 0, 0, 9]), None, &stop));
+            while names(&disk, Some(4)).is_empty() && !writer.is_finished() {
                 std::thread::yield_now();
             }
             stopper.stop();
-            assert!(matches!(writer.join().unwrap(), Some(Failure::Stopped)));
+            assert!(matches!(writer.join().unwrap(), Err(Failure::Stopped)));
         });
-        assert!(!path.exists());
+        assert!(disk.files().unwrap().iter().all(|(path, size)| fs::metadata(path).unwrap().len() == *size));
     }
 }

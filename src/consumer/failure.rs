@@ -8,6 +8,12 @@ use std::io;
 pub enum Failure {
     /// The service stops.
     Stopped,
+    /// A release was asked for.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+    /// It panicked: a mistake of ours, and no reason to take anything else with it.
+    Panicked,
     /// The kernel refused: what was tried, and why not.
     Refused {
         /// In words for the user: `writing /data/abcdefg/d-524288/f-1`.
@@ -29,6 +35,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => formatter.write_str("the service stops"),
+            Self::Cancelled => formatter.write_str("it was cancelled by a release"),
+            Self::Expired => formatter.write_str("its time is over"),
+            Self::Panicked => formatter.write_str("the work ended in a panic, the log tells more"),
             Self::Refused { what, error } => write!(formatter, "{what}: {error}"),
         }
     }

@@ -13,6 +13,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::calls::rename_new;
+use super::intent;
 use crate::limits::filesystem::{self, Kind};
 use crate::process::host_name;
 
@@ -119,12 +120,14 @@ fn random_name() -> String {
     (0..NAME_LETTERS).map(|_| letter()).collect()
 }
 
-/// Removes the folders in `parent` that carry our marker and have no living owner; touches nothing else.
+/// Removes the folders in `parent` that carry our marker and have no living owner; touches nothing else. Returns what
+/// their owners had noted they were about to do.
 ///
 /// On a network file system a lock may say nothing about other machines, so only markers that name this one count.
-pub fn sweep(parent: &Path) {
+pub fn sweep(parent: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
     let shared = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Network);
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(entries) = fs::read_dir(parent) else { return notes };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
@@ -134,16 +137,17 @@ pub fn sweep(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        match sweep_one(&path, staging, shared) {
+        match sweep_one(&path, staging, shared, &mut notes) {
             Ok(true) => log::info!("Removed {}, which a testero that was killed had left behind", path.display()),
             Ok(false) => {}
             Err(error) => log::warn!("Cannot remove {}, left behind by a killed testero: {error}", path.display()),
         }
     }
+    notes
 }
 
 /// Removes one folder if it is ours and has no owner; says whether it did.
-fn sweep_one(path: &Path, staging: bool, shared: bool) -> io::Result<bool> {
+fn sweep_one(path: &Path, staging: bool, shared: bool, notes: &mut Vec<String>) -> io::Result<bool> {
     let marker_path = path.join(MARKER);
     // Opened for writing, because NFS locks exclusively only what is.
     let opened =
@@ -168,6 +172,7 @@ fn sweep_one(path: &Path, staging: bool, shared: bool) -> io::Result<bool> {
     if !ours || (shared && !here) || !is_still(&marker_path, &marker)? {
         return Ok(false);
     }
+    notes.extend(intent::read(path));
     remove_marked(path, &mut || ())?;
     Ok(true)
 }
@@ -316,8 +321,8 @@ mod tests {
         let path = parent.path().join("abcdefg");
         fs::create_dir(&path).unwrap();
         fs::write(path.join(MARKER), format!("{MAGIC}\nhost elsewhere\n")).unwrap();
-        assert!(!sweep_one(&path, false, true).unwrap());
-        assert!(sweep_one(&path, false, false).unwrap());
+        assert!(!sweep_one(&path, false, true, &mut Vec::new()).unwrap());
+        assert!(sweep_one(&path, false, false, &mut Vec::new()).unwrap());
     }
 
     #[test]
@@ -325,7 +330,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             let sweepers: Vec<_> =
-                (0..2).map(|_| scope.spawn(|| (0..300).for_each(|_| sweep(parent.path())))).collect();
+                (0..2).map(|_| scope.spawn(|| (0..300).for_each(|_| drop(sweep(parent.path()))))).collect();
             let makers: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {

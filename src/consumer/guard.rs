@@ -182,7 +182,7 @@ impl MemoryLimit {
     }
 
     /// The limit in bytes, computed anew when the container's own limit has changed since (an in-place resize).
-    pub fn get(&self, outlook: &Outlook, held: &Plan) -> u64 {
+    pub fn get(&self, outlook: &Outlook, held: u64) -> u64 {
         if let Some(limit) = self.fixed {
             return limit;
         }
@@ -192,7 +192,7 @@ impl MemoryLimit {
             if computed.container == container {
                 return computed.limit;
             }
-            let limit = largest(self.guard.room(outlook).saturating_add(held.total()));
+            let limit = largest(self.guard.room(outlook).saturating_add(held));
             *computed = Computed { container, limit };
             limit
         };
@@ -270,15 +270,15 @@ mod tests {
         fs::write(root.path().join("cg/memory.max"), "4194304\n").unwrap();
         fs::write(root.path().join("cg/memory.current"), "0\n").unwrap();
         let limit = MemoryLimit::new(guard.clone(), None);
-        let nothing = Plan::empty(&MEMORY);
-        let before = limit.get(&guard.look(), &nothing);
+        let nothing = 0;
+        let before = limit.get(&guard.look(), nothing);
         assert!((2 << 20..4_194_304).contains(&before));
         fs::write(root.path().join("cg/memory.current"), "1000000\n").unwrap();
-        assert_eq!(limit.get(&guard.look(), &nothing), before, "use alone changes no limit");
+        assert_eq!(limit.get(&guard.look(), nothing), before, "use alone changes no limit");
         fs::write(root.path().join("cg/memory.max"), "8388608\n").unwrap();
-        assert!(limit.get(&guard.look(), &nothing) > before);
+        assert!(limit.get(&guard.look(), nothing) > before);
         let fixed = MemoryLimit::new(guard.clone(), Some(77));
-        assert_eq!(fixed.get(&guard.look(), &nothing), 77);
+        assert_eq!(fixed.get(&guard.look(), nothing), 77);
     }
 
     proptest::proptest! {

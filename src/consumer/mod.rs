@@ -1,53 +1,91 @@
-//! The main job: taking memory, disk and CPU for real, and giving them back at once.
+//! The main job: taking memory, disk, CPU and more for real, and giving them back at once.
 //!
-//! Three groups, each with a [`ticket`] of its own. Memory and files are a [`group`] each, over a store; CPU is alike
-//! but simpler, since its work has no size. The wire contract (paths, words, which answers come late) is [`routes`]
-//! alone.
+//! Five groups hold something, each with a [`ticket`] of its own: a [`group`] over a [`store`]. Two do something for a
+//! time, a [`load`] over an engine. Beside them stand [`jobs`], which come and go by themselves. The wire contract and
+//! everything else that clients see is [`routes`] alone.
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`asked`], [`quantity`], [`span`], [`number`] | what was asked for |
+//! | [`order`] | what was accepted, and all that is to be told of it |
 //! | [`ticket`], [`id`] | who may work, and under which name |
-//! | [`number`], [`plan`] | what was asked for, and the parts that makes |
+//! | [`plan`] | the parts an amount makes |
 //! | [`guard`] | whether it fits, without pushing the container over its limit |
-//! | [`group`], [`stores`] | the walk of a request, and what memory and files have of their own |
+//! | [`group`], [`store`], [`control`] | the walk of a request, what it needs of a store, and what the routes see |
+//! | [`walk`] | the steps of the work, at its own pace or along a ramp |
+//! | [`stores`], [`tokens`], [`makers`] | memory and files, and what is just counted: inodes, pids, descriptors |
 //! | [`memory`], [`mapping`], [`content`] | memory that is really there |
-//! | [`disk`], [`folder`], `calls` | files, and the folder that is gone when we are |
-//! | [`cpu`], [`factor`] | one CPU flat out |
+//! | [`datafolder`], [`disk`], [`folder`], `intent`, `calls` | files, and the folder that is gone when we are |
+//! | [`load`], [`cpu`], [`burn`], [`factor`], [`inout`] | CPU used to measure, disks kept busy |
+//! | [`jobs`], [`bumps`] | the resource-consumer's interface |
+//! | [`probes`], [`faults`] | what an operator switches |
 
+pub mod asked;
+pub mod bumps;
+pub mod burn;
 mod calls;
 pub mod content;
+pub mod control;
 pub mod cpu;
+pub mod datafolder;
 pub mod disk;
 pub mod factor;
 pub mod failure;
+pub mod faults;
 pub mod folder;
 pub mod group;
 pub mod guard;
 pub mod id;
+pub mod inout;
+mod intent;
+pub mod jobs;
+pub mod load;
+pub mod makers;
 pub mod mapping;
 pub mod memory;
 pub mod number;
+pub mod order;
 pub mod plan;
+pub mod probes;
+pub mod quantity;
 pub mod routes;
+pub mod span;
+pub mod store;
 pub mod stores;
 pub mod ticket;
+pub mod tokens;
+pub mod walk;
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::access::Access;
 use crate::http::Server;
 use crate::http::bounds::{CONNECTION_BYTES, Room, connections, leaving_for};
+use crate::limits::cpu::cores;
 use crate::limits::{Kernel, rlimit};
-use crate::settings::Settings;
-use crate::shutdown::{Caught, Stop};
+use crate::settings::{Identity, Settings, StartWish};
+use crate::shutdown::{Caught, Signal, Stop};
 
-use cpu::Cpu;
-use group::Group;
+use bumps::Bumps;
+use cpu::CpuEngine;
+use datafolder::DataFolder;
+use faults::{Faults, Term};
+use group::{Group, Refused};
 use guard::Guard;
 use id::Ids;
+use inout::IoEngine;
+use jobs::Jobs;
+use load::{LoadGroup, LoadWish};
+use makers::{Descriptors, Inodes, Pids};
+use order::{Caller, Wish};
+use probes::Probe;
+use routes::tally::HttpTally;
+use store::Store;
 use stores::{DiskStore, MemoryStore};
+use tokens::TokenStore;
 
 /// What the service keeps for itself beside its connections: its own pages, a worker with its stack and buffer, and
 /// the kernel's per-CPU charges, which a container is billed for in advance.
@@ -59,19 +97,50 @@ const WORKER_GRACE: Duration = Duration::from_secs(2);
 /// How long it gets when the kernel holds it up: a slow disk that is full of dirty pages.
 const STUCK_WORKER_GRACE: Duration = Duration::from_secs(20);
 
-/// The service: three groups.
+/// Threads that the service may still need beside its connections: workers, keepers, loads on all cores, some jobs.
+const RESERVED_THREADS: u64 = 64;
+/// Descriptors that it may still need beside its connections: files being written, folders and kernel files being read.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// The service.
 pub struct Consumer {
     memory: Arc<Group<MemoryStore>>,
     disk: Arc<Group<DiskStore>>,
-    cpu: Arc<Cpu>,
+    inode: Arc<Group<TokenStore<Inodes>>>,
+    pid: Arc<Group<TokenStore<Pids>>>,
+    descriptor: Arc<Group<TokenStore<Descriptors>>>,
+    cpu: Arc<LoadGroup<CpuEngine>>,
+    io: Arc<LoadGroup<IoEngine>>,
+    jobs: Arc<Jobs>,
+    bumps: Bumps,
+    health: Probe,
+    ready: Probe,
+    faults: Arc<Faults>,
+    faults_on: bool,
+    access: Access,
+    http: HttpTally,
+    settings: CpuSettings,
+    folder: Arc<DataFolder>,
+    kernel: Kernel,
+    identity: Identity,
+    /// What dead processes on the same DATADIR had noted they were about to do past the guard.
+    died: Vec<String>,
+    stop: Stop,
+    started: Instant,
+}
+
+/// What bounds CPU loads.
+struct CpuSettings {
+    limit: crate::settings::CpuLimit,
+    number: crate::settings::Number,
 }
 
 impl Consumer {
-    /// Looks at the limits, makes the folder, and holds nothing yet.
+    /// Looks at the limits, makes the folder, and holds nothing yet. So many connections will be served.
     ///
     /// # Errors
-    /// When DATADIR is no folder.
-    pub fn new(settings: &Settings, kernel: Kernel, reserve: u64, stop: &Stop) -> io::Result<Self> {
+    /// When DATADIR is no folder, or the token cannot be read.
+    pub fn new(settings: &Settings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
         let parent = &settings.data_dir;
         if !parent.is_dir() {
             return Err(io::Error::new(
@@ -80,16 +149,114 @@ impl Consumer {
             ));
         }
         log::info!("DATADIR set to: {}", parent.display());
-        folder::sweep(parent);
+        let died = folder::sweep(parent);
+        for note in &died {
+            log::warn!("The process before this one died doing: {note}");
+        }
+        let all_connections = (connections + leaving_for(connections)) as u64;
+        let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
+        let folder = Arc::new(DataFolder::new(parent));
+        let memory = MemoryStore::new(guard.clone(), settings.memory_limit, Arc::clone(&folder));
+        let disk = DiskStore::new(Arc::clone(&folder), settings.disk_limit, &guard, settings.memory_limit.is_some());
+        let inodes = TokenStore::new(Inodes::new(Arc::clone(&folder)), guard.clone(), settings.inode_limit);
+        let threads = all_connections + cores() + RESERVED_THREADS;
+        let pids = TokenStore::new(Pids::new(kernel.clone(), threads), guard.clone(), settings.pid_limit);
+        let descriptors = Descriptors::new(kernel.clone(), all_connections + RESERVED_DESCRIPTORS);
+        let descriptors = TokenStore::new(descriptors, guard, settings.fd_limit);
         let ids = Arc::new(Ids::new());
-        let guard = Guard::new(kernel, reserve);
-        let memory = MemoryStore::new(guard.clone(), settings.memory_limit);
-        let disk = DiskStore::new(parent, settings.disk_limit, &guard, settings.memory_limit.is_some());
+        let ttl = settings.max_ttl;
+        let memory = group(memory, &ids, stop, ttl);
+        let cpu = CpuEngine { number: settings.number };
+        let io = IoEngine::new(Arc::clone(&folder));
         Ok(Self {
-            memory: Arc::new(Group::new(memory, Arc::clone(&ids), stop.clone())),
-            disk: Arc::new(Group::new(disk, Arc::clone(&ids), stop.clone())),
-            cpu: Arc::new(Cpu::new(ids, settings.number, settings.cpu_limit, stop.clone())),
+            jobs: Jobs::new(Arc::clone(&ids), settings.number, Arc::clone(&memory), ttl, stop.clone()),
+            memory,
+            disk: group(disk, &ids, stop, ttl),
+            inode: group(inodes, &ids, stop, ttl),
+            pid: group(pids, &ids, stop, ttl),
+            descriptor: group(descriptors, &ids, stop, ttl),
+            cpu: Arc::new(LoadGroup::new(cpu, Arc::clone(&ids), stop.clone(), ttl)),
+            io: Arc::new(LoadGroup::new(io, ids, stop.clone(), ttl)),
+            bumps: Bumps::default(),
+            health: Probe::default(),
+            ready: Probe::default(),
+            faults: Arc::default(),
+            faults_on: settings.faults,
+            access: Access::new(settings.token.clone(), settings.token_reads)?,
+            http: HttpTally::default(),
+            settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
+            folder,
+            kernel,
+            identity: settings.identity.clone(),
+            died,
+            stop: stop.clone(),
+            started: Instant::now(),
         })
+    }
+
+    /// Takes what is to be taken from the start. What is refused is logged; the service serves all the same, and tells.
+    fn take_at_start(&self, start: &crate::settings::Start) {
+        let say = |words: &str, refused: String| log::error!("{words}: refused: {refused}");
+        let wish = |start: &StartWish| {
+            let mut wish = Wish::of(start.amount, Caller::nobody());
+            (wish.ttl, wish.words) = (start.ttl, start.words.clone());
+            Ok::<Wish, Refused>(wish)
+        };
+        if let Some(start) = &start.memory
+            && let Err(refused) = self.memory.set(wish(start))
+        {
+            say(&start.words, format!("{refused:?}"));
+        }
+        if let Some(start) = &start.disk
+            && let Err(refused) = self.disk.set(wish(start))
+        {
+            say(&start.words, format!("{refused:?}"));
+        }
+        if let Some(start) = &start.cpu {
+            let cores = cores();
+            let spec = asked::cpu_spec(Some(start.amount), Duration::ZERO, cores, self.cpu_limit(cores));
+            let wish = spec.map(|spec| LoadWish {
+                length: start.ttl,
+                most: self.settings.limit.most(&self.settings.number, spec.is_contract),
+                spec,
+                replace: false,
+                caller: Caller::nobody(),
+                words: start.words.clone(),
+            });
+            if let Err(refused) = self.cpu.start(wish) {
+                say(&start.words, format!("{refused:?}"));
+            }
+        }
+    }
+
+    /// When the service started, in seconds since the epoch.
+    fn started_at(&self) -> f64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.saturating_sub(self.started.elapsed()).as_secs_f64()
+    }
+
+    /// Sees the service through a signal: says whether it stops now. SIGTERM may be ignored or delayed on request; then
+    /// comes the time in which it is unready and serves.
+    fn stops_on(&self, signal: &Signal, delay: Duration) -> bool {
+        log::info!("Signal received: {}", signal.name());
+        let term = if signal.is_term() { self.faults.term() } else { Term::Stops };
+        match term {
+            Term::Ignored => {
+                log::warn!("Fault: SIGTERM is ignored");
+                return false;
+            }
+            Term::Delayed(delay) => {
+                log::warn!("Fault: SIGTERM is obeyed in {}", span::in_words(delay));
+                thread::sleep(delay);
+            }
+            Term::Stops => {}
+        }
+        self.ready.stop();
+        if !delay.is_zero() {
+            log::info!("Unready, and serving for {} more", span::in_words(delay));
+            thread::sleep(delay);
+        }
+        true
     }
 
     /// After the stop signal: waits for the worker that writes files, then removes them all. Says once a second how
@@ -102,7 +269,7 @@ impl Consumer {
     fn clean_up(&self) -> io::Result<()> {
         // A worker that has not begun sees the stop signal before it makes its first file.
         self.wait_for_files(WORKER_GRACE);
-        let Ok(disk) = self.disk.store().disk() else { return Ok(()) };
+        let Ok(disk) = self.folder.disk() else { return Ok(()) };
         let (mut removed, mut said) = (0u64, Instant::now());
         let mut each = || {
             removed += 1;
@@ -132,15 +299,22 @@ impl Consumer {
     }
 }
 
+fn group<S: Store>(store: S, ids: &Arc<Ids>, stop: &Stop, max_ttl: Option<Duration>) -> Arc<Group<S>> {
+    Arc::new(Group::new(store, Arc::clone(ids), stop.clone(), max_ttl))
+}
+
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When it cannot start (the address, DATADIR), or cannot remove its files at the end.
+/// When it cannot start (the address, DATADIR, the token), or cannot remove its files at the end.
 pub fn run(settings: &Settings) -> io::Result<()> {
     let caught = Caught::start()?;
     let stop = Stop::new()?;
     crate::process::ignore_file_size_signal();
     settings.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    for (name, value) in settings.identity.labels() {
+        log::info!("Running in {name} {value}");
+    }
     let kernel = Kernel::default();
     let connections = connections(Room {
         descriptors: rlimit::descriptors(),
@@ -150,9 +324,8 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     // The address first: where another testero listens already, nothing is to be made or swept.
     let server = Server::bind(settings.listen, connections, stop.clone())
         .map_err(|error| io::Error::new(error.kind(), format!("Cannot listen on {}: {error}", settings.listen)))?;
-    let reserve = RESERVE_BYTES + (connections + leaving_for(connections)) as u64 * CONNECTION_BYTES;
-    let consumer = Arc::new(Consumer::new(settings, kernel, reserve, &stop)?);
-    let served = serve(server, &consumer, caught);
+    let consumer = Arc::new(Consumer::new(settings, kernel, connections, &stop)?);
+    let served = serve(server, &consumer, caught, settings);
     // Whatever happened: files go while the last answers do.
     stop.stop();
     let cleaned = consumer.clean_up();
@@ -162,8 +335,13 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     cleaned.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))
 }
 
-/// Serves until a signal comes. Returns the thread that is still seeing the last answers off.
-fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught) -> io::Result<thread::JoinHandle<()>> {
+/// Serves until a signal ends it. Returns the thread that is still seeing the last answers off.
+fn serve(
+    server: Server,
+    consumer: &Arc<Consumer>,
+    mut caught: Caught,
+    settings: &Settings,
+) -> io::Result<thread::JoinHandle<()>> {
     let address = server.local_addr()?;
     let service = Arc::clone(consumer);
     let accepting = thread::Builder::new()
@@ -173,7 +351,11 @@ fn serve(server: Server, consumer: &Arc<Consumer>, caught: Caught) -> io::Result
             io::Error::new(error.kind(), format!("Cannot start a thread to accept connections: {error}"))
         })?;
     log::info!("Starting web server on: {address}");
-    let signal = caught.wait();
-    log::info!("Signal received: {signal}");
-    Ok(accepting)
+    consumer.take_at_start(&settings.start);
+    loop {
+        let signal = caught.wait(|signal| signal.is_term() && consumer.faults.term() == Term::Ignored);
+        if consumer.stops_on(&signal, settings.shutdown_delay) {
+            return Ok(accepting);
+        }
+    }
 }

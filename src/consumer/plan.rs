@@ -22,18 +22,39 @@ pub const FILES: Scheme = Scheme { sizes: [512 << 10, 2 << 20, 8 << 20, 32 << 20
 pub struct Plan {
     /// Parts of each size, in the scheme's order.
     pub counts: [u64; CLASSES],
+    /// One more part of so many bytes: what an exact amount has left over. 0 is none.
+    pub odd: u64,
     scheme: &'static Scheme,
 }
 
 impl Plan {
     /// The plan that holds nothing.
     pub const fn empty(scheme: &'static Scheme) -> Self {
-        Self { counts: [0; CLASSES], scheme }
+        Self { counts: [0; CLASSES], odd: 0, scheme }
     }
 
     /// What there is of each size, seen as a plan.
     pub const fn of_counts(scheme: &'static Scheme, counts: [u64; CLASSES]) -> Self {
-        Self { counts, scheme }
+        Self { counts, odd: 0, scheme }
+    }
+
+    /// The plan for exactly `bytes`, or for as little more as whole units of `unit` bytes need: as many parts as fit
+    /// whole, and an odd one.
+    pub fn exact(scheme: &'static Scheme, bytes: u64, unit: u64) -> Self {
+        let mut counts = [0; CLASSES];
+        let mut left = bytes.checked_next_multiple_of(unit).unwrap_or(bytes);
+        for (count, &size) in counts.iter_mut().zip(&scheme.sizes) {
+            *count = (left / size).min(scheme.aim);
+            left -= *count * size;
+        }
+        let largest = scheme.sizes[CLASSES - 1];
+        counts[CLASSES - 1] += left / largest;
+        Self { counts, odd: left % largest, scheme }
+    }
+
+    /// The same with an odd part.
+    pub const fn with_odd(self, odd: u64) -> Self {
+        Self { odd, ..self }
     }
 
     /// The plan for `bytes`, by the contract's walk: small sizes first, then what is over in the largest, and a rest
@@ -59,10 +80,10 @@ impl Plan {
                 *count += rest.div_ceil(*size);
             }
         }
-        Self { counts, scheme }
+        Self { counts, odd: 0, scheme }
     }
 
-    /// The plan's parts: their size in bytes, and how many.
+    /// The plan's parts: their size in bytes, and how many. The odd one is not among them.
     pub fn parts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.scheme.sizes.iter().copied().zip(self.counts)
     }
@@ -70,14 +91,15 @@ impl Plan {
     /// The sum of all parts, in bytes. Rounding makes it up to a quarter of the largest size more than was asked for,
     /// and the original's walk, at a few amounts, less.
     pub fn total(&self) -> u64 {
-        self.parts().fold(0, |sum, (size, count)| sum.saturating_add(size.saturating_mul(count)))
+        self.parts().fold(self.odd, |sum, (size, count)| sum.saturating_add(size.saturating_mul(count)))
     }
 
     /// How many bytes have to be given back and taken again to come from `held` to this plan: classes shrink while
     /// others grow.
     pub fn exchanged(&self, held: &Self) -> u64 {
         let parts = self.parts().zip(held.counts);
-        let taken = parts.fold(0u64, |sum, ((size, wanted), there)| {
+        let odd = if self.odd == held.odd { 0 } else { self.odd };
+        let taken = parts.fold(odd, |sum, ((size, wanted), there)| {
             sum.saturating_add(size.saturating_mul(wanted.saturating_sub(there)))
         });
         taken.saturating_sub(self.total().saturating_sub(held.total()))
@@ -136,6 +158,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn exact_plans_are_exact(bytes in 0u64..1 << 50) {
+            let plan = Plan::exact(&FILES, bytes, 1);
+            proptest::prop_assert_eq!(plan.total(), bytes);
+            proptest::prop_assert!(plan.odd < FILES.sizes[4]);
+            let pages = Plan::exact(&MEMORY, bytes, 4096).total();
+            proptest::prop_assert!(pages >= bytes && pages - bytes < 4096);
+        }
+
         #[test]
         fn totals_stay_near_the_amount(bytes in 0u64..1 << 50) {
             for scheme in [&MEMORY, &FILES] {

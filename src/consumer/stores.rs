@@ -1,32 +1,83 @@
-//! The two stores a group can have, memory and files, each with its limits.
+//! Memory and files as stores, each with its limits.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::disk::Disk;
+use super::datafolder::DataFolder;
 use super::failure::Failure;
-use super::group::Store;
 use super::guard::{Guard, MemoryLimit, Outlook, Promise, affordable};
+use super::intent;
+use super::mapping::page_size;
 use super::memory::Memory;
+use super::order::{How, Kind, Order};
 use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
-use crate::limits::filesystem::{self, Kind};
+use super::quantity::Unit;
+use super::store::{Goal, Limit, Store};
+use super::walk::Work;
+use crate::limits::filesystem;
 use crate::limits::rlimit;
-use crate::shutdown::Stop;
 use crate::sync::lock;
+
+impl Goal for Plan {
+    fn total(&self) -> u64 {
+        Self::total(self)
+    }
+
+    fn parts(&self) -> Vec<(u64, u64)> {
+        let odd = (self.odd > 0).then_some((self.odd, 1));
+        Self::parts(self).chain(odd).collect()
+    }
+}
+
+/// What counts against the memory limit: the set amount, and jobs beside it.
+#[derive(Debug, Default)]
+struct Shares {
+    set: u64,
+    jobs: u64,
+}
 
 /// Memory, below its limit and under the guard.
 pub struct MemoryStore {
     memory: Memory,
     guard: Guard,
     limit: MemoryLimit,
+    folder: Arc<DataFolder>,
+    shares: Mutex<Shares>,
 }
 
 impl MemoryStore {
     /// Memory, limited by the user or by what is free now.
-    pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
+    pub fn new(guard: Guard, fixed: Option<u64>, folder: Arc<DataFolder>) -> Self {
         let limit = MemoryLimit::new(guard.clone(), fixed);
-        Self { memory: Memory::new(), guard, limit }
+        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default() }
+    }
+
+    /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
+    /// share back.
+    ///
+    /// # Errors
+    /// The most bytes that would have been accepted.
+    pub fn admit_job(&self, bytes: u64) -> Result<Promise, u64> {
+        let outlook = self.guard.look();
+        let mut shares = lock(&self.shares);
+        let left = self.limit.get(&outlook, self.memory.held().total()).saturating_sub(shares.set + shares.jobs);
+        if bytes > left {
+            return Err(left.min(if self.limit.is_fixed() { u64::MAX } else { self.guard.room(&outlook) }));
+        }
+        let promise = if self.limit.is_fixed() { Promise::none() } else { self.guard.admit(&outlook, bytes)? };
+        shares.jobs += bytes;
+        Ok(promise)
+    }
+
+    /// A job's memory is given back.
+    pub fn job_is_over(&self, bytes: u64) {
+        let mut shares = lock(&self.shares);
+        shares.jobs = shares.jobs.saturating_sub(bytes);
+    }
+
+    /// Bytes that jobs were promised.
+    pub fn jobs(&self) -> u64 {
+        lock(&self.shares).jobs
     }
 }
 
@@ -34,50 +85,107 @@ impl MemoryStore {
 pub struct MemoryOutlook {
     outlook: Outlook,
     limit: u64,
+    /// Where the pages are a file's: what its file system has left.
+    on_disk: u64,
+    /// Nobody watches: the user means it.
+    unwatched: bool,
 }
 
 impl Store for MemoryStore {
-    const WORK: &'static str = "CreateParts()";
-    const SCHEME: &'static Scheme = &MEMORY;
+    type Goal = Plan;
     type Outlook = MemoryOutlook;
+
+    fn name(&self) -> &'static str {
+        "mem"
+    }
+
+    fn work(&self) -> &'static str {
+        "CreateParts()"
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Bytes
+    }
+
+    fn nothing(&self) -> Plan {
+        Plan::empty(&MEMORY)
+    }
+
+    fn goal(&self, amount: u64, exact: bool) -> Plan {
+        planned(&MEMORY, amount, exact, page_size())
+    }
+
+    fn largest(&self, most: u64, total: u64, exact: bool) -> u64 {
+        if exact { most.min(total / page_size() * page_size()) } else { Plan::largest_amount(&MEMORY, most, total) }
+    }
 
     fn held(&self) -> Result<Plan, String> {
         Ok(self.memory.held())
     }
 
-    fn look(&self, held: &Plan) -> Result<MemoryOutlook, String> {
+    fn look(&self, held: u64, how: &How) -> Result<MemoryOutlook, String> {
         let outlook = self.guard.look();
+        let unwatched = how.force || self.limit.is_fixed();
         let limit = self.limit.get(&outlook, held);
-        Ok(MemoryOutlook { outlook, limit })
+        let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
+        let on_disk = match how.kind {
+            Kind::File => {
+                let folder = self.folder.parent();
+                filesystem::available(folder).map_err(|error| format!("{}: {error}", folder.display()))?
+            }
+            _ => u64::MAX,
+        };
+        Ok(MemoryOutlook { outlook, limit, on_disk: affordable(on_disk), unwatched })
     }
 
-    fn limit(&self, outlook: &MemoryOutlook) -> u64 {
-        outlook.limit
+    fn limit(&self, outlook: &MemoryOutlook) -> Limit {
+        Limit { most: outlook.limit.saturating_sub(self.jobs()), source: String::from("HIGHMEMLIM") }
     }
 
-    fn admit(&self, outlook: &MemoryOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
-        let growth = plan.total().saturating_sub(held.total());
-        if self.limit.is_fixed() {
+    fn most(&self, outlook: &MemoryOutlook, held: u64) -> u64 {
+        let in_memory = if outlook.unwatched { u64::MAX } else { self.guard.room(&outlook.outlook) };
+        held.saturating_add(in_memory.min(outlook.on_disk))
+    }
+
+    fn admit(&self, outlook: &MemoryOutlook, held: u64, total: u64) -> Result<Promise, u64> {
+        let growth = total.saturating_sub(held);
+        if growth > outlook.on_disk {
+            return Err(self.most(outlook, held));
+        }
+        if outlook.unwatched {
             return Ok(Promise::none());
         }
-        self.guard.admit(&outlook.outlook, growth).map_err(|room| held.total().saturating_add(room))
+        self.guard.admit(&outlook.outlook, growth).map_err(|_| self.most(outlook, held))
     }
 
     fn promise_nothing(&self) -> Promise {
         if self.limit.is_fixed() { Promise::none() } else { self.guard.promise_nothing() }
     }
 
-    fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
-        self.memory.adjust(plan, promise, stop)
+    fn accepted(&self, total: u64) {
+        lock(&self.shares).set = total;
     }
+
+    fn adjust(&self, plan: &Plan, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+        self.memory.adjust(plan, order.how.kind, self.folder.parent(), promise, work)
+    }
+
+    fn touch(&self, superseded: &dyn Fn() -> bool) {
+        self.memory.touch(superseded);
+    }
+
+    fn intend(&self, order: Option<&Order>) {
+        intent::note(&self.folder, order);
+    }
+}
+
+fn planned(scheme: &'static Scheme, amount: u64, exact: bool, unit: u64) -> Plan {
+    if exact { Plan::exact(scheme, amount, unit) } else { Plan::new(scheme, amount) }
 }
 
 /// Files, below their limit, in the room their file system has.
 pub struct DiskStore {
-    /// Where the folder is made.
-    parent: PathBuf,
-    /// The folder, or why there is none: then every request is told so, and tries again.
-    disk: Mutex<Result<Arc<Disk>, String>>,
+    folder: Arc<DataFolder>,
     limit: u64,
     /// Set by the user, who means it.
     limit_is_fixed: bool,
@@ -86,31 +194,17 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Files in a new folder in `parent`, limited by the user or by what the file system has now.
-    pub fn new(parent: &Path, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
-        let disk = create(parent);
-        if let Err(reason) = &disk {
-            log::error!("No files can be written, memory and CPU work all the same: {reason}");
-        }
-        let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
-        let guard = (in_memory && !memory_is_fixed).then(|| guard.clone());
-        let limit = fixed
-            .unwrap_or_else(|| filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size())));
+    /// Files in the data folder, limited by the user or by what the file system has now.
+    pub fn new(folder: Arc<DataFolder>, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
+        let guard = (folder.is_in_memory() && !memory_is_fixed).then(|| guard.clone());
+        let limit = fixed.unwrap_or_else(|| default_limit(folder.parent()));
         log::info!("HIGHFILELIM set to: {limit} bytes.");
-        Self { parent: parent.to_owned(), disk: Mutex::new(disk), limit, limit_is_fixed: fixed.is_some(), guard }
-    }
-
-    /// The folder.
-    ///
-    /// # Errors
-    /// When there is none: why.
-    pub fn disk(&self) -> Result<Arc<Disk>, String> {
-        lock(&self.disk).clone()
+        Self { folder, limit, limit_is_fixed: fixed.is_some(), guard }
     }
 }
 
-fn create(parent: &Path) -> Result<Arc<Disk>, String> {
-    Disk::create(parent).map(Arc::new).map_err(|error| format!("{}: {error}", parent.display()))
+fn default_limit(parent: &Path) -> u64 {
+    filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size()))
 }
 
 /// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
@@ -123,66 +217,92 @@ fn most_by_file_size(limit: Option<u64>) -> u64 {
 pub struct DiskOutlook {
     /// Bytes that may still be written.
     room: u64,
-    /// Where files are memory.
+    /// Where files are memory, and somebody watches.
     memory: Option<Outlook>,
+    limit: u64,
 }
 
 impl Store for DiskStore {
-    const WORK: &'static str = "CreateFiles()";
-    const SCHEME: &'static Scheme = &FILES;
+    type Goal = Plan;
     type Outlook = DiskOutlook;
 
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn work(&self) -> &'static str {
+        "CreateFiles()"
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Bytes
+    }
+
     fn mend(&self) -> Result<(), String> {
-        let mut disk = lock(&self.disk);
-        if let Ok(there) = &*disk {
-            match there.mend() {
-                // Our own folder is gone as well: only a new one helps.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => return result.map_err(|error| format!("{}: {error}", there.path().display())),
-            }
-        }
-        *disk = create(&self.parent);
-        disk.as_ref().map(|_| ()).map_err(Clone::clone)
+        self.folder.mend()
+    }
+
+    fn nothing(&self) -> Plan {
+        Plan::empty(&FILES)
+    }
+
+    fn goal(&self, amount: u64, exact: bool) -> Plan {
+        planned(&FILES, amount, exact, 1)
+    }
+
+    fn largest(&self, most: u64, total: u64, exact: bool) -> u64 {
+        if exact { most.min(total) } else { Plan::largest_amount(&FILES, most, total) }
     }
 
     fn held(&self) -> Result<Plan, String> {
-        self.disk()?.held().map_err(|error| error.to_string())
+        self.folder.disk()?.held().map_err(|error| error.to_string())
     }
 
-    fn look(&self, held: &Plan) -> Result<DiskOutlook, String> {
-        let memory = self.guard.as_ref().map(Guard::look);
-        if self.limit_is_fixed {
-            return Ok(DiskOutlook { room: u64::MAX, memory });
+    fn look(&self, held: u64, how: &How) -> Result<DiskOutlook, String> {
+        if how.force {
+            let limit = if self.limit_is_fixed { self.limit } else { u64::MAX };
+            return Ok(DiskOutlook { room: u64::MAX, memory: None, limit });
         }
-        let disk = self.disk()?;
+        let (memory, limit) = (self.guard.as_ref().map(Guard::look), self.limit);
+        if self.limit_is_fixed {
+            return Ok(DiskOutlook { room: u64::MAX, memory, limit });
+        }
+        let disk = self.folder.disk()?;
         let available = filesystem::available(disk.path()).map_err(|e| format!("{}: {e}", disk.path().display()))?;
         // Block maps cost about what page tables do.
-        let by_size = most_by_file_size(rlimit::file_size()).saturating_sub(held.total());
-        Ok(DiskOutlook { room: affordable(available).min(by_size), memory })
+        let by_size = most_by_file_size(rlimit::file_size()).saturating_sub(held);
+        Ok(DiskOutlook { room: affordable(available).min(by_size), memory, limit })
     }
 
-    fn limit(&self, _outlook: &DiskOutlook) -> u64 {
-        self.limit
+    fn limit(&self, outlook: &DiskOutlook) -> Limit {
+        Limit { most: outlook.limit, source: String::from("HIGHFILELIM") }
     }
 
-    fn admit(&self, outlook: &DiskOutlook, held: &Plan, plan: &Plan) -> Result<Promise, u64> {
-        let growth = plan.total().saturating_sub(held.total());
+    fn most(&self, outlook: &DiskOutlook, held: u64) -> u64 {
         let watched = self.guard.as_ref().zip(outlook.memory.as_ref());
-        let most = |in_memory: u64| held.total().saturating_add(in_memory.min(outlook.room));
+        let in_memory = watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory));
+        held.saturating_add(in_memory.min(outlook.room))
+    }
+
+    fn admit(&self, outlook: &DiskOutlook, held: u64, total: u64) -> Result<Promise, u64> {
+        let growth = total.saturating_sub(held);
         if growth > outlook.room {
-            return Err(most(watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory))));
+            return Err(self.most(outlook, held));
         }
-        watched.map_or_else(|| Ok(Promise::none()), |(guard, memory)| guard.admit(memory, growth).map_err(most))
+        match self.guard.as_ref().zip(outlook.memory.as_ref()) {
+            Some((guard, memory)) => guard.admit(memory, growth).map_err(|_| self.most(outlook, held)),
+            None => Ok(Promise::none()),
+        }
     }
 
     fn promise_nothing(&self) -> Promise {
         self.guard.as_ref().map_or_else(Promise::none, Guard::promise_nothing)
     }
 
-    fn adjust(&self, plan: &Plan, promise: &mut Promise, stop: &Stop) -> Result<(), Failure> {
-        match self.disk() {
-            Ok(disk) => disk.adjust(plan, promise, stop),
-            Err(reason) => Err(Failure::of("writing files")(io::Error::other(reason))),
+    fn adjust(&self, plan: &Plan, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+        match self.folder.disk() {
+            Ok(disk) => disk.adjust(plan, order.how.fsync, promise, work),
+            Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason))),
         }
     }
 }

@@ -11,6 +11,8 @@ pub const HEAD_FIELDS: usize = 64;
 pub const TARGET_BYTES: usize = 8 * 1024;
 /// Most bytes of a request body, unless a handler says otherwise. More is 413.
 pub const BODY_BYTES: usize = 64 * 1024;
+/// Most bytes of a form that a handler keeps: a few short fields.
+pub const FORM_BYTES: usize = 4 * 1024;
 /// Most bytes that chunk sizes, chunk extensions and trailers may add to a chunked body: enough for chunks of some
 /// hundred bytes, too little for one-byte chunks with an essay each.
 pub const CHUNK_OVERHEAD_BYTES: usize = 16 * 1024;

@@ -1,46 +1,60 @@
-//! The brake: answers that are held back on purpose, and how many may be at a time.
+//! The brake: answers that are held back on purpose or take long, and how many may be at a time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::shutdown::Stop;
 
-/// Holds answers back. A held answer keeps its connection's permit and cannot give way to a new connection, so at
-/// most half the permits may be held at a time; above that, an answer goes out at once.
+/// Bounds the answers that are not given at once. Such an answer keeps its connection's permit and cannot give way to a
+/// new connection, so at most half the permits may be held like that at a time: above that, an answer that is held back
+/// goes out at once, and one that would take long is refused.
 pub(super) struct Brake {
     free: AtomicUsize,
     stop: Stop,
 }
 
+/// The right to an answer that takes long. Returned when dropped.
+pub struct Hold(Arc<Brake>);
+
 impl Brake {
-    pub(super) fn new(connections: usize, stop: Stop) -> Self {
-        Self { free: AtomicUsize::new(connections / 2), stop }
+    pub(super) fn new(connections: usize, stop: Stop) -> Arc<Self> {
+        Arc::new(Self { free: AtomicUsize::new(connections / 2), stop })
     }
 
     /// Waits `delay`, or less: not at all when too many wait already, and only until the service stops.
-    pub(super) fn hold(&self, delay: Duration) {
+    pub(super) fn hold(self: &Arc<Self>, delay: Duration) {
         if delay.is_zero() {
             return;
         }
-        let taken = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
-        if taken.is_ok() {
+        if let Some(_hold) = self.take() {
             self.stop.sleep(delay);
-            self.free.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// The right to an answer that takes long, if not too many have it.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Hold> {
+        let taken = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
+        taken.is_ok().then(|| Hold(Arc::clone(self)))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::thread;
     use std::time::Instant;
 
     #[test]
     fn at_most_half_the_connections_wait() {
         let stop = Stop::new().unwrap();
-        let brake = Arc::new(Brake::new(4, stop.clone()));
+        let brake = Brake::new(4, stop.clone());
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let brake = Arc::clone(&brake);

@@ -17,15 +17,15 @@ use super::brake::Brake;
 use super::head::{EndFinder, Framing, Head, Rejection, Version};
 use super::places::Seat;
 use super::query::Query;
-use super::request::{Answer, BodyRule, Request, Service, Text, field, text};
-use super::response::{Manner, render};
+use super::request::{Answer, BodyRule, Pieces, Request, Service, Text, field, refusal};
+use super::response::{Manner, chunk, render};
 use super::target::{percent_decode, split};
 use crate::shutdown::Stop;
 
 /// What all connections share.
 pub(super) struct Edge<S> {
     pub(super) service: Arc<S>,
-    pub(super) brake: Brake,
+    pub(super) brake: Arc<Brake>,
     pub(super) stop: Stop,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
 
 /// Answers 503 without serving, in the accepting thread, and so within a few milliseconds.
 pub(super) fn turn_away(mut stream: &TcpStream, reason: &'static str) {
-    let mut reply = Reply::refusal(Rejection::new(503, reason), false);
+    let mut reply = Reply::closing(refusal(Rejection::new(503, reason)), false);
     reply.response.add_header(field("Retry-After", "1"));
     let (head, body) = render(reply.response, reply.manner);
     // What goes wrong here goes wrong for a client that we cannot serve anyway.
@@ -54,14 +54,15 @@ struct Reply {
     manner: Manner,
     /// If it is the last one, for how long to read on.
     linger: Duration,
+    /// The body, where it comes as it is made.
+    pieces: Option<Pieces>,
 }
 
 impl Reply {
     /// Says why a request is not served. What follows it on the connection cannot be trusted, so that ends.
-    fn refusal(rejection: Rejection, head_only: bool) -> Self {
-        let (status, phrase) = (rejection.status.0, rejection.status.default_reason_phrase());
-        let response = text(status, format!("{status} {phrase}: {}\n", rejection.reason));
-        Self { response, manner: Manner { version: Version::Http11, keep_alive: false, head_only }, linger: LINGER }
+    fn closing(response: Text, head_only: bool) -> Self {
+        let manner = Manner { version: Version::Http11, keep_alive: false, head_only, chunked: false };
+        Self { response, manner, linger: LINGER, pieces: None }
     }
 }
 
@@ -91,12 +92,12 @@ impl<S: Service> Connection<'_, S> {
             Ok(true) if !self.seat.place.serve() => return Ok(Next::End),
             Ok(true) => match Head::parse(&bytes) {
                 Ok(head) => self.answer(&head)?,
-                Err(rejection) => Reply::refusal(rejection, asks_for_head_alone(&bytes)),
+                Err(rejection) => Reply::closing(refusal(rejection), asks_for_head_alone(&bytes)),
             },
             Ok(false) => return Ok(Next::End),
             Err(error) => {
                 let late = Rejection::new(408, "the request head did not come in time");
-                Reply::refusal(error.rejection(late)?, asks_for_head_alone(self.wire.buffered()))
+                Reply::closing(refusal(error.rejection(late)?), asks_for_head_alone(self.wire.buffered()))
             }
         };
         // The client may take its time with the answer: an unusual request is not kept all the while.
@@ -108,29 +109,45 @@ impl<S: Service> Connection<'_, S> {
     /// Reads the body and asks the handler.
     fn answer(&mut self, head: &Head<'_>) -> io::Result<Reply> {
         let head_only = head.method == Method::Head;
+        let service = &self.edge.service;
+        let refuse = |rejection| Ok(Reply::closing(service.refuse(head, rejection), head_only));
         let (path, query) = split(head.target);
         let Some(path) = percent_decode(path) else {
-            return Ok(Reply::refusal(Rejection::new(400, "malformed percent-escape in the path"), head_only));
+            return refuse(Rejection::new(400, "malformed percent-escape in the path"));
         };
-        let rule = self.edge.service.body_rule(head);
-        let body = match self.read_body(head, rule) {
+        let body = match self.read_body(head, service.body_rule(head)) {
             Ok(body) => body,
             Err(error) => {
-                let late = Rejection::new(408, "the request body did not come in time");
-                return Ok(Reply::refusal(error.rejection(late)?, head_only));
+                return refuse(error.rejection(Rejection::new(408, "the request body did not come in time"))?);
             }
         };
-        let request = Request { method: &head.method, path, query: Query(query), fields: &head.fields, body: &body };
-        let service = &self.edge.service;
+        let request = Request {
+            method: &head.method,
+            path,
+            query: Query(query),
+            fields: &head.fields,
+            body: &body,
+            peer: self.wire.stream.peer_addr().ok(),
+            brake: &self.edge.brake,
+            stream: self.wire.stream,
+        };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
         let keep_alive = head.keep_alive && answered.is_ok();
-        let Answer { response, delay } =
-            answered.unwrap_or_else(|_| text(500, "The service failed on this request; it is logged.\n").into());
+        let Answer { response, delay, pieces } = answered.unwrap_or_else(|_| {
+            service.refuse(head, Rejection::new(500, "the service failed on this request; it is logged")).into()
+        });
         self.edge.brake.hold(delay);
         let keep_alive = keep_alive && !self.edge.stop.is_set();
         let gives_way = keep_alive && self.seat.is_wanted();
-        let manner = Manner { version: head.version, keep_alive: keep_alive && !gives_way, head_only };
-        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER } })
+        let chunked = pieces.is_some() && head.version == Version::Http11;
+        let manner = Manner {
+            version: head.version,
+            // To a client of 1.0, the end of the connection is the end of a body of unknown length.
+            keep_alive: keep_alive && !gives_way && (chunked || pieces.is_none()),
+            head_only,
+            chunked,
+        };
+        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER }, pieces })
     }
 
     fn read_body(&mut self, head: &Head<'_>, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
@@ -148,14 +165,38 @@ impl<S: Service> Connection<'_, S> {
     }
 
     fn give(&mut self, reply: Reply) -> io::Result<Next> {
-        let Reply { response, manner, linger } = reply;
+        let Reply { response, manner, linger, pieces } = reply;
         let (head, body) = render(response, manner);
         self.send(&head, &body)?;
+        if let Some(pieces) = pieces.filter(|_| !manner.head_only) {
+            self.stream(pieces, manner.chunked)?;
+        }
         if manner.keep_alive {
             return Ok(Next::Request);
         }
         self.wire.linger(linger);
         Ok(Next::End)
+    }
+
+    /// Sends a body as it is made. Between two pieces the connection waits on us.
+    fn stream(&self, mut pieces: Pieces, chunked: bool) -> io::Result<()> {
+        loop {
+            if !self.seat.place.serve() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            // A body that breaks off must not look whole.
+            let Ok(piece) = panic::catch_unwind(AssertUnwindSafe(&mut pieces)) else {
+                return Err(io::ErrorKind::Other.into());
+            };
+            match (piece, chunked) {
+                // An empty chunk would be the end.
+                (Some(piece), _) if piece.is_empty() => {}
+                (Some(piece), true) => self.send(chunk(&piece).as_bytes(), b"")?,
+                (Some(piece), false) => self.send(piece.as_bytes(), b"")?,
+                (None, true) => return self.send(chunk("").as_bytes(), b""),
+                (None, false) => return Ok(()),
+            }
+        }
     }
 
     /// Sends a head and a body, in one write where the client keeps up, and within the deadline in any case.

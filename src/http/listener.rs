@@ -82,6 +82,13 @@ impl Listener {
     }
 }
 
+/// Whether the client has closed its side, or the connection is no more.
+pub(super) fn has_hung_up(stream: &TcpStream) -> bool {
+    let mut watched = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the pointer is to one live pollfd, and the time-out of 0 makes the call return at once.
+    unsafe { libc::poll(&raw mut watched, 1, 0) > 0 }
+}
+
 /// Whether the client has sent something that nobody has read yet.
 pub(super) fn has_unread(stream: &TcpStream) -> bool {
     let mut byte = 0u8;

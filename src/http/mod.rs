@@ -28,6 +28,7 @@ mod response;
 mod server;
 pub mod target;
 
-pub use request::{Answer, BodyRule, Request, Service, Text, redirect, text};
+pub use brake::Hold;
+pub use request::{Answer, BodyRule, Pieces, Request, Service, Text, content, field, redirect, text};
 pub use server::{Drain, Server};
 pub use tiny_http::{Header, Method, Response, StatusCode};

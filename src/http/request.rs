@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tiny_http::{Header, Method, Response, StatusCode};
 
 use super::bounds::BODY_BYTES;
-use super::head::{Fields, Head};
+use super::brake::{Brake, Hold};
+use super::head::{Fields, Head, Rejection};
+use super::listener::has_hung_up;
 use super::query::Query;
 use super::target::field_safe;
 
 /// A checked request.
-#[derive(Debug)]
 pub struct Request<'b> {
     /// The method; `HEAD` is the edge's business where a handler does not care, see [`Request::changes_nothing`].
     pub method: &'b Method,
@@ -24,6 +27,10 @@ pub struct Request<'b> {
     pub fields: &'b Fields<'b>,
     /// The body, where the handler's [`BodyRule`] keeps it; otherwise empty.
     pub body: &'b [u8],
+    /// Who asks: the other end of the connection, if it still is one.
+    pub peer: Option<SocketAddr>,
+    pub(super) brake: &'b Arc<Brake>,
+    pub(super) stream: &'b TcpStream,
 }
 
 impl Request<'_> {
@@ -31,10 +38,25 @@ impl Request<'_> {
     pub fn changes_nothing(&self) -> bool {
         matches!(self.method, Method::Head)
     }
+
+    /// The right to take long over the answer; `None` when too many do already (then 503 is right). To be taken before
+    /// anything is begun, and kept until the answer is given.
+    pub fn hold(&self) -> Option<Hold> {
+        self.brake.take()
+    }
+
+    /// Whether the client has closed its side while it waits: nobody may be there to read the answer.
+    pub fn client_is_gone(&self) -> bool {
+        has_hung_up(self.stream)
+    }
 }
 
 /// The response type of handlers: `tiny_http`'s, over text that is all there.
 pub type Text = Response<Cursor<Vec<u8>>>;
+
+/// The pieces of a body that comes as it is made: each call waits for the next one; `None` is the end. Dropped early
+/// when the client goes away.
+pub type Pieces = Box<dyn FnMut() -> Option<String>>;
 
 /// What a handler answers, and whether the client is to wait for it.
 pub struct Answer {
@@ -42,6 +64,8 @@ pub struct Answer {
     pub response: Text,
     /// How long to hold it back.
     pub delay: Duration,
+    /// The body, where it comes in pieces; that of `response` is empty then.
+    pub pieces: Option<Pieces>,
 }
 
 impl Answer {
@@ -50,11 +74,18 @@ impl Answer {
         self.delay = delay;
         self
     }
+
+    /// An answer of this content type that comes piece by piece (chunked, where the client speaks HTTP/1.1).
+    pub fn in_pieces(content_type: &str, pieces: Pieces) -> Self {
+        let types = vec![field("Content-Type", content_type)];
+        let response = Response::new(StatusCode(200), types, Cursor::new(Vec::new()), None, None);
+        Self { response, delay: Duration::ZERO, pieces: Some(pieces) }
+    }
 }
 
 impl From<Text> for Answer {
     fn from(response: Text) -> Self {
-        Self { response, delay: Duration::ZERO }
+        Self { response, delay: Duration::ZERO, pieces: None }
     }
 }
 
@@ -85,14 +116,29 @@ pub trait Service: Send + Sync + 'static {
     fn body_rule(&self, _head: &Head<'_>) -> BodyRule {
         BodyRule::Discard(BODY_BYTES)
     }
+
+    /// What to say to a request whose head was understood and that is refused all the same, by the edge.
+    fn refuse(&self, _head: &Head<'_>, rejection: Rejection) -> Text {
+        refusal(rejection)
+    }
+}
+
+/// Why a request is not served, in plain text.
+pub(super) fn refusal(rejection: Rejection) -> Text {
+    let (status, phrase) = (rejection.status.0, rejection.status.default_reason_phrase());
+    text(status, format!("{status} {phrase}: {}\n", rejection.reason))
 }
 
 /// A response in plain text.
 pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Text {
-    let plain = field("Content-Type", "text/plain; charset=utf-8");
+    content(status, "text/plain; charset=utf-8", body)
+}
+
+/// A response of some content type.
+pub fn content(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Text {
     let body = body.into();
     let length = body.len();
-    Response::new(StatusCode(status), vec![plain], Cursor::new(body), Some(length), None)
+    Response::new(StatusCode(status), vec![field("Content-Type", content_type)], Cursor::new(body), Some(length), None)
 }
 
 /// 301 to `location` (path and query, as they stand in a URL), with the page that says so.
@@ -115,7 +161,7 @@ pub fn redirect(location: &[u8]) -> Text {
 }
 
 /// A header field of ours. Text that may not stand in one becomes percent-escapes.
-pub(super) fn field(name: &'static str, value: &str) -> Header {
+pub fn field(name: &'static str, value: &str) -> Header {
     let escaped;
     let value = if value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
         value

@@ -17,6 +17,8 @@ pub(super) struct Manner {
     pub(super) keep_alive: bool,
     /// Whether the client asked for the head alone.
     pub(super) head_only: bool,
+    /// Whether the body comes in chunks.
+    pub(super) chunked: bool,
 }
 
 /// Turns a response into the bytes of its head and of its body. What the client did not ask for is empty.
@@ -41,6 +43,9 @@ pub(super) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u8>) {
     if let Some(length) = response.data_length() {
         push_field(&mut head, "Content-Length", &length.to_string());
     }
+    if manner.chunked {
+        push_field(&mut head, "Transfer-Encoding", "chunked");
+    }
     for header in response.headers().iter().filter(is_type) {
         push_field(&mut head, "Content-Type", header.value.as_str());
     }
@@ -52,6 +57,11 @@ pub(super) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u8>) {
     head.extend_from_slice(b"\r\n");
     let body = if manner.head_only { Vec::new() } else { response.into_reader().into_inner() };
     (head, body)
+}
+
+/// A piece of a chunked body; the empty piece ends it.
+pub(super) fn chunk(piece: &str) -> String {
+    format!("{:x}\r\n{piece}\r\n", piece.len())
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -76,7 +86,7 @@ mod tests {
         format!("{}Date: X{}", &text[..date], &text[date + "Date: Sat, 21 Nov 2026 09:44:56 GMT".len()..])
     }
 
-    const PLAIN: Manner = Manner { version: Version::Http11, keep_alive: true, head_only: false };
+    const PLAIN: Manner = Manner { version: Version::Http11, keep_alive: true, head_only: false, chunked: false };
 
     #[test]
     fn an_answer_is_what_the_original_sent() {

@@ -9,7 +9,7 @@ use super::Kernel;
 use super::mountinfo::{Mount, cgroup_mounts};
 
 /// A v1 limit that is none: 2^63 rounded down to a page. Whatever is near it is none either.
-const UNLIMITED_V1: u64 = 1 << 62;
+pub(super) const UNLIMITED_V1: u64 = 1 << 62;
 
 /// A group that limits memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,25 +42,27 @@ pub fn memory_groups(kernel: &Kernel) -> Vec<MemoryGroup> {
         .collect()
 }
 
-/// What `pids.max` leaves in the narrowest of our groups.
-pub fn threads_available(kernel: &Kernel) -> Option<u64> {
+/// What `pids.max` leaves in the narrowest of our groups, and which file that is.
+pub fn threads_available(kernel: &Kernel) -> Option<(u64, String)> {
     folders(kernel, "pids")
         .into_iter()
         .filter_map(|(_, folder)| {
             let most = number(kernel, &folder.join("pids.max"))?;
-            Some(most.saturating_sub(number(kernel, &folder.join("pids.current")).unwrap_or(0)))
+            let left = most.saturating_sub(number(kernel, &folder.join("pids.current")).unwrap_or(0));
+            Some((left, format!("pids.max of {}", folder.display())))
         })
         .min()
 }
 
+/// The two hierarchies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     V1,
     V2,
 }
 
-/// The folders of our groups that may have files of `controller`.
-fn folders(kernel: &Kernel, controller: &str) -> Vec<(Version, PathBuf)> {
+/// The folders of our groups that may have files of `controller`, from our own up to the root.
+pub(super) fn folders(kernel: &Kernel, controller: &str) -> Vec<(Version, PathBuf)> {
     let groups = kernel.read("/proc/self/cgroup").unwrap_or_default();
     let mounts = cgroup_mounts(&kernel.read("/proc/self/mountinfo").unwrap_or_default());
     let mut found = Vec::new();
@@ -115,12 +117,16 @@ fn memory_v1(kernel: &Kernel, folder: &Path) -> Option<MemoryGroup> {
 
 /// A counter of `memory.stat`; 0 when it is not there.
 fn stat(kernel: &Kernel, folder: &Path, name: &str) -> u64 {
-    let text = kernel.read(folder.join("memory.stat")).unwrap_or_default();
+    counter(&kernel.read(folder.join("memory.stat")).unwrap_or_default(), name).unwrap_or(0)
+}
+
+/// A line `name value` of a file of counters.
+pub(super) fn counter(text: &str, name: &str) -> Option<u64> {
     let mut counters = text.lines().filter_map(|line| line.split_once(' '));
-    counters.find(|(key, _)| *key == name).and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+    counters.find(|(key, _)| *key == name).and_then(|(_, value)| value.trim().parse().ok())
 }
 
 /// A file with one number in it; `None` when it says `max` or is not there.
-fn number(kernel: &Kernel, path: &Path) -> Option<u64> {
+pub(super) fn number(kernel: &Kernel, path: &Path) -> Option<u64> {
     kernel.read(path).ok()?.trim().parse().ok()
 }

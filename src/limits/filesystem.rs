@@ -22,6 +22,19 @@ pub enum Kind {
 /// # Errors
 /// When the path is gone or the file system does not answer.
 pub fn available(path: &Path) -> io::Result<u64> {
+    statvfs(path).map(|answer| answer.f_bavail.saturating_mul(answer.f_frsize))
+}
+
+/// Inodes available to this user in the file system of `path` (`f_favail`); `None` where it makes them as they are
+/// needed.
+///
+/// # Errors
+/// When the path is gone or the file system does not answer.
+pub fn inodes(path: &Path) -> io::Result<Option<u64>> {
+    statvfs(path).map(|answer| (answer.f_files > 0).then_some(answer.f_favail))
+}
+
+fn statvfs(path: &Path) -> io::Result<libc::statvfs> {
     let path = c_path(path)?;
     let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statvfs.
@@ -29,8 +42,7 @@ pub fn available(path: &Path) -> io::Result<u64> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call filled it in.
-    let answer = unsafe { answer.assume_init() };
-    Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+    Ok(unsafe { answer.assume_init() })
 }
 
 /// The kind of the file system of `path`.

@@ -5,16 +5,24 @@
 //! | `cgroup` | the memory and pids controllers, v1 and v2, from our own group up to the root |
 //! | `mountinfo` | where those hierarchies are mounted, and which part of them |
 //! | `meminfo` | MemAvailable, and CommitLimit under strict overcommit |
-//! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE |
+//! | `cpu` | the cpu controller's quota and throttling, and which cores we may run on |
+//! | `container` | what the container as a whole uses, as its cgroup tells it |
+//! | `pressure` | PSI: how long tasks waited for CPU, memory, io |
+//! | `process` | this process: its memory, threads, descriptors, time |
+//! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC |
 //! | `filesystem` | statvfs(3) and the file system's kind |
 //!
 //! All paths are taken below a root folder, `/` in the running program, so that tests can bring a machine as a folder.
 //! A source that is not there bounds nothing: the smallest of those that are there counts.
 
 pub mod cgroup;
+pub mod container;
+pub mod cpu;
 pub mod filesystem;
 pub mod meminfo;
 mod mountinfo;
+pub mod pressure;
+pub mod process;
 pub mod rlimit;
 
 use std::fs::File;
@@ -40,6 +48,18 @@ pub struct Available {
     /// The source that bounds it, for the log: `MemAvailable`, `memory.max of /sys/fs/cgroup/pod1`, `RLIMIT_AS` ….
     pub source: String,
 }
+
+/// How many more threads there could be, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// So many more.
+    pub left: u64,
+    /// `pids.max of /sys/fs/cgroup/…`, `RLIMIT_NPROC`, `kernel.threads-max` ….
+    pub source: String,
+}
+
+/// Mappings that are left for memory, stacks of our own and the binary.
+const MAPPINGS: u64 = 8192;
 
 impl Default for Kernel {
     fn default() -> Self {
@@ -81,7 +101,40 @@ impl Kernel {
 
     /// How many threads `pids.max` leaves us.
     pub fn threads_available(&self) -> Option<u64> {
-        cgroup::threads_available(self)
+        cgroup::threads_available(self).map(|(left, _)| left)
+    }
+
+    /// How many more threads there could be: the smallest of what all sources leave.
+    pub fn threads(&self) -> Threads {
+        let number = |path: &str| cgroup::number(self, Path::new(path));
+        let own = process::Figures::read(self).threads;
+        // The fourth field is `runnable/all`, of the whole machine.
+        let load = self.read("/proc/loadavg").unwrap_or_default();
+        let running = load.split([' ', '/']).nth(4).and_then(|all| all.parse().ok()).unwrap_or(0);
+        // A stack and its guard page are a mapping each; some are left to everything else.
+        let by_maps =
+            number("/proc/sys/vm/max_map_count").map(|most| (most.saturating_sub(MAPPINGS) / 2).saturating_sub(own));
+        let sources = [
+            cgroup::threads_available(self),
+            rlimit::threads().map(|most| (most.saturating_sub(own), String::from("RLIMIT_NPROC"))),
+            number("/proc/sys/kernel/threads-max")
+                .map(|most| (most.saturating_sub(running), String::from("kernel.threads-max"))),
+            number("/proc/sys/kernel/pid_max")
+                .map(|most| (most.saturating_sub(running), String::from("kernel.pid_max"))),
+            by_maps.map(|left| (left, String::from("vm.max_map_count"))),
+        ];
+        let smallest = sources.into_iter().flatten().min_by_key(|(left, _)| *left);
+        let (left, source) = smallest.unwrap_or_else(|| (u64::MAX, String::from("no limit")));
+        Threads { left, source }
+    }
+
+    /// How many descriptors we have open.
+    ///
+    /// # Errors
+    /// When `/proc` is not there.
+    pub fn descriptors_open(&self) -> io::Result<u64> {
+        // One of them is the folder that is being read.
+        Ok((std::fs::read_dir(self.locate(Path::new("/proc/self/fd")))?.count() as u64).saturating_sub(1))
     }
 
     /// Reads a kernel file given by its absolute path. Names in it need not be UTF-8.

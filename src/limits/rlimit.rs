@@ -15,6 +15,13 @@ pub fn descriptors() -> Option<u64> {
     soft_limit(libc::RLIMIT_NOFILE)
 }
 
+/// RLIMIT_NPROC in threads of this user; `None` is unlimited, as it is for root.
+pub fn threads() -> Option<u64> {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    if root { None } else { soft_limit(libc::RLIMIT_NPROC) }
+}
+
 /// RLIMIT_FSIZE in bytes; `None` is unlimited.
 pub fn file_size() -> Option<u64> {
     soft_limit(libc::RLIMIT_FSIZE)

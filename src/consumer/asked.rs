@@ -1,0 +1,265 @@
+//! The parameters of a request, and the wish they make.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::burn::Target;
+use super::cpu::CpuSpec;
+use super::group::Refused;
+use super::load::{LoadRefused, LoadWish};
+use super::number::parse_unsigned;
+use super::order::{Caller, How, Kind, Pace, Wish};
+use super::quantity::{Amount, Unit, quantity};
+use super::span::span;
+use crate::http::Request;
+use crate::http::query::Query;
+
+/// What CPU load is at least: less would be lost in measuring it.
+const FEWEST_MILLICORES: u64 = 10;
+/// Longest part of a target that is kept for the log.
+const WORDS_BYTES: usize = 200;
+
+/// The parameters of a request: those of the form in its body, then those of its query.
+pub struct Asked<'b> {
+    query: Query<'b>,
+    form: Query<'b>,
+    /// Asked for in JSON: then old names take new values, and unknown ones are refused.
+    pub json: bool,
+}
+
+/// The names every set takes.
+const SET: [&str; 13] =
+    ["size", "amount", "count", "exact", "kind", "touch", "fsync", "force", "ttl", "rate", "over", "wait", "follow"];
+/// The names every load takes.
+const LOAD: [&str; 12] =
+    ["time", "duration", "ttl", "cpu", "millicores", "rate", "over", "replace", "wait", "follow", "id", "dry_run"];
+
+impl<'b> Asked<'b> {
+    /// The parameters of `request`.
+    pub fn of(request: &Request<'b>, json: bool) -> Self {
+        Self { query: request.query, form: Query(request.body), json }
+    }
+
+    /// The value of a parameter; an empty one counts as absent.
+    pub fn bytes(&self, name: &str) -> Option<Cow<'b, [u8]>> {
+        self.form.value(name).or_else(|| self.query.value(name))
+    }
+
+    /// The value of a parameter as text; what is not UTF-8 shows as such.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.bytes(name).map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// The value of a switch.
+    ///
+    /// # Errors
+    /// When it is neither on nor off.
+    pub fn flag(&self, name: &str) -> Result<bool, String> {
+        match self.text(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(format!("{name}={other:?} is neither true nor false")),
+        }
+    }
+
+    /// The value of a duration.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn span(&self, name: &str) -> Result<Option<Duration>, String> {
+        self.text(name).map(|text| span(&text).map_err(|why| format!("{name}: {why}"))).transpose()
+    }
+
+    /// The value of a duration that must be longer than nothing.
+    fn length(&self, name: &str) -> Result<Option<Duration>, String> {
+        match self.span(name)? {
+            Some(length) if length.is_zero() => Err(format!("{name} must be longer than 0")),
+            length => Ok(length),
+        }
+    }
+
+    /// The value of a whole number within bounds.
+    ///
+    /// # Errors
+    /// When it is none, or out of bounds.
+    pub fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, String> {
+        let Some(text) = self.bytes(name) else { return Ok(None) };
+        match parse_unsigned(&text) {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(format!("{name}={:?} is no number from {least} to {most}", String::from_utf8_lossy(&text))),
+        }
+    }
+
+    /// Refuses names that mean nothing here: a misspelt `ttl` would hold for ever. The text contract passes them over.
+    fn only(&self, known: &[&str]) -> Result<(), String> {
+        if !self.json {
+            return Ok(());
+        }
+        let unknown = |(name, _): &(Cow<'_, [u8]>, _)| {
+            !known.iter().chain(&["format", "dry_run"]).any(|known| known.as_bytes() == name.as_ref())
+        };
+        match self.form.pairs().chain(self.query.pairs()).find(unknown) {
+            Some((name, _)) => {
+                Err(format!("unknown parameter {:?}; there are {}", String::from_utf8_lossy(&name), known.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a set asks of a group that counts `unit`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn wish(&self, unit: Unit, caller: Caller, words: String) -> Result<Wish, Refused> {
+        let wish = Wish { words, ..Wish::of(self.amount(unit)?, caller) };
+        self.options(unit, wish).map_err(Refused::Invalid)
+    }
+
+    fn amount(&self, unit: Unit) -> Result<Amount, Refused> {
+        let size = self.bytes("size");
+        let newer = ["amount", "count"].into_iter().find_map(|name| self.text(name));
+        match (size, newer) {
+            (Some(_), Some(_)) => {
+                Err(Refused::Invalid(String::from("size and amount are both given: which one counts?")))
+            }
+            (None, None) => Err(Refused::Absent),
+            // What the contract has, as it has it.
+            (Some(size), None) if !self.json => parse_unsigned(&size).map(Amount::Exactly).map_err(Refused::Number),
+            (Some(size), None) => Amount::parse(&String::from_utf8_lossy(&size), unit).map_err(Refused::Invalid),
+            (None, Some(amount)) => Amount::parse(&amount, unit).map_err(Refused::Invalid),
+        }
+    }
+
+    /// The options of a release: it may take its time.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn release(&self, unit: Unit, caller: Caller, words: String) -> Result<Wish, Refused> {
+        let wish = Wish { words, ..Wish::of(Amount::Exactly(0), caller) };
+        self.options(unit, wish).map_err(Refused::Invalid)
+    }
+
+    fn options(&self, unit: Unit, mut wish: Wish) -> Result<Wish, String> {
+        self.only(&SET)?;
+        let kind = match self.text("kind").as_deref() {
+            None | Some("anon") => Kind::Anon,
+            Some("file") => Kind::File,
+            Some("shm") => Kind::Shm,
+            Some(other) => return Err(format!("kind={other:?} is none of anon, file and shm")),
+        };
+        wish.how = How {
+            exact: self.flag("exact")?,
+            kind,
+            touch: self.length("touch")?,
+            fsync: self.flag("fsync")?,
+            force: self.flag("force")?,
+        };
+        wish.ttl = self.length("ttl")?;
+        let rate = self.text("rate").map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
+        wish.pace = match (rate.transpose()?, self.span("over")?) {
+            (Some(_), Some(_)) => return Err(String::from("rate and over are both given: which one counts?")),
+            (Some(0), None) => return Err(String::from("rate must be more than 0 a second")),
+            (Some(rate), None) => Some(Pace::Rate(rate)),
+            (None, over) => over.map(Pace::Over),
+        };
+        Ok(wish)
+    }
+
+    /// For how long a load is to be.
+    fn time(&self) -> Result<Option<Duration>, LoadRefused> {
+        match (self.bytes("time"), self.text("duration").or_else(|| self.text("ttl"))) {
+            (Some(_), Some(_)) => {
+                Err(LoadRefused::Invalid(String::from("time and duration are both given: which one counts?")))
+            }
+            (None, None) => Err(LoadRefused::Absent),
+            (Some(time), None) if !self.json => {
+                parse_unsigned(&time).map(|seconds| Some(Duration::from_secs(seconds))).map_err(LoadRefused::Number)
+            }
+            (Some(time), None) => span(&String::from_utf8_lossy(&time)).map(Some).map_err(LoadRefused::Invalid),
+            (None, Some(time)) => span(&time).map(Some).map_err(LoadRefused::Invalid),
+        }
+    }
+
+    /// What a CPU load asks for, where there are `cores` and a limit of so many millicores.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn cpu(&self, cores: u64, limit: u64, caller: Caller, words: String) -> Result<LoadWish<CpuSpec>, LoadRefused> {
+        let length = self.time()?;
+        self.only(&LOAD).map_err(LoadRefused::Invalid)?;
+        let replace = self.flag("replace").map_err(LoadRefused::Invalid)?;
+        let spec = cpu_spec(
+            match (self.text("cpu"), self.number("millicores", 0, u64::MAX).map_err(LoadRefused::Invalid)?) {
+                (Some(_), Some(_)) => {
+                    return Err(LoadRefused::Invalid(String::from(
+                        "cpu and millicores are both given: which one counts?",
+                    )));
+                }
+                (Some(cpu), None) => Some(Amount::parse(&cpu, Unit::Millicores).map_err(LoadRefused::Invalid)?),
+                (None, millicores) => millicores.map(Amount::Exactly),
+            },
+            self.span("over").map_err(LoadRefused::Invalid)?.unwrap_or_default(),
+            cores,
+            limit,
+        )?;
+        Ok(LoadWish { spec, length, most: None, replace, caller, words })
+    }
+
+    /// What an io load asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn io(&self, caller: Caller, words: String) -> Result<LoadWish<super::inout::IoSpec>, LoadRefused> {
+        let length = self.time()?;
+        self.only(&LOAD).map_err(LoadRefused::Invalid)?;
+        let replace = self.flag("replace").map_err(LoadRefused::Invalid)?;
+        let rate = match self.text("rate").map(|text| (quantity(&text, Unit::Bytes), text)) {
+            Some((Ok(0), _)) => return Err(LoadRefused::Invalid(String::from("rate must be more than 0 a second"))),
+            Some((Err(why), text)) => return Err(LoadRefused::Invalid(format!("rate={text:?}: {why}"))),
+            Some((Ok(rate), _)) => Some(rate),
+            None => None,
+        };
+        Ok(LoadWish { spec: super::inout::IoSpec { rate }, length, most: None, replace, caller, words })
+    }
+}
+
+/// The CPU load for `amount`: one core flat out without.
+///
+/// # Errors
+/// When it is less than can be measured, or more than all cores.
+pub fn cpu_spec(amount: Option<Amount>, over: Duration, cores: u64, limit: u64) -> Result<CpuSpec, LoadRefused> {
+    let is_contract = amount.is_none() && over.is_zero();
+    let millicores = amount.map_or(1000, |amount| amount.resolve(limit, limit));
+    if millicores < FEWEST_MILLICORES {
+        return Err(LoadRefused::Invalid(format!(
+            "{millicores}m is too little: a load is {FEWEST_MILLICORES}m at least"
+        )));
+    }
+    if millicores > cores * 1000 && !is_contract {
+        return Err(LoadRefused::TooMuch(format!(
+            "{millicores}m is more than the {cores} cores there are, {}m",
+            cores * 1000
+        )));
+    }
+    let from = if over.is_zero() { millicores } else { 0 };
+    Ok(CpuSpec { target: Target { from, to: millicores, over }, is_contract })
+}
+
+/// Who sent `request`.
+pub fn caller(request: &Request<'_>) -> Caller {
+    Caller::client(request.peer, request.fields.first("User-Agent"))
+}
+
+/// What `request` asked for, as it is told in the log: one line of printable ASCII.
+pub fn words(request: &Request<'_>) -> String {
+    let mut line = format!("{} ", request.method).into_bytes();
+    line.extend_from_slice(&request.path);
+    for part in [request.query.0, request.body] {
+        if !part.is_empty() {
+            line.push(b'?');
+            line.extend_from_slice(part);
+        }
+    }
+    line.truncate(WORDS_BYTES);
+    line.iter().map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '?' }).collect()
+}

@@ -1,0 +1,132 @@
+//! Gauges that clients raise for a time, to be scraped: what an autoscaler on custom metrics looks at.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::sync::lock;
+
+/// Most different gauges.
+pub const MOST_GAUGES: usize = 100;
+/// Most bumps that last, over all gauges.
+const MOST_BUMPS: usize = 1000;
+/// Longest name.
+const NAME_BYTES: usize = 200;
+/// What the names of our own metrics, and those every Prometheus client has, begin with.
+const RESERVED: [&str; 5] = ["testero_", "process_", "http_", "go_", "__"];
+
+/// Gauges by name; one that was ever bumped stays, at 0 when nothing bumps it.
+#[derive(Debug, Default)]
+pub struct Bumps(Mutex<Vec<Gauge>>);
+
+#[derive(Debug)]
+struct Gauge {
+    name: String,
+    bumps: Vec<(f64, Instant)>,
+}
+
+impl Bumps {
+    /// Raises `name` by `delta` for so long.
+    ///
+    /// # Errors
+    /// Why the name will not do, or that there are too many.
+    pub fn add(&self, name: &str, delta: f64, length: Duration) -> Result<(), String> {
+        check_name(name)?;
+        if !delta.is_finite() {
+            return Err(String::from("the delta is not a finite number"));
+        }
+        let now = Instant::now();
+        let mut gauges = lock(&self.0);
+        forget(&mut gauges, now);
+        if gauges.iter().map(|gauge| gauge.bumps.len()).sum::<usize>() >= MOST_BUMPS {
+            return Err(format!("{MOST_BUMPS} bumps last already"));
+        }
+        let until = now + length;
+        match gauges.iter().position(|gauge| gauge.name == name) {
+            Some(place) => gauges[place].bumps.push((delta, until)),
+            None if gauges.len() >= MOST_GAUGES => return Err(format!("there are {MOST_GAUGES} gauges already")),
+            None => gauges.push(Gauge { name: name.to_owned(), bumps: vec![(delta, until)] }),
+        }
+        Ok(())
+    }
+
+    /// Ends all bumps; the gauges stay, at 0.
+    pub fn clear(&self) {
+        lock(&self.0).iter_mut().for_each(|gauge| gauge.bumps.clear());
+    }
+
+    /// The gauges and their values now, by name.
+    pub fn values(&self) -> Vec<(String, f64)> {
+        let mut gauges = lock(&self.0);
+        forget(&mut gauges, Instant::now());
+        let mut values: Vec<_> = gauges
+            .iter()
+            .map(|gauge| (gauge.name.clone(), gauge.bumps.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0))
+            .collect();
+        values.sort_by(|one, other| one.0.cmp(&other.0));
+        values
+    }
+}
+
+fn forget(gauges: &mut [Gauge], now: Instant) {
+    gauges.iter_mut().for_each(|gauge| gauge.bumps.retain(|(_, until)| *until > now));
+}
+
+/// Prometheus' rule for names of metrics, and ours.
+fn check_name(name: &str) -> Result<(), String> {
+    let sound = name.bytes().enumerate().all(|(place, byte)| {
+        byte.is_ascii_alphabetic() || byte == b'_' || byte == b':' || (place > 0 && byte.is_ascii_digit())
+    });
+    if name.is_empty() || !sound {
+        return Err(format!("{name:?} is no name of a metric: letters, digits, _ and :, not beginning with a digit"));
+    }
+    if name.len() > NAME_BYTES {
+        return Err(format!("a name has at most {NAME_BYTES} bytes"));
+    }
+    match RESERVED.into_iter().find(|prefix| name.starts_with(prefix)) {
+        Some(prefix) => Err(format!("names that begin with {prefix} are taken")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(1000);
+
+    #[test]
+    fn bumps_add_up_and_pass() {
+        let bumps = Bumps::default();
+        bumps.add("qps", 5.0, LONG).unwrap();
+        bumps.add("qps", -1.5, LONG).unwrap();
+        bumps.add("a:b", 1.0, Duration::ZERO).unwrap();
+        assert_eq!(bumps.values(), [(String::from("a:b"), 0.0), (String::from("qps"), 3.5)]);
+        bumps.clear();
+        assert_eq!(bumps.values()[1].1, 0.0);
+    }
+
+    #[test]
+    fn names_are_valid_and_not_ours() {
+        let bumps = Bumps::default();
+        for name in ["", "5x", "a-b", "é", "testero_x", "process_cpu_seconds_total", "__name", "a b", "x\n"] {
+            assert!(bumps.add(name, 1.0, LONG).is_err(), "{name}");
+        }
+        assert!(bumps.add("x", f64::NAN, LONG).is_err() && bumps.add("x", f64::INFINITY, LONG).is_err());
+        assert!(bumps.add(&"x".repeat(201), 1.0, LONG).is_err());
+    }
+
+    #[test]
+    fn there_is_an_end_to_them() {
+        let bumps = Bumps::default();
+        for number in 0..MOST_GAUGES {
+            bumps.add(&format!("g{number}"), 1.0, LONG).unwrap();
+        }
+        assert!(bumps.add("one_more", 1.0, LONG).is_err());
+        for _ in MOST_GAUGES..MOST_BUMPS {
+            bumps.add("g1", 1.0, LONG).unwrap();
+        }
+        assert!(bumps.add("g1", 1.0, LONG).is_err());
+        bumps.clear();
+        bumps.add("g1", 1.0, LONG).unwrap();
+    }
+}

@@ -1,0 +1,202 @@
+//! Faults on request: what a cluster does with a service that dies, hangs, is slow, fails, or does not want to stop.
+
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::group::WORKER_STACK_BYTES;
+use crate::shutdown::Stop;
+use crate::sync::lock;
+
+/// How often a hung answer looks whether it may go on.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is wrong with us at the moment.
+#[derive(Default)]
+pub struct Faults {
+    hang: Mutex<Option<Instant>>,
+    delay: Mutex<Option<(Duration, Instant)>>,
+    status: Mutex<Option<(u16, u64, Instant)>>,
+    /// Counts answers, so that a share of them fails, evenly.
+    answers: AtomicU64,
+    term: Mutex<Term>,
+    /// Counts runs of log lines: a new one ends the one before.
+    log_run: AtomicU64,
+}
+
+/// What SIGTERM does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Term {
+    /// What it should.
+    #[default]
+    Stops,
+    /// Nothing.
+    Ignored,
+    /// The same, but later.
+    Delayed(Duration),
+}
+
+impl Faults {
+    /// Ends the process with `code`, after a while.
+    ///
+    /// # Errors
+    /// When there is no thread to wait in.
+    pub fn exit(&self, code: u8, after: Duration) -> std::io::Result<()> {
+        later(after, move || {
+            log::warn!("Fault: exit with {code}");
+            process::exit(i32::from(code))
+        })
+    }
+
+    /// Ends the process as a crash does, after a while.
+    ///
+    /// # Errors
+    /// When there is no thread to wait in.
+    pub fn abort(&self, after: Duration) -> std::io::Result<()> {
+        later(after, || {
+            log::warn!("Fault: abort");
+            process::abort()
+        })
+    }
+
+    /// Answers nothing for so long.
+    pub fn hang(&self, length: Duration) {
+        *lock(&self.hang) = Some(Instant::now() + length);
+    }
+
+    /// Answers later by `delay`, for so long.
+    pub fn delay(&self, delay: Duration, length: Duration) {
+        *lock(&self.delay) = Some((delay, Instant::now() + length));
+    }
+
+    /// Answers with `code` instead, so many of a hundred times, for so long.
+    pub fn status(&self, code: u16, percent: u64, length: Duration) {
+        *lock(&self.status) = Some((code, percent.min(100), Instant::now() + length));
+    }
+
+    /// Sets what SIGTERM does.
+    pub fn on_term(&self, term: Term) {
+        *lock(&self.term) = term;
+    }
+
+    /// What SIGTERM does.
+    pub fn term(&self) -> Term {
+        *lock(&self.term)
+    }
+
+    /// Waits while nothing is to be answered.
+    pub fn wait_while_hanging(&self, stop: &Stop) {
+        while lock(&self.hang).is_some_and(|until| Instant::now() < until) && !stop.is_set() {
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// By how much answers are late now.
+    pub fn delay_now(&self) -> Duration {
+        lock(&self.delay).filter(|(_, until)| Instant::now() < *until).map_or(Duration::ZERO, |(delay, _)| delay)
+    }
+
+    /// The status this answer is to have instead of its own.
+    pub fn status_now(&self) -> Option<u16> {
+        let (code, percent, _) = lock(&self.status).filter(|(_, _, until)| Instant::now() < *until)?;
+        let number = self.answers.fetch_add(1, Ordering::Relaxed);
+        // Of any hundred answers in a row so many fail, spread evenly.
+        ((number + 1) * percent / 100 > number * percent / 100).then_some(code)
+    }
+
+    /// Logs so many numbered lines, at so many a second. A run that is not over yet ends.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn log(self: &Arc<Self>, lines: u64, rate: u64, stop: Stop) -> std::io::Result<()> {
+        let run = self.log_run.fetch_add(1, Ordering::AcqRel) + 1;
+        let faults = Arc::clone(self);
+        let thread = thread::Builder::new().name(String::from("log fault")).stack_size(WORKER_STACK_BYTES);
+        let write = move || {
+            let began = Instant::now();
+            for line in 1..=lines {
+                let due = Duration::from_secs_f64((line - 1) as f64 / rate as f64);
+                while began.elapsed() < due && !stop.is_set() {
+                    thread::sleep((due - began.elapsed().min(due)).min(LOOK));
+                }
+                if stop.is_set() || faults.log_run.load(Ordering::Acquire) != run {
+                    return;
+                }
+                log::info!("Fault: log line {line} of {lines}");
+            }
+        };
+        thread.spawn(write).map(|_| ())
+    }
+
+    /// What is wrong at the moment, in words.
+    pub fn active(&self) -> Vec<String> {
+        let now = Instant::now();
+        let left = |until: Instant| format!("for {} s more", until.saturating_duration_since(now).as_secs() + 1);
+        let mut active = Vec::new();
+        if let Some(until) = lock(&self.hang).filter(|until| now < *until) {
+            active.push(format!("hang {}", left(until)));
+        }
+        if let Some((delay, until)) = lock(&self.delay).filter(|(_, until)| now < *until) {
+            active.push(format!("delay of {} ms {}", delay.as_millis(), left(until)));
+        }
+        if let Some((code, percent, until)) = lock(&self.status).filter(|(_, _, until)| now < *until) {
+            active.push(format!("status {code} for {percent} of 100 answers, {}", left(until)));
+        }
+        match self.term() {
+            Term::Stops => {}
+            Term::Ignored => active.push(String::from("SIGTERM is ignored")),
+            Term::Delayed(delay) => active.push(format!("SIGTERM is obeyed after {} s", delay.as_secs())),
+        }
+        active
+    }
+}
+
+fn later(after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let thread = thread::Builder::new().name(String::from("fault")).stack_size(WORKER_STACK_BYTES);
+    // A moment more, so that the answer leaves first.
+    let wait = after.max(Duration::from_millis(50));
+    thread
+        .spawn(move || {
+            thread::sleep(wait);
+            fault();
+        })
+        .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_the_answers_fails_evenly() {
+        let faults = Faults::default();
+        assert_eq!(faults.status_now(), None);
+        for percent in [0, 1, 10, 33, 50, 99, 100] {
+            faults.status(503, percent, Duration::from_secs(60));
+            let failed = (0..1000).filter(|_| faults.status_now() == Some(503)).count() as u64;
+            assert!(failed.abs_diff(percent * 10) <= 1, "{percent}: {failed}");
+        }
+        faults.status(503, 100, Duration::ZERO);
+        assert_eq!(faults.status_now(), None);
+    }
+
+    #[test]
+    fn faults_pass_and_are_told_while_they_last() {
+        let faults = Faults::default();
+        assert!(faults.active().is_empty() && faults.delay_now().is_zero());
+        faults.delay(Duration::from_millis(200), Duration::from_secs(60));
+        faults.hang(Duration::from_millis(1));
+        faults.on_term(Term::Ignored);
+        assert_eq!(faults.delay_now(), Duration::from_millis(200));
+        faults.wait_while_hanging(&Stop::new().unwrap());
+        let active = faults.active().join(", ");
+        assert!(
+            active.contains("delay of 200 ms") && active.contains("ignored") && !active.contains("hang"),
+            "{active}"
+        );
+        faults.delay(Duration::from_millis(200), Duration::ZERO);
+        assert!(faults.delay_now().is_zero());
+    }
+}

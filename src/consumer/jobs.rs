@@ -1,0 +1,231 @@
+//! Jobs beside the set amounts: each adds to what runs, for its own time, and goes by itself. The interface is that of
+//! Kubernetes' resource-consumer, so that autoscaling tests can point at this service.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::burn::{Burn, Target};
+use super::group::{Group, WORKER_STACK_BYTES};
+use super::id::Ids;
+use super::mapping::page_size;
+use super::memory::Memory;
+use super::order::{Caller, Kind, Order, Outcome, Wish};
+use super::plan::{MEMORY, Plan};
+use super::quantity::Amount;
+use super::stores::MemoryStore;
+use super::walk::{Level, Work};
+use crate::audit;
+use crate::limits::cpu::cores;
+use crate::settings::Number;
+use crate::shutdown::Stop;
+use crate::sync::lock;
+
+/// Most jobs of a kind at a time: each is a thread or more.
+pub const MOST_JOBS: usize = 64;
+/// How soon a job notices that it is cancelled.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a job was not started.
+#[derive(Debug)]
+pub enum JobRefused {
+    /// Too many run already.
+    Full,
+    /// More than there is room for: how much there would be.
+    TooMuch(u64),
+    /// The kernel gave no thread for it.
+    NotStarted(io::Error),
+    /// The service stops.
+    Stopping,
+}
+
+/// The jobs that run.
+pub struct Jobs {
+    ids: Arc<Ids>,
+    stop: Stop,
+    number: Number,
+    max_ttl: Option<Duration>,
+    memory: Arc<Group<MemoryStore>>,
+    running: Mutex<Running>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Running {
+    cpu: Vec<Arc<CpuJob>>,
+    memory: Vec<Arc<MemoryJob>>,
+}
+
+struct CpuJob {
+    order: Order,
+    burn: Arc<Burn>,
+    millicores: u64,
+}
+
+struct MemoryJob {
+    order: Order,
+    level: Level,
+    bytes: u64,
+}
+
+/// A moment's sums over all jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// CPU jobs.
+    pub cpu_jobs: u64,
+    /// Millicores they are to use.
+    pub millicores: u64,
+    /// Millicores they use.
+    pub achieved: f64,
+    /// Memory jobs.
+    pub memory_jobs: u64,
+    /// Bytes they are to hold.
+    pub bytes: u64,
+    /// Bytes they hold.
+    pub held: u64,
+}
+
+impl Jobs {
+    /// None yet.
+    pub fn new(
+        ids: Arc<Ids>,
+        number: Number,
+        memory: Arc<Group<MemoryStore>>,
+        max_ttl: Option<Duration>,
+        stop: Stop,
+    ) -> Arc<Self> {
+        Arc::new(Self { ids, stop, number, max_ttl, memory, running: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// Uses so many millicores more, for so long.
+    ///
+    /// # Errors
+    /// When there are too many jobs, or all of them together would need more than all cores.
+    pub fn add_cpu(
+        self: &Arc<Self>,
+        millicores: u64,
+        length: Duration,
+        caller: Caller,
+        words: String,
+    ) -> Result<(), JobRefused> {
+        let order = self.order(millicores, length, caller, words)?;
+        let deadline = order.expires.map(|expiry| expiry.at);
+        let mut running = lock(&self.running);
+        if running.cpu.len() >= MOST_JOBS {
+            return Err(JobRefused::Full);
+        }
+        let left = (cores() * 1000).saturating_sub(running.cpu.iter().map(|job| job.millicores).sum());
+        if millicores > left {
+            return Err(JobRefused::TooMuch(left));
+        }
+        let burn = Burn::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
+        let burn = burn.map_err(JobRefused::NotStarted)?;
+        let job = Arc::new(CpuJob { order, burn, millicores });
+        let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
+        spawn("cpu job", move || {
+            own.burn.run(&jobs.stop);
+            let outcome = if own.order.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
+            audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
+            lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
+            jobs.changed.notify_all();
+        })
+        .inspect_err(|_| job.burn.cancel())
+        .map_err(JobRefused::NotStarted)?;
+        running.cpu.push(job);
+        Ok(())
+    }
+
+    /// Holds so many bytes of memory more, for so long.
+    ///
+    /// # Errors
+    /// When there are too many jobs, or no room beside what is held.
+    pub fn add_memory(
+        self: &Arc<Self>,
+        bytes: u64,
+        length: Duration,
+        caller: Caller,
+        words: String,
+    ) -> Result<(), JobRefused> {
+        let order = self.order(bytes, length, caller, words)?;
+        let mut running = lock(&self.running);
+        if running.memory.len() >= MOST_JOBS {
+            return Err(JobRefused::Full);
+        }
+        let mut promise = self.memory.store().admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        let job = Arc::new(MemoryJob { order, level: Level::default(), bytes });
+        let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
+        spawn("memory job", move || {
+            let memory = Memory::new();
+            let plan = Plan::exact(&MEMORY, bytes, page_size());
+            let mut work = Work::new(&own.order, &own.level, &jobs.stop);
+            // No pages of files here, so no folder.
+            let result = memory.adjust(&plan, Kind::Anon, std::path::Path::new("."), &mut promise, &mut work);
+            drop(promise);
+            let mut outcome = Outcome::of(&result);
+            if result.is_ok() {
+                jobs.wait_for(&own.order);
+                outcome = if own.order.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
+            }
+            drop(memory);
+            own.level.set(0);
+            jobs.memory.store().job_is_over(bytes);
+            audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
+            lock(&jobs.running).memory.retain(|job| !Arc::ptr_eq(job, &own));
+            jobs.changed.notify_all();
+        })
+        .inspect_err(|_| self.memory.store().job_is_over(bytes))
+        .map_err(JobRefused::NotStarted)?;
+        running.memory.push(job);
+        Ok(())
+    }
+
+    /// Cancels all jobs, and waits a moment for their end.
+    pub fn cancel_all(&self) {
+        let running = lock(&self.running);
+        for job in &running.cpu {
+            job.order.cancel();
+            job.burn.cancel();
+        }
+        running.memory.iter().for_each(|job| job.order.cancel());
+        self.changed.notify_all();
+        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
+        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
+    }
+
+    /// What they are and do, in sum.
+    pub fn sums(&self) -> Sums {
+        let running = lock(&self.running);
+        Sums {
+            cpu_jobs: running.cpu.len() as u64,
+            millicores: running.cpu.iter().map(|job| job.millicores).sum(),
+            achieved: running.cpu.iter().map(|job| job.burn.achieved()).sum(),
+            memory_jobs: running.memory.len() as u64,
+            bytes: running.memory.iter().map(|job| job.bytes).sum(),
+            held: running.memory.iter().map(|job| job.level.get()).sum(),
+        }
+    }
+
+    fn order(&self, units: u64, length: Duration, caller: Caller, words: String) -> Result<Order, JobRefused> {
+        if self.stop.is_set() {
+            return Err(JobRefused::Stopping);
+        }
+        let length = self.max_ttl.map_or(length, |most| most.min(length));
+        let wish = Wish { words, ..Wish::of(Amount::Exactly(units), caller) };
+        Ok(Order::new(self.ids.next(), &wish, units, units, Some(length)))
+    }
+
+    /// Waits until the time of `order` is over, or it is cancelled.
+    fn wait_for(&self, order: &Order) {
+        let mut running = lock(&self.running);
+        while !order.has_expired() && !order.is_cancelled() && !self.stop.is_set() {
+            let left = order.expires.map_or(LOOK, |expiry| expiry.at.saturating_duration_since(Instant::now()));
+            let waited = self.changed.wait_timeout(running, left.max(Duration::from_millis(1)));
+            running = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).stack_size(WORKER_STACK_BYTES).spawn(work).map(|_| ())
+}

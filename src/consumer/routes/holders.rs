@@ -1,0 +1,363 @@
+//! What is asked of groups that hold something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answers::{Problem, full, json, refused, say, say_late, stopping};
+use super::contract::{self, count_held, count_planned, held_text, plan_text};
+use super::status::{group, group_line};
+use super::table::Holder;
+use super::{unsaid, with_field};
+use crate::audit;
+use crate::clock::utc_stamp;
+use crate::consumer::Consumer;
+use crate::consumer::asked::{Asked, caller, words};
+use crate::consumer::control::Control;
+use crate::consumer::group::{Accepted, Group, Preview, Refused};
+use crate::consumer::order::{Order, Outcome, Wish};
+use crate::consumer::quantity::Amount;
+use crate::consumer::store::Store;
+use crate::consumer::tokens::{Count, Maker, TokenStore};
+use crate::http::{Answer, Hold, Request};
+use crate::json::Value;
+use crate::object;
+
+/// How often a client that waits is looked after.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// JSON, a value a line.
+pub(super) const JSON_LINES: &str = "application/x-ndjson";
+/// Text, a line at a time.
+pub(super) const TEXT_LINES: &str = "text/plain; charset=utf-8";
+
+impl Consumer {
+    /// `set` and `add`, which are the same.
+    pub(super) fn set(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+        if request.changes_nothing() {
+            return unsaid();
+        }
+        let control = self.control(holder);
+        let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
+        let wish = asked.wish(control.unit(), caller(request), words(request));
+        let dry_run = match asked.flag("dry_run") {
+            Ok(dry_run) => dry_run,
+            Err(why) => return self.refused(holder, verb, Refused::Invalid(why), request, asked.json),
+        };
+        if dry_run {
+            let preview = wish.and_then(|wish| control.preview(&wish));
+            return match preview {
+                Ok(preview) => previewed(holder, control, &preview, asked.json),
+                Err(why) => self.refused(holder, verb, why, request, asked.json),
+            };
+        }
+        if asked.json
+            && let Err(why) = wish
+        {
+            // Here what is wrong with a request is told at once, whatever runs.
+            return self.refused(holder, verb, why, request, true);
+        }
+        self.order(
+            holder,
+            verb,
+            request,
+            asked,
+            |wish| match wish {
+                // In JSON, nothing is what a release leaves, and a release is never busy.
+                Ok(wish) if asked.json && wish.amount == Amount::Exactly(0) => control.release(&wish),
+                wish => control.set(wish),
+            },
+            wish,
+        )
+    }
+
+    /// Releases what a group holds.
+    pub(super) fn release(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+        let control = self.control(holder);
+        let wish = asked.release(control.unit(), caller(request), words(request));
+        self.order(holder, "release", request, asked, |wish| control.release(&wish?), wish)
+    }
+
+    /// Gives an order, and answers as the client wants it: at once, when it is done, or as it goes.
+    fn order(
+        &self,
+        holder: Holder,
+        verb: &str,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+        give: impl FnOnce(Result<Wish, Refused>) -> Result<Accepted, Refused>,
+        wish: Result<Wish, Refused>,
+    ) -> Answer {
+        let control = self.control(holder);
+        let hold = match long_answer(request, asked) {
+            Ok(hold) => hold,
+            Err(problem) => return problem.answer(asked.json),
+        };
+        let accepted = match give(wish) {
+            Ok(accepted) => accepted,
+            Err(why) => return self.refused(holder, verb, why, request, asked.json),
+        };
+        let order = Arc::clone(&accepted.order);
+        match hold {
+            Long::No if asked.json => with_field(json(202, &receipt(control, &accepted)), "Location", "/api/status"),
+            Long::No => say(contract::accepted(holder, order.requested, order.id)),
+            Long::Wait(_hold) => match control.wait(&order, PAUSE, &mut || request.client_is_gone()) {
+                // It has not ended: the service stops, or nobody is there any more.
+                None => stopping().answer(asked.json),
+                Some(outcome) => waited(self, holder, &order, &outcome, asked.json),
+            },
+            Long::Follow(hold) => self.follow(holder, order, hold, asked.json),
+        }
+    }
+
+    /// Progress as it is made, then the outcome.
+    fn follow(&self, holder: Holder, order: Arc<Order>, hold: Hold, as_json: bool) -> Answer {
+        let (control, stop) = (self.control(holder).shared(), self.stop.clone());
+        let mut hold = Some(hold);
+        let mut first = true;
+        let next = move || {
+            hold.as_ref()?;
+            // The first line comes at once, so that the client sees that something goes on.
+            let outcome = match std::mem::take(&mut first) {
+                true => order.outcome(),
+                false => control.wait(&order, PROGRESS, &mut || true),
+            };
+            let over = outcome.is_some() || stop.is_set();
+            if over {
+                hold = None;
+            }
+            let line = if as_json {
+                let mut line = super::status::of_order(&*control, &order);
+                line = line.with("outcome", outcome.as_ref().map(ToString::to_string));
+                line.to_string()
+            } else {
+                let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
+                format!("{}{end}", group_line(&*control, Some(&order)))
+            };
+            Some(line + "\n")
+        };
+        Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
+    }
+
+    /// Releases everything there is.
+    pub(super) fn release_all(&self, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+        let (who, what) = (caller(request), words(request));
+        let mut released = Vec::new();
+        self.jobs.cancel_all();
+        self.bumps.clear();
+        for load in [super::table::Loader::Cpu, super::table::Loader::Io] {
+            self.cancel_load(load);
+        }
+        let wish = Wish { words: what.clone(), ..Wish::of(Amount::Exactly(0), who.clone()) };
+        for control in self.controls() {
+            match control.release(&wish) {
+                Ok(accepted) => released.push(accepted.order),
+                Err(why) => return refused(&why, control.unit()).answer(asked.json),
+            }
+        }
+        audit::answered(&what, &who, "accepted", Duration::ZERO);
+        let hold = match long_answer(request, asked) {
+            Ok(hold) => hold,
+            Err(problem) => return problem.answer(asked.json),
+        };
+        if !matches!(hold, Long::No) {
+            for (control, order) in self.controls().iter().zip(&released) {
+                if control.wait(order, PAUSE, &mut || request.client_is_gone()).is_none() {
+                    return stopping().answer(asked.json);
+                }
+            }
+            return if asked.json {
+                json(200, &super::status::status(self))
+            } else {
+                say("Everything is released".into())
+            };
+        }
+        if asked.json {
+            let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
+            return with_field(json(202, &object! { "ids": ids, "status": "/api/status" }), "Location", "/api/status");
+        }
+        say(String::from("Release of everything requested, check /api/status"))
+    }
+
+    fn refused(&self, holder: Holder, verb: &str, why: Refused, request: &Request<'_>, as_json: bool) -> Answer {
+        let unit = self.control(holder).unit();
+        let in_words = contract::refusal(holder, verb, &why);
+        audit::answered(&words(request), &caller(request), &format!("refused: {in_words}"), Duration::ZERO);
+        if as_json { refused(&why, unit).answer(true) } else { say_late(in_words) }
+    }
+
+    /// `getdef`.
+    pub(super) fn planned(&self, holder: Holder, as_json: bool) -> Answer {
+        if as_json {
+            return match holder {
+                Holder::Memory => planned_json(&self.memory),
+                Holder::Disk => planned_json(&self.disk),
+                Holder::Inode => planned_json(&self.inode),
+                Holder::Pid => planned_json(&self.pid),
+                Holder::Descriptor => planned_json(&self.descriptor),
+            };
+        }
+        let noun = contract::words(holder).noun;
+        match holder {
+            Holder::Memory => plan_text(self.memory.account(), "Boxes"),
+            Holder::Disk => plan_text(self.disk.account(), "Files"),
+            Holder::Inode => count_planned(self.inode.account(), noun),
+            Holder::Pid => count_planned(self.pid.account(), noun),
+            Holder::Descriptor => count_planned(self.descriptor.account(), noun),
+        }
+    }
+
+    /// `getact`.
+    pub(super) fn held(&self, holder: Holder, as_json: bool) -> Answer {
+        if as_json {
+            return match holder {
+                Holder::Memory => held_json(&self.memory),
+                Holder::Disk => held_json(&self.disk),
+                Holder::Inode => held_json(&self.inode),
+                Holder::Pid => held_json(&self.pid),
+                Holder::Descriptor => held_json(&self.descriptor),
+            };
+        }
+        match holder {
+            Holder::Memory => match self.memory.report() {
+                Ok((account, Ok(held))) => held_text(&account, &held, "Parts"),
+                Ok((_, Err(reason))) => say(format!("Error getting memory information: {reason}")),
+                Err(conflict) => contract::conflict_text(conflict),
+            },
+            Holder::Disk => match self.disk.report() {
+                Ok((account, Ok(held))) => held_text(&account, &held, "Files"),
+                Ok((_, Err(reason))) => {
+                    log::error!("Error getting files information: {reason}");
+                    say("Error getting files information".into())
+                }
+                Err(conflict) => contract::conflict_text(conflict),
+            },
+            Holder::Inode => counted(&self.inode, holder),
+            Holder::Pid => counted(&self.pid, holder),
+            Holder::Descriptor => counted(&self.descriptor, holder),
+        }
+    }
+}
+
+fn counted<M: Maker>(group: &Arc<Group<TokenStore<M>>>, holder: Holder) -> Answer {
+    match group.report() {
+        Ok((account, held)) => count_held(&account, held.unwrap_or(Count(0)), contract::words(holder).noun),
+        Err(conflict) => contract::conflict_text(conflict),
+    }
+}
+
+/// How long an answer is to take.
+pub(super) enum Long {
+    No,
+    Wait(Hold),
+    Follow(Hold),
+}
+
+/// The right to a long answer, where one is asked for. Taken before anything is begun.
+pub(super) fn long_answer(request: &Request<'_>, asked: &Asked<'_>) -> Result<Long, Problem> {
+    let wrong = |why: String| Problem::new(400, "invalid", why);
+    let (wait, follow) = (asked.flag("wait").map_err(wrong)?, asked.flag("follow").map_err(wrong)?);
+    if !wait && !follow {
+        return Ok(Long::No);
+    }
+    let hold = request.hold().ok_or_else(full)?;
+    Ok(if follow { Long::Follow(hold) } else { Long::Wait(hold) })
+}
+
+/// The answer to who waited for the end.
+fn waited(consumer: &Consumer, holder: Holder, order: &Order, outcome: &Outcome, as_json: bool) -> Answer {
+    if !as_json {
+        let line = contract::accepted(holder, order.requested, order.id);
+        return say(match outcome {
+            Outcome::Done => line,
+            other => format!("{line}\nLast request {other}"),
+        });
+    }
+    match outcome {
+        Outcome::Done => json(200, &group(consumer, consumer.control(holder))),
+        Outcome::Failed(why) => Problem::new(500, "failed", why.clone()).answer(true),
+        Outcome::Cancelled => Problem::new(409, "cancelled", "a release took its place").answer(true),
+        Outcome::Expired => Problem::new(409, "expired", "its time was over before it was done").answer(true),
+    }
+}
+
+fn parts(parts: &[(u64, u64)]) -> Value {
+    let part = |&(size, count): &(u64, u64)| object! { "size": size, "count": count };
+    Value::List(parts.iter().filter(|(_, count)| *count > 0).map(part).collect())
+}
+
+/// What is told of an order that was accepted.
+fn receipt(control: &dyn Control, accepted: &Accepted) -> Value {
+    let order = &accepted.order;
+    object! {
+        "group": control.name(),
+        "id": order.id.to_string(),
+        "requested": order.requested,
+        "planned": order.planned,
+        "parts": parts(&accepted.parts),
+        "limit": accepted.limit.as_ref().map(|limit| limit.most),
+        "expires": order.expires.map(|expiry| utc_stamp(expiry.shown)),
+        "status": "/api/status",
+    }
+}
+
+fn previewed(holder: Holder, control: &dyn Control, preview: &Preview, as_json: bool) -> Answer {
+    let noun = contract::words(holder).noun;
+    if as_json {
+        let why = preview.refused.as_ref().map(|why| contract::refusal(holder, "set", why));
+        return json(
+            200,
+            &object! {
+                "dry_run": true,
+                "group": control.name(),
+                "fits": preview.refused.is_none(),
+                "reason": why,
+                "requested": preview.requested,
+                "planned": preview.planned,
+                "parts": parts(&preview.parts),
+                "limit": preview.limit.most,
+                "limit_source": preview.limit.source.as_str(),
+                "available": preview.most,
+            },
+        );
+    }
+    let mut lines = String::new();
+    for (size, count) in &preview.parts {
+        lines += &format!("Size: {size}, count: {count}, total size: {}\n", size.saturating_mul(*count));
+    }
+    lines += &format!("Total for {} {noun}: {} {noun}.\n", preview.requested, preview.planned);
+    say(lines
+        + &match &preview.refused {
+            None => String::from("It would fit; nothing was done."),
+            Some(why) => format!("It would be refused; nothing was done: {}", contract::refusal(holder, "set", why)),
+        })
+}
+
+fn planned_json<S: Store>(group: &Arc<Group<S>>) -> Answer {
+    use crate::consumer::store::Goal;
+    match group.account() {
+        Ok(account) => json(
+            200,
+            &object! { "group": group.store().name(), "planned": account.goal.total(), "parts": parts(&account.goal.parts()) },
+        ),
+        Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
+    }
+}
+
+fn held_json<S: Store>(group: &Arc<Group<S>>) -> Answer {
+    use crate::consumer::store::Goal;
+    match group.report() {
+        Ok((account, Ok(held))) => json(
+            200,
+            &object! {
+                "group": group.store().name(),
+                "id": (account.last.0 > 0).then(|| account.last.to_string()),
+                "held": held.total(),
+                "parts": parts(&held.parts()),
+                "error": account.trouble,
+            },
+        ),
+        Ok((_, Err(why))) => Problem::new(503, "unavailable", why).answer(true),
+        Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
+    }
+}

@@ -1,0 +1,238 @@
+//! The routes: a request becomes a call, and the result becomes words, or JSON.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `table` | every path, what it does, and who may ask for it how |
+//! | `contract` | the original's words, byte for byte |
+//! | `holders`, `loaders` | what the groups are asked: in the contract's words where it has some, and in JSON |
+//! | `answers` | JSON answers, and the one shape of errors |
+//! | `status` | all there is to know, for programs and for people |
+//! | `scrape` | the same for a Prometheus |
+//! | `jobs` | the resource-consumer's interface |
+//! | `operate` | probes and faults |
+//! | `tally` | how often each route was asked, and how long it took |
+
+mod answers;
+mod contract;
+mod holders;
+mod jobs;
+mod loaders;
+mod operate;
+mod scrape;
+mod status;
+pub mod table;
+pub mod tally;
+
+use std::time::Instant;
+
+use super::Consumer;
+use super::asked::{Asked, caller, words};
+use super::control::Control;
+use crate::access::is_from_another_site;
+use crate::audit;
+use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
+use crate::http::head::{Head, Rejection};
+use crate::http::target::{cleaned, percent_decode, percent_encode, split};
+use crate::http::{Answer, BodyRule, Method, Request, Service, Text, field, redirect, text};
+
+use answers::{Problem, say};
+use table::{Holder, Route, find};
+
+impl Service for Consumer {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let began = Instant::now();
+        let found = find(&request.path);
+        let route = found.map(|(_, route)| route);
+        let json = wants_json(request.fields.first("Accept"), request.query.value("format").as_deref());
+        let answer = self.with_faults(request, route, json);
+        let place = found.map_or(tally::UNKNOWN, |(place, _)| place);
+        self.http.count(place, answer.response.status_code().0, began.elapsed());
+        answer
+    }
+
+    fn body_rule(&self, head: &Head<'_>) -> BodyRule {
+        // The contract reads no bodies. Where a form can say something, it is short.
+        let form = head.fields.first("Content-Type").is_some_and(is_form);
+        let (path, query) = split(head.target);
+        let path = percent_decode(path).unwrap_or_default();
+        let contract = find(&path).is_none_or(|(_, route)| route.is_contract());
+        let format = crate::http::query::Query(query).value("format");
+        let json = wants_json(head.fields.first("Accept"), format.as_deref());
+        if form && (json || !contract) { BodyRule::Keep(FORM_BYTES) } else { BodyRule::Discard(BODY_BYTES) }
+    }
+
+    fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
+        let (_, query) = split(head.target);
+        let format = crate::http::query::Query(query).value("format");
+        let status = rejection.status.0;
+        self.http.count(tally::REFUSED, status, std::time::Duration::ZERO);
+        let problem = Problem::new(status, "refused", rejection.reason);
+        problem.answer(wants_json(head.fields.first("Accept"), format.as_deref())).response
+    }
+}
+
+impl Consumer {
+    /// What is wrong with us comes before what was asked.
+    fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
+        self.faults.wait_while_hanging(&self.stop);
+        if route.is_some_and(Route::is_honest) {
+            return self.checked(request, route, json);
+        }
+        if let Some(code) = self.faults.status_now() {
+            return Problem::new(code, "fault", "this status was asked for, at /fault/status").answer(json);
+        }
+        let answer = self.checked(request, route, json);
+        let late = self.faults.delay_now();
+        let delay = answer.delay + late;
+        answer.after(delay)
+    }
+
+    /// Whether it may, before it does.
+    fn checked(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
+        if request.path.as_ref() == b"*" {
+            return text(200, "").into();
+        }
+        if let Some(clean) = cleaned(&request.path) {
+            let mut location = percent_encode(&clean).into_bytes();
+            if !request.query.0.is_empty() {
+                location.push(b'?');
+                location.extend_from_slice(request.query.0);
+            }
+            return redirect(&location).into();
+        }
+        let Some(route) = route else { return unknown(json) };
+        let changes = route.changes(request.method);
+        let began = Instant::now();
+        let refuse = |problem: Problem| {
+            let answer = problem.answer(json);
+            if changes {
+                let outcome = format!("refused with {}", answer.response.status_code().0);
+                audit::answered(&words(request), &caller(request), &outcome, began.elapsed());
+            }
+            answer
+        };
+        if changes && is_from_another_site(request) {
+            let why = "a browser sent this on behalf of another site; state is changed only from this one";
+            return refuse(Problem::new(403, "foreign-site", why));
+        }
+        if !self.access.allows(request, changes) {
+            return refuse(Problem::new(
+                401,
+                "token-needed",
+                "this needs the header Authorization: Bearer and the token",
+            ));
+        }
+        self.routed(request, route, json)
+    }
+
+    fn routed(&self, request: &Request<'_>, route: Route, json: bool) -> Answer {
+        let deletes = *request.method == Method::Delete;
+        // In text, groups as a whole are there to be released: reading them was never in the contract.
+        if !json && !deletes && matches!(route, Route::Group(_) | Route::Loads(_) | Route::All) {
+            return unknown(false);
+        }
+        let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
+        if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
+            return answers::not_allowed(request.method, route.methods(), json);
+        }
+        let asked = Asked::of(request, json);
+        match route {
+            Route::Set(holder) => self.set(holder, request, &asked),
+            Route::Planned(holder) => self.planned(holder, json),
+            Route::Held(holder) => self.held(holder, json),
+            Route::Group(holder) if deletes => self.release(holder, request, &asked),
+            Route::Group(holder) => answers::json(200, &status::group(self, self.control(holder))),
+            Route::Load(loader) => self.load(loader, request, &asked),
+            Route::Stop(loader) => self.stop_load(loader, request, &asked),
+            Route::Running(loader) => self.running(loader, json),
+            Route::Loads(loader) if deletes => self.release_load(loader, request, json),
+            Route::Loads(loader) => answers::json(200, &self.load_status(loader)),
+            Route::All => self.release_all(request, &asked),
+            Route::Status if json => answers::json(200, &status::status(self)),
+            Route::Status => say(status::in_words(self)),
+            Route::Metrics => scrape::page(self, request),
+            Route::Healthz => operate::probe(self.health.trouble(), json),
+            Route::Readyz => operate::probe(self.ready.trouble(), json),
+            Route::Switch(probe, on) => self.switch(probe, on, request, &asked),
+            Route::Fault(fault) => self.fault(fault, request, &asked),
+            Route::Job(job) => self.job(job, request, &asked),
+        }
+    }
+
+    /// A group by its name.
+    pub(super) fn control(&self, holder: Holder) -> &dyn Control {
+        match holder {
+            Holder::Memory => &self.memory,
+            Holder::Disk => &self.disk,
+            Holder::Inode => &self.inode,
+            Holder::Pid => &self.pid,
+            Holder::Descriptor => &self.descriptor,
+        }
+    }
+
+    /// All groups that hold something.
+    pub(super) fn controls(&self) -> [&dyn Control; 5] {
+        [&self.memory, &self.disk, &self.inode, &self.pid, &self.descriptor]
+    }
+}
+
+fn unknown(json: bool) -> Answer {
+    if json {
+        Problem::new(404, "not-found", "there is no such path; /api/status tells what there is").answer(true)
+    } else {
+        text(404, "404 page not found\n").into()
+    }
+}
+
+/// Whether a client asks for JSON: by name, not by accepting anything.
+fn wants_json(accept: Option<&[u8]>, format: Option<&[u8]>) -> bool {
+    if let Some(format) = format {
+        return format == b"json";
+    }
+    let ranges = accept.unwrap_or_default().split(|&byte| byte == b',');
+    ranges.into_iter().any(|range| {
+        let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+        named && !parts.any(|part| part == b"q=0" || part == b"q=0.0")
+    })
+}
+
+fn is_form(content_type: &[u8]) -> bool {
+    let kind = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// The answer to HEAD where GET would change something: its length is not known, since nothing is done.
+fn unsaid() -> Answer {
+    let nothing: Text = text(200, "");
+    let types = nothing.headers().to_vec();
+    let nothing = std::io::Cursor::new(Vec::new());
+    crate::http::Response::new(crate::http::StatusCode(200), types, nothing, None, None).into()
+}
+
+/// The same answer, with one more field.
+fn with_field(mut answer: Answer, name: &'static str, value: &str) -> Answer {
+    answer.response.add_header(field(name, value));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_for_who_asks_for_it_by_name() {
+        for (accept, format, json) in [
+            (Some("application/json"), None, true),
+            (Some("text/html, Application/JSON;q=0.9"), None, true),
+            (Some("application/json;q=0"), None, false),
+            (Some("*/*"), None, false),
+            (Some("application/jsonx"), None, false),
+            (None, Some("json"), true),
+            (Some("application/json"), Some("text"), false),
+            (None, None, false),
+        ] {
+            assert_eq!(wants_json(accept.map(str::as_bytes), format.map(str::as_bytes)), json, "{accept:?} {format:?}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Every path there is, what it does, and who may ask for it how.
+
+use crate::http::Method;
+
+/// The groups that hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Memory.
+    Memory,
+    /// Files.
+    Disk,
+    /// Empty files.
+    Inode,
+    /// Parked threads.
+    Pid,
+    /// Open descriptors.
+    Descriptor,
+}
+
+/// The groups that do something for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loader {
+    /// CPU.
+    Cpu,
+    /// Reading and writing.
+    Io,
+}
+
+/// What a path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Makes a total of what is held.
+    Set(Holder),
+    /// The plan last accepted.
+    Planned(Holder),
+    /// What is held.
+    Held(Holder),
+    /// A group as a whole: DELETE releases it.
+    Group(Holder),
+    /// Starts a load.
+    Load(Loader),
+    /// Stops the load of an id.
+    Stop(Loader),
+    /// The load that runs.
+    Running(Loader),
+    /// Loads as a whole: DELETE stops what runs.
+    Loads(Loader),
+    /// Everything: DELETE releases it.
+    All,
+    /// Everything there is to know.
+    Status,
+    /// Metrics.
+    Metrics,
+    /// Alive?
+    Healthz,
+    /// Ready?
+    Readyz,
+    /// Switches a probe.
+    Switch(Probe, bool),
+    /// A fault.
+    Fault(Fault),
+    /// A job of the resource-consumer's interface.
+    Job(Job),
+}
+
+/// A probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// `/healthz`
+    Health,
+    /// `/readyz`
+    Ready,
+}
+
+/// A fault on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Ends the process.
+    Exit,
+    /// Crashes it.
+    Abort,
+    /// Answers nothing.
+    Hang,
+    /// Answers late.
+    Delay,
+    /// Answers wrongly.
+    Status,
+    /// Logs.
+    Log,
+    /// What SIGTERM does.
+    Term,
+}
+
+/// A job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// More CPU.
+    Cpu,
+    /// More memory.
+    Memory,
+    /// A gauge.
+    Bump,
+    /// Nothing; it is there.
+    Status,
+}
+
+/// All of them. The path is what metrics call the route.
+pub const ROUTES: [(&str, Route); 53] = [
+    ("/api/mem/set", Route::Set(Holder::Memory)),
+    ("/api/mem/add", Route::Set(Holder::Memory)),
+    ("/api/mem/getdef", Route::Planned(Holder::Memory)),
+    ("/api/mem/getact", Route::Held(Holder::Memory)),
+    ("/api/mem", Route::Group(Holder::Memory)),
+    ("/api/disk/set", Route::Set(Holder::Disk)),
+    ("/api/disk/add", Route::Set(Holder::Disk)),
+    ("/api/disk/getdef", Route::Planned(Holder::Disk)),
+    ("/api/disk/getact", Route::Held(Holder::Disk)),
+    ("/api/disk", Route::Group(Holder::Disk)),
+    ("/api/inode/set", Route::Set(Holder::Inode)),
+    ("/api/inode/add", Route::Set(Holder::Inode)),
+    ("/api/inode/getdef", Route::Planned(Holder::Inode)),
+    ("/api/inode/getact", Route::Held(Holder::Inode)),
+    ("/api/inode", Route::Group(Holder::Inode)),
+    ("/api/pid/set", Route::Set(Holder::Pid)),
+    ("/api/pid/add", Route::Set(Holder::Pid)),
+    ("/api/pid/getdef", Route::Planned(Holder::Pid)),
+    ("/api/pid/getact", Route::Held(Holder::Pid)),
+    ("/api/pid", Route::Group(Holder::Pid)),
+    ("/api/fd/set", Route::Set(Holder::Descriptor)),
+    ("/api/fd/add", Route::Set(Holder::Descriptor)),
+    ("/api/fd/getdef", Route::Planned(Holder::Descriptor)),
+    ("/api/fd/getact", Route::Held(Holder::Descriptor)),
+    ("/api/fd", Route::Group(Holder::Descriptor)),
+    ("/api/cpu/load", Route::Load(Loader::Cpu)),
+    ("/api/cpu/stop", Route::Stop(Loader::Cpu)),
+    ("/api/cpu/getact", Route::Running(Loader::Cpu)),
+    ("/api/cpu", Route::Loads(Loader::Cpu)),
+    ("/api/io/load", Route::Load(Loader::Io)),
+    ("/api/io/stop", Route::Stop(Loader::Io)),
+    ("/api/io/getact", Route::Running(Loader::Io)),
+    ("/api/io", Route::Loads(Loader::Io)),
+    ("/api", Route::All),
+    ("/api/status", Route::Status),
+    ("/metrics", Route::Metrics),
+    ("/healthz", Route::Healthz),
+    ("/readyz", Route::Readyz),
+    ("/healthz/disable", Route::Switch(Probe::Health, false)),
+    ("/healthz/enable", Route::Switch(Probe::Health, true)),
+    ("/readyz/disable", Route::Switch(Probe::Ready, false)),
+    ("/readyz/enable", Route::Switch(Probe::Ready, true)),
+    ("/fault/exit", Route::Fault(Fault::Exit)),
+    ("/fault/abort", Route::Fault(Fault::Abort)),
+    ("/fault/hang", Route::Fault(Fault::Hang)),
+    ("/fault/delay", Route::Fault(Fault::Delay)),
+    ("/fault/status", Route::Fault(Fault::Status)),
+    ("/fault/log", Route::Fault(Fault::Log)),
+    ("/fault/term", Route::Fault(Fault::Term)),
+    ("/ConsumeCPU", Route::Job(Job::Cpu)),
+    ("/ConsumeMem", Route::Job(Job::Memory)),
+    ("/BumpMetric", Route::Job(Job::Bump)),
+    ("/GetCurrentStatus", Route::Job(Job::Status)),
+];
+
+/// The route of a path, and its place among all of them.
+pub fn find(path: &[u8]) -> Option<(usize, Route)> {
+    let mut all = ROUTES.iter().enumerate();
+    all.find(|(_, (known, _))| known.as_bytes() == path).map(|(place, (_, route))| (place, *route))
+}
+
+impl Route {
+    /// Whether a request with this method changes state. HEAD never does.
+    pub fn changes(self, method: &Method) -> bool {
+        let deletes = *method == Method::Delete;
+        match self {
+            Self::Set(_) | Self::Load(_) | Self::Stop(_) | Self::Switch(..) | Self::Fault(_) => *method != Method::Head,
+            Self::Group(_) | Self::Loads(_) | Self::All => deletes,
+            Self::Job(job) => job != Job::Status && *method != Method::Head,
+            _ => false,
+        }
+    }
+
+    /// The methods it takes where they are asked for honestly: everywhere but in the text contract, which serves any
+    /// method like GET.
+    pub fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Set(_) | Self::Load(_) | Self::Stop(_) => &[Method::Get, Method::Post, Method::Put],
+            Self::Group(_) | Self::Loads(_) => &[Method::Get, Method::Head, Method::Delete],
+            Self::All => &[Method::Delete],
+            Self::Switch(..) | Self::Fault(_) | Self::Job(_) => &[Method::Post],
+            Self::Metrics => &[Method::Get, Method::Head, Method::Post],
+            _ => &[Method::Get, Method::Head],
+        }
+    }
+
+    /// Whether it is one of the original's paths, whose text is a contract.
+    pub fn is_contract(self) -> bool {
+        matches!(
+            self,
+            Self::Set(Holder::Memory | Holder::Disk)
+                | Self::Planned(Holder::Memory | Holder::Disk)
+                | Self::Held(Holder::Memory | Holder::Disk)
+                | Self::Load(Loader::Cpu)
+                | Self::Stop(Loader::Cpu)
+                | Self::Running(Loader::Cpu)
+        )
+    }
+
+    /// Whether faults leave it alone: what watches us must see the truth, and what ends a fault must be there.
+    pub fn is_honest(self) -> bool {
+        matches!(self, Self::Healthz | Self::Readyz | Self::Metrics | Self::Fault(_) | Self::Switch(..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_path_is_there_once() {
+        let paths: HashSet<&str> = ROUTES.iter().map(|(path, _)| *path).collect();
+        assert_eq!(paths.len(), ROUTES.len());
+        for path in paths {
+            assert!(find(path.as_bytes()).is_some());
+        }
+        assert_eq!(find(b"/api/mem/"), None);
+    }
+
+    #[test]
+    fn reads_change_nothing_and_head_never_does() {
+        for (path, route) in &ROUTES {
+            assert!(!route.changes(&Method::Head), "{path}");
+            if route.methods().contains(&Method::Head) {
+                assert!(!route.changes(&Method::Get), "{path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a group keeps things in: memory, files, and whatever is counted one by one.
+
+use super::failure::Failure;
+use super::guard::Promise;
+use super::order::{How, Order};
+use super::quantity::Unit;
+use super::walk::Work;
+
+/// What is to be held, or is held.
+pub trait Goal: Copy + PartialEq + Send + Sync + 'static {
+    /// The sum, in the store's unit.
+    fn total(&self) -> u64;
+
+    /// The parts it is made of: their size and how many. Empty where things are just counted.
+    fn parts(&self) -> Vec<(u64, u64)>;
+}
+
+/// A limit, and who set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// In the store's unit.
+    pub most: u64,
+    /// `HIGHMEMLIM`, `memory.max of /sys/fs/cgroup/…`.
+    pub source: String,
+}
+
+/// Where what a group holds is kept.
+pub trait Store: Send + Sync + 'static {
+    /// What is to be held.
+    type Goal: Goal;
+    /// What was learnt about the room for growing, from the kernel.
+    type Outlook;
+
+    /// Its name in paths and in status: `mem`.
+    fn name(&self) -> &'static str;
+
+    /// What the log calls its work: people's scripts look for it.
+    fn work(&self) -> &'static str;
+
+    /// What it counts.
+    fn unit(&self) -> Unit;
+
+    /// Makes the store usable again if it is not: what kept it from being so may have passed.
+    ///
+    /// # Errors
+    /// When it still cannot be used, and why.
+    fn mend(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What holding nothing is.
+    fn nothing(&self) -> Self::Goal;
+
+    /// What holding `amount` is.
+    fn goal(&self, amount: u64, exact: bool) -> Self::Goal;
+
+    /// The largest amount, at most `most`, whose goal's total is at most `total`.
+    fn largest(&self, most: u64, total: u64, exact: bool) -> u64;
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn held(&self) -> Result<Self::Goal, String>;
+
+    /// Asks the kernel what may still be taken, with so much held already. Slow, so it is done without the ticket.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn look(&self, held: u64, how: &How) -> Result<Self::Outlook, String>;
+
+    /// The most a request may ask for.
+    fn limit(&self, outlook: &Self::Outlook) -> Limit;
+
+    /// The largest total that [`Store::admit`] would let pass, with so much held already.
+    fn most(&self, outlook: &Self::Outlook, held: u64) -> u64;
+
+    /// Promises what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
+    ///
+    /// # Errors
+    /// When it does not fit: the largest total that would.
+    fn admit(&self, outlook: &Self::Outlook, held: u64, total: u64) -> Result<Promise, u64>;
+
+    /// The promise for a goal that is not more than what is held.
+    fn promise_nothing(&self) -> Promise;
+
+    /// `total` was accepted, and is what counts against the limit from now on.
+    fn accepted(&self, _total: u64) {}
+
+    /// Makes what is there equal to `goal`, in the worker.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the work is to end. What was done stays done.
+    fn adjust(
+        &self,
+        goal: &Self::Goal,
+        order: &Order,
+        promise: &mut Promise,
+        work: &mut Work<'_>,
+    ) -> Result<(), Failure>;
+
+    /// Uses all that is held, so that the kernel sees it in use; ends early when `superseded` says so.
+    fn touch(&self, _superseded: &dyn Fn() -> bool) {}
+
+    /// Notes on disk what is about to be done past the guard, so that the next process can tell; or that it is over.
+    fn intend(&self, _order: Option<&Order>) {}
+}

@@ -1,0 +1,280 @@
+//! The walk from what is held to what is to be held: in small steps, so that it can be paced, watched and ended.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::order::Order;
+use crate::shutdown::Stop;
+
+/// The longest sleep on a ramp: how late the end of the work may be noticed.
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+/// The shortest: a ramp steeper than that is not slept on.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// What a store can do in small steps.
+pub trait Steps {
+    /// What a ramp moves by at least, in the store's unit.
+    const GRAIN: u64;
+    /// What it moves by at most, and what is exchanged at a time.
+    const STRIDE: u64;
+
+    /// Gives back some of what has to go, about `most`. Returns how much that was; 0 when nothing is left to go.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn release(&mut self, most: u64) -> Result<u64, Failure>;
+
+    /// Takes some of what has to come, about `most`. Returns how much that was; 0 when everything is there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn take(&mut self, most: u64) -> Result<u64, Failure>;
+}
+
+/// How much of a store is held, in its unit. Kept by work, step by step, and read by everybody.
+#[derive(Debug, Default)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    /// The level now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Sets it to what was counted.
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Ordering::Release);
+    }
+}
+
+/// A straight line from one level to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// The level at its beginning.
+    pub from: u64,
+    /// The level at its end.
+    pub to: u64,
+    /// How long it is; not zero.
+    pub length: Duration,
+}
+
+impl Line {
+    /// The level after `elapsed`.
+    pub fn at(&self, elapsed: Duration) -> u64 {
+        if elapsed >= self.length {
+            return self.to;
+        }
+        let way = u128::from(self.from.abs_diff(self.to)) * elapsed.as_nanos() / self.length.as_nanos();
+        // At most the whole difference, which is below 2^64.
+        if self.to >= self.from { self.from + way as u64 } else { self.from - way as u64 }
+    }
+
+    /// How long it takes to move by `grain`.
+    fn time_for(&self, grain: u64) -> Duration {
+        let change = self.from.abs_diff(self.to).max(1);
+        self.length.mul_f64((grain as f64 / change as f64).min(1.0))
+    }
+}
+
+/// What work goes by: whether to go on, and how fast.
+pub struct Work<'w> {
+    order: &'w Order,
+    level: &'w Level,
+    stop: &'w Stop,
+    began: Instant,
+    line: Option<Line>,
+}
+
+impl<'w> Work<'w> {
+    /// Work for `order` that starts now.
+    pub fn new(order: &'w Order, level: &'w Level, stop: &'w Stop) -> Self {
+        Self { order, level, stop, began: Instant::now(), line: None }
+    }
+
+    /// To be called when what is held was counted: from here it goes to `goal`, with `exchanged` of it given back and
+    /// taken again.
+    pub fn starts(&mut self, held: u64, goal: u64, exchanged: u64) {
+        self.level.set(held);
+        self.order.progress.starts(held.abs_diff(goal).saturating_add(exchanged.saturating_mul(2)));
+        self.line = self.order.line(held, goal);
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.stop.is_set() {
+            return Err(Failure::Stopped);
+        }
+        if self.order.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        if self.order.has_expired() {
+            return Err(Failure::Expired);
+        }
+        Ok(())
+    }
+
+    /// Sees it through: releases first, so that never more is held than before or after. On a ramp, it follows the line.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the work is to end. What was done stays done.
+    pub fn walk<S: Steps>(&self, steps: &mut S) -> Result<(), Failure> {
+        let Some(line) = self.line else {
+            while self.release(steps, u64::MAX)? {}
+            while self.take(steps, u64::MAX)? {}
+            return Ok(());
+        };
+        let (mut going, mut coming) = (true, true);
+        while going || coming {
+            self.check()?;
+            let elapsed = self.began.elapsed();
+            let (want, held) = (line.at(elapsed), self.level.get());
+            let over = elapsed >= line.length;
+            // Near enough, unless the line is at its end.
+            let grain = if over { 1 } else { S::GRAIN };
+            if going && held >= want.saturating_add(grain) {
+                going = self.release(steps, (held - want).min(S::STRIDE))?;
+            } else if coming && want >= held.saturating_add(grain) {
+                coming = self.take(steps, (want - held).min(S::STRIDE))?;
+            } else if going && coming {
+                // On the line: parts of one size are exchanged for parts of another, a stride at a time.
+                going = self.release(steps, S::STRIDE)?;
+            } else if over {
+                // What is left moves the level by nothing, or brings it to the goal.
+                going = going && self.release(steps, S::STRIDE)?;
+                coming = coming && self.take(steps, S::STRIDE)?;
+            } else {
+                thread::sleep(line.time_for(S::GRAIN).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
+            }
+        }
+        Ok(())
+    }
+
+    /// One step down; says whether there was one to take.
+    fn release<S: Steps>(&self, steps: &mut S, most: u64) -> Result<bool, Failure> {
+        self.check()?;
+        let moved = steps.release(most)?;
+        self.level.set(self.level.get().saturating_sub(moved));
+        self.order.progress.moved(moved);
+        Ok(moved > 0)
+    }
+
+    /// One step up; says whether there was one to take.
+    fn take<S: Steps>(&self, steps: &mut S, most: u64) -> Result<bool, Failure> {
+        self.check()?;
+        let moved = steps.take(most)?;
+        self.level.set(self.level.get().saturating_add(moved));
+        self.order.progress.moved(moved);
+        Ok(moved > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::order::{Caller, Pace, Wish};
+    use super::super::quantity::Amount;
+    use super::*;
+
+    /// Parts that go and parts that come, and the highest and lowest level seen.
+    struct Heap {
+        going: u64,
+        coming: u64,
+        level: u64,
+        highest: u64,
+        lowest: u64,
+    }
+
+    impl Heap {
+        fn new(level: u64, going: u64, coming: u64) -> Self {
+            Self { going, coming, level, highest: level, lowest: level }
+        }
+    }
+
+    impl Steps for Heap {
+        const GRAIN: u64 = 2;
+        const STRIDE: u64 = 10;
+
+        fn release(&mut self, most: u64) -> Result<u64, Failure> {
+            let moved = most.min(self.going);
+            self.going -= moved;
+            self.level -= moved;
+            self.lowest = self.lowest.min(self.level);
+            Ok(moved)
+        }
+
+        fn take(&mut self, most: u64) -> Result<u64, Failure> {
+            let moved = most.min(self.coming).min(10);
+            self.coming -= moved;
+            self.level += moved;
+            self.highest = self.highest.max(self.level);
+            Ok(moved)
+        }
+    }
+
+    fn order(over: Option<Duration>) -> Order {
+        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
+        wish.pace = over.map(Pace::Over);
+        Order::new(super::super::id::Id(1), &wish, 0, 0, None)
+    }
+
+    fn walked(heap: &mut Heap, over: Option<Duration>) -> Duration {
+        let (order, level, stop) = (order(over), Level::default(), Stop::new().unwrap());
+        let mut work = Work::new(&order, &level, &stop);
+        let goal = heap.level + heap.coming - heap.going;
+        work.starts(heap.level, goal, heap.coming.min(heap.going));
+        let began = Instant::now();
+        work.walk(heap).unwrap();
+        assert_eq!((heap.going, heap.coming, heap.level, level.get()), (0, 0, goal, goal));
+        assert!((order.progress.share() - 1.0).abs() < 1e-9);
+        began.elapsed()
+    }
+
+    #[test]
+    fn without_a_ramp_it_releases_first() {
+        let mut heap = Heap::new(100, 100, 120);
+        walked(&mut heap, None);
+        assert_eq!((heap.lowest, heap.highest), (0, 120));
+    }
+
+    #[test]
+    fn a_ramp_exchanges_without_leaving_its_line() {
+        for (level, going, coming) in
+            [(100, 100, 120), (120, 120, 100), (0, 0, 100), (100, 100, 0), (50, 50, 50), (0, 0, 0)]
+        {
+            let mut heap = Heap::new(level, going, coming);
+            let took = walked(&mut heap, Some(Duration::from_millis(100)));
+            let goal = level + coming - going;
+            assert!(heap.lowest + 2 * Heap::STRIDE >= level.min(goal), "{level} -{going} +{coming}: {}", heap.lowest);
+            assert!(heap.highest <= level.max(goal) + Heap::STRIDE, "{level} -{going} +{coming}: {}", heap.highest);
+            assert!(level == goal || took >= Duration::from_millis(95), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_is_straight_both_ways() {
+        let length = Duration::from_secs(10);
+        let up = Line { from: 100, to: 1100, length };
+        let down = Line { from: u64::MAX, to: 0, length };
+        for second in 0..=10 {
+            assert_eq!(up.at(Duration::from_secs(second)), 100 + 100 * second);
+        }
+        assert_eq!(up.at(Duration::from_secs(99)), 1100);
+        assert_eq!(down.at(Duration::from_secs(5)), u64::MAX - u64::MAX / 2);
+        assert_eq!(down.at(length), 0);
+    }
+
+    #[test]
+    fn work_ends_when_it_is_to() {
+        let (cancelled, level, stop) = (order(Some(Duration::from_secs(60))), Level::default(), Stop::new().unwrap());
+        let mut work = Work::new(&cancelled, &level, &stop);
+        work.starts(0, 100, 0);
+        cancelled.cancel();
+        assert!(matches!(work.walk(&mut Heap::new(0, 0, 100)), Err(Failure::Cancelled)));
+        stop.stop();
+        assert!(matches!(work.check(), Err(Failure::Stopped)));
+    }
+}
