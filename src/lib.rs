@@ -19,7 +19,7 @@
 //! | [`consumer`] | the main job: the ticket, the plan, memory, files, CPU, and the routes to them |
 //! | [`limits`] | what this process may still take, and what its container uses: one file a kernel source |
 //! | [`access`], [`audit`] | who may, and who did what |
-//! | [`json`], [`exposition`] | what programs and scrapers read |
+//! | [`json`], [`exposition`], [`decimal`] | what programs and scrapers read, and the numbers in it |
 //! | [`health`] | `testero health`, the probe for an image with no shell |
 //! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
 //!
@@ -32,6 +32,7 @@ pub mod access;
 pub mod audit;
 pub mod clock;
 pub mod consumer;
+pub mod decimal;
 pub mod exposition;
 pub mod health;
 pub mod http;

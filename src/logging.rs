@@ -4,13 +4,22 @@
 
 use std::io::Write;
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use log::kv::{self, Key, VisitSource, VisitValue};
-
 use crate::clock;
-use crate::json::Value;
 use crate::settings::Identity;
+
+/// The target of records whose message is an object: its members become those of the line.
+pub const FIELDS: &str = "fields";
+
+/// Whether log lines are JSON. Set once, at the start.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether log lines are JSON: then who has more to tell than a message may use [`FIELDS`].
+pub fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
 
 /// Starts logging, and turns panics into one log line instead of a trace.
 ///
@@ -18,6 +27,7 @@ use crate::settings::Identity;
 pub fn start(as_json: bool, identity: &Identity) {
     let environment = env_logger::Env::default().default_filter_or("info");
     let mut logger = env_logger::Builder::from_env(environment);
+    JSON.store(as_json, Ordering::Relaxed);
     if as_json {
         let identity = identity.clone();
         logger.format(move |line, record| writeln!(line, "{}", json_line(record, &identity)));
@@ -31,59 +41,22 @@ pub fn start(as_json: bool, identity: &Identity) {
     }));
 }
 
-fn json_line(record: &log::Record<'_>, identity: &Identity) -> Value {
+fn json_line(record: &log::Record<'_>, identity: &Identity) -> String {
     let mut line = crate::object! {
         "time": clock::utc_stamp(SystemTime::now()),
         "level": record.level().as_str().to_ascii_lowercase(),
-        "message": record.args().to_string(),
     };
     for (name, value) in identity.labels() {
         line = line.with(name, value);
     }
-    let mut fields = Fields(line);
-    // Our own visitor does not fail.
-    let _ = record.key_values().visit(&mut fields);
-    fields.0
-}
-
-/// Key-value pairs become members.
-struct Fields(Value);
-
-impl<'k> VisitSource<'k> for Fields {
-    fn visit_pair(&mut self, key: Key<'k>, value: kv::Value<'k>) -> Result<(), kv::Error> {
-        // The keys are those of `audit`, and no others are used.
-        const NAMES: [&str; 7] = ["group", "id", "asked", "peer", "agent", "outcome", "seconds"];
-        let Some(name) = NAMES.into_iter().find(|name| *name == key.as_str()) else { return Ok(()) };
-        let mut found = Found(Value::Null);
-        value.visit(&mut found)?;
-        // An id has more digits than some readers of JSON keep of a number.
-        let value = if name == "id" { Value::from(found.0.to_string()) } else { found.0 };
-        self.0 = std::mem::replace(&mut self.0, Value::Null).with(name, value);
-        Ok(())
+    let message = record.args().to_string();
+    if record.target() != FIELDS {
+        return line.with("message", message).to_string();
     }
-}
-
-/// The value of a pair.
-struct Found(Value);
-
-impl VisitValue<'_> for Found {
-    fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
-        self.0 = Value::from(value.to_string());
-        Ok(())
-    }
-
-    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.0 = Value::from(value);
-        Ok(())
-    }
-
-    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.0 = Value::from(value);
-        Ok(())
-    }
-
-    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.0 = Value::from(value);
-        Ok(())
-    }
+    // Two objects become one: `{a}` and `{b}` are `{a,b}`.
+    let mut text = line.to_string();
+    text.pop();
+    text.push(',');
+    text.push_str(message.trim_start_matches('{'));
+    text
 }

@@ -4,7 +4,6 @@
 //! them. A wrong flag is a usage error; a wrong *limit* in a variable is logged and the default used, as the contract
 //! has it.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -197,8 +196,13 @@ impl CpuLimit {
 /// The words said for each setting.
 #[derive(Debug, Default)]
 struct Said {
-    flags: HashMap<&'static str, String>,
-    variables: HashMap<&'static str, String>,
+    flags: Vec<(&'static str, String)>,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// What was said last of a name.
+fn last<'s>(said: &'s [(&'static str, String)], name: &str) -> Option<&'s String> {
+    said.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 /// The flags that take a value, without their dashes, and the variables they win over.
@@ -262,7 +266,7 @@ impl Command {
                 Arg::Short(letter) => return Err(format!("unknown option '-{letter}'")),
             };
             let value = value(&mut parser, name)?;
-            said.flags.insert(name, value);
+            said.flags.push((name, value));
         }
         for name in NAMES.iter().map(|(_, name)| *name).chain(VARIABLES).filter(|name| !name.is_empty()) {
             let value = variable(name);
@@ -272,7 +276,7 @@ impl Command {
             }
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
-                said.variables.insert(name, value);
+                said.variables.push((name, value));
             }
         }
         if health {
@@ -302,18 +306,18 @@ fn default_url(listen: SocketAddr) -> String {
 
 impl Said {
     fn listen(&self) -> Result<SocketAddr, String> {
-        if let Some(text) = self.flags.get("listen") {
+        if let Some(text) = last(&self.flags, "listen") {
             return text.parse().map_err(|_| {
                 format!("--listen '{text}' is not an address and a port, like 0.0.0.0:8080 or [::]:8080")
             });
         }
         let mut listen = DEFAULT_LISTEN;
-        if let Some(text) = self.variables.get("IP") {
+        if let Some(text) = last(&self.variables, "IP") {
             let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
             let ip = bare.parse().map_err(|_| format!("IP '{text}' is not an IP address, like 0.0.0.0 or ::"))?;
             listen.set_ip(ip);
         }
-        if let Some(text) = self.variables.get("PORT") {
+        if let Some(text) = last(&self.variables, "PORT") {
             listen.set_port(text.parse().map_err(|_| format!("PORT '{text}' is not a port, 0 to 65535"))?);
         }
         Ok(listen)
@@ -321,11 +325,11 @@ impl Said {
 
     /// What was said of a flag or its variable, and under which name.
     fn said(&self, flag: &str) -> Option<(String, &str)> {
-        if let Some(text) = self.flags.get(flag) {
+        if let Some(text) = last(&self.flags, flag) {
             return Some((format!("--{flag}"), text));
         }
         let (_, variable) = NAMES.iter().find(|(name, _)| *name == flag)?;
-        self.variables.get(variable).map(|text| ((*variable).to_owned(), text.as_str()))
+        last(&self.variables, variable).map(|text| ((*variable).to_owned(), text.as_str()))
     }
 
     /// One of two words; `false` when nothing was said.
@@ -358,7 +362,7 @@ impl Said {
     }
 
     fn token(&self) -> Result<Option<TokenSource>, String> {
-        match (self.variables.get("TOKEN"), self.said("token-file")) {
+        match (last(&self.variables, "TOKEN"), self.said("token-file")) {
             (Some(_), Some((name, _))) => Err(format!("TOKEN and {name} are both set: which one counts?")),
             (Some(token), None) => Ok(Some(TokenSource::Value(token.trim().to_owned()))),
             (None, file) => Ok(file.map(|(_, path)| TokenSource::File(PathBuf::from(path)))),
@@ -367,12 +371,12 @@ impl Said {
 
     /// A limit: `None` when nothing was said, or nothing that can be used.
     fn limit(&self, flag: &str, variable: &str, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
-        if let Some(text) = self.flags.get(flag) {
+        if let Some(text) = last(&self.flags, flag) {
             return parse_unsigned(text.as_bytes())
                 .map(Some)
                 .map_err(|_| format!("--{flag} '{text}' is not a whole number"));
         }
-        Ok(self.variables.get(variable).and_then(|text| match parse_unsigned(text.as_bytes()) {
+        Ok(last(&self.variables, variable).and_then(|text| match parse_unsigned(text.as_bytes()) {
             Ok(limit) => Some(limit),
             Err(error) => {
                 warnings.push(format!("{variable} is not a number, the default is used: {error}"));
@@ -382,7 +386,7 @@ impl Said {
     }
 
     fn number(&self) -> Result<Number, String> {
-        let (name, text) = match (self.flags.get("number"), self.variables.get("NUMTOFACTOR")) {
+        let (name, text) = match (last(&self.flags, "number"), last(&self.variables, "NUMTOFACTOR")) {
             (Some(text), _) => ("--number", text),
             (None, Some(text)) => ("NUMTOFACTOR", text),
             (None, None) => return Ok(Number { value: DEFAULT_NUMBER, set_by_user: false }),
@@ -398,7 +402,7 @@ impl Said {
 impl Settings {
     fn mean(said: &Said) -> Result<Self, String> {
         let mut warnings = Vec::new();
-        let data_dir = said.flags.get("data-dir").or_else(|| said.variables.get("DATADIR"));
+        let data_dir = last(&said.flags, "data-dir").or_else(|| last(&said.variables, "DATADIR"));
         let memory_limit = said.limit("mem-limit", "HIGHMEMLIM", &mut warnings)?;
         let disk_limit = said.limit("disk-limit", "HIGHFILELIM", &mut warnings)?;
         let cpu_limit = match said.limit("cpu-limit", "HIGHCPULIM", &mut warnings)? {
@@ -428,9 +432,9 @@ impl Settings {
             shutdown_delay: said.span("shutdown-delay")?.unwrap_or_default(),
             json_log: said.switch("log-format", "json", "text")?,
             identity: Identity {
-                pod: said.variables.get("POD_NAME").cloned(),
-                node: said.variables.get("NODE_NAME").cloned(),
-                namespace: said.variables.get("POD_NAMESPACE").cloned(),
+                pod: last(&said.variables, "POD_NAME").cloned(),
+                node: last(&said.variables, "NODE_NAME").cloned(),
+                namespace: last(&said.variables, "POD_NAMESPACE").cloned(),
             },
             warnings,
         })

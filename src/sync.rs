@@ -1,6 +1,8 @@
-//! Locks that outlive a panic.
+//! Locks that outlive a panic, and threads.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
 
 /// Locks `mutex` whether or not another thread panicked while it held it.
 ///
@@ -8,4 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// failed request into many.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a thread with a name and a stack of so many bytes. The work is boxed, so that the code that starts a thread is
+/// there once.
+pub(crate) fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).stack_size(stack).spawn(work)
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::burn::Target;
-use super::cpu::CpuSpec;
 use super::group::Refused;
-use super::load::{LoadRefused, LoadWish};
+use super::load::LoadRefused;
 use super::number::parse_unsigned;
 use super::order::{Caller, How, Kind, Pace, Wish};
 use super::quantity::{Amount, Unit, quantity};
@@ -180,69 +179,64 @@ impl<'b> Asked<'b> {
         }
     }
 
-    /// What a CPU load asks for, where there are `cores` and a limit of so many millicores.
+    /// What a CPU load asks for: millicores (one core flat out without), reached in so much time.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn cpu(&self, cores: u64, limit: u64, caller: Caller, words: String) -> Result<LoadWish<CpuSpec>, LoadRefused> {
-        let length = self.time()?;
-        self.only(&LOAD).map_err(LoadRefused::Invalid)?;
-        let replace = self.flag("replace").map_err(LoadRefused::Invalid)?;
-        let spec = cpu_spec(
-            match (self.text("cpu"), self.number("millicores", 0, u64::MAX).map_err(LoadRefused::Invalid)?) {
-                (Some(_), Some(_)) => {
-                    return Err(LoadRefused::Invalid(String::from(
-                        "cpu and millicores are both given: which one counts?",
-                    )));
-                }
-                (Some(cpu), None) => Some(Amount::parse(&cpu, Unit::Millicores).map_err(LoadRefused::Invalid)?),
-                (None, millicores) => millicores.map(Amount::Exactly),
-            },
-            self.span("over").map_err(LoadRefused::Invalid)?.unwrap_or_default(),
-            cores,
-            limit,
-        )?;
-        Ok(LoadWish { spec, length, most: None, replace, caller, words })
+    pub fn cpu(&self) -> Result<(Option<Amount>, Duration), LoadRefused> {
+        let wrong = LoadRefused::Invalid;
+        let amount = match (self.text("cpu"), self.number("millicores", 0, u64::MAX).map_err(wrong)?) {
+            (Some(_), Some(_)) => {
+                return Err(wrong(String::from("cpu and millicores are both given: which one counts?")));
+            }
+            (Some(cpu), None) => Some(Amount::parse(&cpu, Unit::Millicores).map_err(wrong)?),
+            (None, millicores) => millicores.map(Amount::Exactly),
+        };
+        Ok((amount, self.span("over").map_err(wrong)?.unwrap_or_default()))
     }
 
-    /// What an io load asks for.
+    /// For how long a load is to be, and whether it may take the place of another.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn io(&self, caller: Caller, words: String) -> Result<LoadWish<super::inout::IoSpec>, LoadRefused> {
+    pub fn load(&self) -> Result<(Option<Duration>, bool), LoadRefused> {
         let length = self.time()?;
         self.only(&LOAD).map_err(LoadRefused::Invalid)?;
-        let replace = self.flag("replace").map_err(LoadRefused::Invalid)?;
-        let rate = match self.text("rate").map(|text| (quantity(&text, Unit::Bytes), text)) {
-            Some((Ok(0), _)) => return Err(LoadRefused::Invalid(String::from("rate must be more than 0 a second"))),
-            Some((Err(why), text)) => return Err(LoadRefused::Invalid(format!("rate={text:?}: {why}"))),
-            Some((Ok(rate), _)) => Some(rate),
-            None => None,
-        };
-        Ok(LoadWish { spec: super::inout::IoSpec { rate }, length, most: None, replace, caller, words })
+        Ok((length, self.flag("replace").map_err(LoadRefused::Invalid)?))
+    }
+
+    /// How many bytes a second an io load is to move.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn rate(&self) -> Result<Option<u64>, LoadRefused> {
+        match self.text("rate").map(|text| (quantity(&text, Unit::Bytes), text)) {
+            Some((Ok(0), _)) => Err(LoadRefused::Invalid(String::from("rate must be more than 0 a second"))),
+            Some((Err(why), text)) => Err(LoadRefused::Invalid(format!("rate={text:?}: {why}"))),
+            Some((Ok(rate), _)) => Ok(Some(rate)),
+            None => Ok(None),
+        }
     }
 }
 
-/// The CPU load for `amount`: one core flat out without.
+/// The target for `amount`, where there are `cores` and a limit of so many millicores: one core flat out without.
 ///
 /// # Errors
 /// When it is less than can be measured, or more than all cores.
-pub fn cpu_spec(amount: Option<Amount>, over: Duration, cores: u64, limit: u64) -> Result<CpuSpec, LoadRefused> {
-    let is_contract = amount.is_none() && over.is_zero();
+pub fn cpu_target(amount: Option<Amount>, over: Duration, cores: u64, limit: u64) -> Result<Target, LoadRefused> {
     let millicores = amount.map_or(1000, |amount| amount.resolve(limit, limit));
     if millicores < FEWEST_MILLICORES {
         return Err(LoadRefused::Invalid(format!(
             "{millicores}m is too little: a load is {FEWEST_MILLICORES}m at least"
         )));
     }
-    if millicores > cores * 1000 && !is_contract {
+    if millicores > cores * 1000 {
         return Err(LoadRefused::TooMuch(format!(
             "{millicores}m is more than the {cores} cores there are, {}m",
             cores * 1000
         )));
     }
-    let from = if over.is_zero() { millicores } else { 0 };
-    Ok(CpuSpec { target: Target { from, to: millicores, over }, is_contract })
+    Ok(Target { from: if over.is_zero() { millicores } else { 0 }, to: millicores, over })
 }
 
 /// Who sent `request`.

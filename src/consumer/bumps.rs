@@ -14,7 +14,7 @@ const NAME_BYTES: usize = 200;
 /// What the names of our own metrics, and those every Prometheus client has, begin with.
 const RESERVED: [&str; 5] = ["testero_", "process_", "http_", "go_", "__"];
 
-/// Gauges by name; one that was ever bumped stays, at 0 when nothing bumps it.
+/// Gauges in the order of their names; one that was ever bumped stays, at 0 when nothing bumps it.
 #[derive(Debug, Default)]
 pub struct Bumps(Mutex<Vec<Gauge>>);
 
@@ -41,10 +41,10 @@ impl Bumps {
             return Err(format!("{MOST_BUMPS} bumps last already"));
         }
         let until = now + length;
-        match gauges.iter().position(|gauge| gauge.name == name) {
-            Some(place) => gauges[place].bumps.push((delta, until)),
-            None if gauges.len() >= MOST_GAUGES => return Err(format!("there are {MOST_GAUGES} gauges already")),
-            None => gauges.push(Gauge { name: name.to_owned(), bumps: vec![(delta, until)] }),
+        match gauges.binary_search_by(|gauge| gauge.name.as_str().cmp(name)) {
+            Ok(place) => gauges[place].bumps.push((delta, until)),
+            Err(_) if gauges.len() >= MOST_GAUGES => return Err(format!("there are {MOST_GAUGES} gauges already")),
+            Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), bumps: vec![(delta, until)] }),
         }
         Ok(())
     }
@@ -58,12 +58,8 @@ impl Bumps {
     pub fn values(&self) -> Vec<(String, f64)> {
         let mut gauges = lock(&self.0);
         forget(&mut gauges, Instant::now());
-        let mut values: Vec<_> = gauges
-            .iter()
-            .map(|gauge| (gauge.name.clone(), gauge.bumps.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0))
-            .collect();
-        values.sort_by(|one, other| one.0.cmp(&other.0));
-        values
+        let sum = |gauge: &Gauge| gauge.bumps.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0;
+        gauges.iter().map(|gauge| (gauge.name.clone(), sum(gauge))).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::clock::thread_time;
 use crate::process::give_way;
 use crate::settings::Number;
 use crate::shutdown::Stop;
-use crate::sync::lock;
+use crate::sync::{lock, spawn};
 
 /// How often a thread wakes up to work its share. Its error in any window is at most the work of one period.
 const PERIOD: Duration = Duration::from_millis(4);
@@ -135,13 +135,12 @@ impl Burn {
         });
         for slot in 1..burn.used.len() {
             let (own, stop) = (Arc::clone(&burn), stop.clone());
-            let thread = thread::Builder::new().name(String::from("cpu")).stack_size(WORKER_STACK_BYTES);
-            let started = thread.spawn(move || {
+            let work = move || {
                 if own.pass_gate() {
                     own.work(slot, &stop);
                 }
-            });
-            if let Err(error) = started {
+            };
+            if let Err(error) = spawn("cpu", WORKER_STACK_BYTES, Box::new(work)) {
                 burn.open(Gate::Gone);
                 return Err(error);
             }

@@ -1,28 +1,28 @@
 //! What memory and files are filled with: printable, pseudo-random, cheap, and no two pages alike.
 //!
-//! A page is a page of noise, made once, combined with keys of its own: one exclusive-or for eight bytes, which keeps
-//! up with the kernel handing out pages. No four bytes are likely to stand twice in a page or in two, so LZ4 (zram,
-//! zswap) finds nothing to shrink; and each page begins with its serial number, so KSM finds no twins.
+//! Noise is made once, and copied from page after page: copying is what every processor does fastest. It goes round only
+//! after more than LZ4 can look back, and with a page of its own beginning for each round; so LZ4 (zram, zswap) finds
+//! nothing to shrink in a page or in many. Each page begins with its serial number, so KSM finds no twins.
 
 use std::hash::{BuildHasher, RandomState};
 
 /// Contents come in pages of this many bytes.
 pub const PAGE: usize = 4096;
-/// Words of eight bytes in a page.
-const WORDS: usize = PAGE / 8;
-/// Words handled in one go: as many as there are keys.
-const KEYS: usize = 4;
-/// The bytes of [`key`] have their bits 5 and 6 alike. Such bytes stay such under exclusive-or, and one of them
-/// combined with 32, where the two bits differ, is between 32 and 95: printable, and six bits of it are free.
-const BIT_5: u64 = 0x2020_2020_2020_2020;
-const LOW_6_BITS: u64 = 0x3f3f_3f3f_3f3f_3f3f;
+/// How much noise there is: twice what LZ4 looks back, and little enough for a processor's cache.
+const NOISE: usize = 128 * 1024;
+/// By how much a round begins later than the one before: a number without a factor in common with a page.
+const SHIFT: usize = 61;
 
 /// A never-ending source of pages.
 #[derive(Debug)]
 pub struct Content {
     serial: u64,
-    random: u64,
-    noise: Box<[u64; WORDS]>,
+    /// The noise and, behind it, its first page again.
+    noise: Vec<u8>,
+    /// Where the next page begins.
+    place: usize,
+    /// Where this round began.
+    round: usize,
 }
 
 impl Default for Content {
@@ -32,42 +32,53 @@ impl Default for Content {
 }
 
 impl Content {
-    /// A source unlike any other: its pages differ from those of another process on the same machine, too.
+    /// A source unlike any other: its pages differ from those of another process on the same machine, too. The noise is
+    /// made when it is needed.
     pub fn new() -> Self {
-        // The standard library's hash keys are random; an all-zero state would stay zero.
-        let mut random = RandomState::new().hash_one(()) | 1;
-        let noise = Box::new(std::array::from_fn(|_| key(&mut random) ^ BIT_5));
-        Self { serial: 0, random, noise }
+        Self { serial: 0, noise: Vec::new(), place: 0, round: 0 }
     }
 
     /// Fills `pages`, whose length must be a multiple of [`PAGE`].
     pub fn fill(&mut self, pages: &mut [u8]) {
         debug_assert!(pages.len().is_multiple_of(PAGE));
+        if self.noise.is_empty() {
+            self.noise = noise();
+        }
         for page in pages.chunks_exact_mut(PAGE) {
-            let keys: [u64; KEYS] = std::array::from_fn(|_| key(&mut self.random));
-            for (bytes, noise) in page.chunks_exact_mut(8 * KEYS).zip(self.noise.chunks_exact(KEYS)) {
-                for place in 0..KEYS {
-                    bytes[8 * place..8 * place + 8].copy_from_slice(&(noise[place] ^ keys[place]).to_ne_bytes());
-                }
-            }
+            page.copy_from_slice(&self.noise[self.place..self.place + PAGE]);
             self.serial += 1;
             page[..8].copy_from_slice(&label(self.serial));
+            self.place += PAGE;
+            if self.place > NOISE {
+                self.round = (self.round + SHIFT) % PAGE;
+                self.place = self.round;
+            }
         }
+    }
+
+    /// Gives the noise back; it is made anew when it is needed.
+    pub fn rest(&mut self) {
+        self.noise = Vec::new();
     }
 }
 
-/// Eight random bytes, each with its bits 5 and 6 alike and bit 7 clear (Marsaglia's xorshift).
-fn key(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    let bits = *state & LOW_6_BITS;
-    bits | (bits & BIT_5) << 1
+/// Random printable bytes (Marsaglia's xorshift, 64 of 95 letters).
+fn noise() -> Vec<u8> {
+    // The standard library's hash keys are random; an all-zero state would stay zero.
+    let mut state = RandomState::new().hash_one(()) | 1;
+    let mut noise = Vec::with_capacity(NOISE + 2 * PAGE);
+    while noise.len() < NOISE + PAGE {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend_from_slice(&label(state));
+    }
+    noise
 }
 
-/// 48 bits of a serial number as eight printable bytes: enough for an exbibyte of pages.
-fn label(serial: u64) -> [u8; 8] {
-    std::array::from_fn(|place| (serial >> (6 * place) & 63) as u8 + b' ')
+/// 48 bits of a number as eight printable bytes: enough for an exbibyte of pages.
+fn label(number: u64) -> [u8; 8] {
+    std::array::from_fn(|place| (number >> (6 * place) & 63) as u8 + b' ')
 }
 
 #[cfg(test)]

@@ -5,15 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::burn::{Burn, End, Target};
-use super::load::{Engine, Load};
+use super::load::{Figures, Spec, Task};
+use crate::decimal::fixed;
+use crate::json::{Value, thousandths};
 use crate::settings::Number;
 use crate::shutdown::Stop;
-
-/// What CPU load does: it factors a number.
-pub struct CpuEngine {
-    /// The number.
-    pub number: Number,
-}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +18,41 @@ pub struct CpuSpec {
     pub target: Target,
     /// The contract's load: it ends when a number of the user's is factored.
     pub is_contract: bool,
+    /// The number that is factored.
+    pub number: Number,
 }
 
-impl Engine for CpuEngine {
-    type Spec = CpuSpec;
-    type Live = Arc<Burn>;
-
-    const NAME: &'static str = "cpu";
-    const WORK: &'static str = "CPU load";
-
-    fn prepare(&self, spec: &CpuSpec, deadline: Option<Instant>, stop: &Stop) -> io::Result<Arc<Burn>> {
-        Burn::start(spec.target, deadline, self.number, spec.is_contract, stop)
+impl Spec for CpuSpec {
+    fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> io::Result<Box<dyn Task>> {
+        Ok(Box::new(Burn::start(self.target, deadline, self.number, self.is_contract, stop)?))
     }
+}
 
-    fn run(&self, load: &Load<Self>, stop: &Stop) -> Result<&'static str, String> {
-        Ok(match load.live.run(stop) {
+impl Task for Arc<Burn> {
+    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
+        Ok(match Burn::run(self, stop) {
             End::Ended => "ended",
             End::Stopped => "stopped",
             End::Factored => "ended, its number is factored,",
         })
     }
 
-    fn cancel(&self, live: &Arc<Burn>) {
-        live.cancel();
+    fn cancel(&self) {
+        Burn::cancel(self);
+    }
+
+    fn figures(&self) -> Figures {
+        Figures { wanted: self.wanted(), achieved: self.achieved(), ..Figures::default() }
+    }
+
+    fn told(&self, value: Value) -> Value {
+        value
+            .with("target_millicores", self.target().to)
+            .with("wanted_millicores", thousandths(self.wanted()))
+            .with("achieved_millicores", thousandths(self.achieved()))
+    }
+
+    fn line(&self) -> String {
+        format!("{}m wanted  {}m achieved", fixed(self.wanted(), 0), fixed(self.achieved(), 0))
     }
 }

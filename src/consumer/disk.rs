@@ -16,6 +16,8 @@ use crate::sync::lock;
 
 /// How much is written at a time.
 const BUFFER: usize = 1 << 20;
+/// What a ramp moves by at least.
+const GRAIN: u64 = 256 << 10;
 /// Where the odd file of an exact amount is, whatever its size.
 const ODD_FOLDER: &str = "d-exact";
 
@@ -73,6 +75,8 @@ impl Disk {
         let mut steps = FileSteps::new(self, plan, lists, &mut content, promise, fsync);
         let result = work.walk(&mut steps);
         steps.abandon();
+        drop(steps);
+        content.rest();
         result
     }
 
@@ -256,8 +260,13 @@ impl<'d> FileSteps<'d> {
 const CUT: u64 = u64::MAX;
 
 impl Steps for FileSteps<'_> {
-    const GRAIN: u64 = 256 << 10;
-    const STRIDE: u64 = BUFFER as u64;
+    fn grain(&self) -> u64 {
+        GRAIN
+    }
+
+    fn stride(&self) -> u64 {
+        BUFFER as u64
+    }
 
     fn release(&mut self, most: u64) -> Result<u64, Failure> {
         let Some(mut file) = self.going.pop() else { return Ok(0) };

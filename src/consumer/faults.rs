@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::group::WORKER_STACK_BYTES;
 use crate::shutdown::Stop;
-use crate::sync::lock;
+use crate::sync::{lock, spawn};
 
 /// How often a hung answer looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(20);
@@ -113,7 +113,6 @@ impl Faults {
     pub fn log(self: &Arc<Self>, lines: u64, rate: u64, stop: Stop) -> std::io::Result<()> {
         let run = self.log_run.fetch_add(1, Ordering::AcqRel) + 1;
         let faults = Arc::clone(self);
-        let thread = thread::Builder::new().name(String::from("log fault")).stack_size(WORKER_STACK_BYTES);
         let write = move || {
             let began = Instant::now();
             for line in 1..=lines {
@@ -127,7 +126,7 @@ impl Faults {
                 log::info!("Fault: log line {line} of {lines}");
             }
         };
-        thread.spawn(write).map(|_| ())
+        spawn("log fault", WORKER_STACK_BYTES, Box::new(write)).map(|_| ())
     }
 
     /// What is wrong at the moment, in words.
@@ -154,15 +153,13 @@ impl Faults {
 }
 
 fn later(after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let thread = thread::Builder::new().name(String::from("fault")).stack_size(WORKER_STACK_BYTES);
     // A moment more, so that the answer leaves first.
     let wait = after.max(Duration::from_millis(50));
-    thread
-        .spawn(move || {
-            thread::sleep(wait);
-            fault();
-        })
-        .map(|_| ())
+    let work = move || {
+        thread::sleep(wait);
+        fault();
+    };
+    spawn("fault", WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
 }
 
 #[cfg(test)]

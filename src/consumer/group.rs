@@ -13,7 +13,6 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
@@ -22,12 +21,12 @@ use super::id::{Id, Ids};
 use super::number::NumberError;
 use super::order::{Caller, How, Order, Outcome, Wish};
 use super::quantity::Amount;
-use super::store::{Goal, Limit, Store};
+use super::store::{Goal, Limit, Outlook, Store};
 use super::ticket::{Conflict, Request, Ticket, Worker};
 use super::walk::{Level, Work};
 use crate::audit;
 use crate::shutdown::Stop;
-use crate::sync::lock;
+use crate::sync::{lock, spawn};
 
 /// How long a worker waits for its ticket.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,13 +34,13 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub const WORKER_STACK_BYTES: usize = 128 * 1024;
 
 /// A group of requests that only one at a time may work for.
-pub struct Group<S: Store> {
+pub struct Group {
     ticket: Ticket,
     ids: Arc<Ids>,
-    store: S,
+    store: Arc<dyn Store>,
     stop: Stop,
     max_ttl: Option<Duration>,
-    book: Mutex<Book<S::Goal>>,
+    book: Mutex<Book>,
     /// An order has been accepted, or its work has ended.
     changed: Condvar,
     /// A release that waits for the running work to end. Locked before the ticket is taken or given back.
@@ -51,11 +50,11 @@ pub struct Group<S: Store> {
 }
 
 /// What a group remembers.
-struct Book<G> {
+struct Book {
     /// The last request whose work began.
     last: Id,
     /// The last goal that was accepted.
-    goal: G,
+    goal: Goal,
     /// Why the last work did not reach its goal.
     trouble: Option<String>,
     phase: Phase,
@@ -86,17 +85,17 @@ struct Queued {
 
 /// What the contract's reads tell.
 #[derive(Clone, Debug)]
-pub struct Account<G> {
+pub struct Account {
     /// The last request whose work began.
     pub last: Id,
     /// The last goal that was accepted.
-    pub goal: G,
+    pub goal: Goal,
     /// Why the last work did not reach its goal.
     pub trouble: Option<String>,
 }
 
 /// An account, and what the store holds, if it can tell.
-pub type Report<G> = (Account<G>, Result<G, String>);
+pub type Report = (Account, Result<Goal, String>);
 
 /// A moment's truth about a group, told without waiting for anything.
 pub struct Snapshot {
@@ -205,10 +204,10 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-impl<S: Store> Group<S> {
+impl Group {
     /// A group that holds nothing yet. Nothing is held for longer than `max_ttl`.
-    pub fn new(store: S, ids: Arc<Ids>, stop: Stop, max_ttl: Option<Duration>) -> Self {
-        let book = Book { last: Id(0), goal: store.nothing(), trouble: None, phase: Phase::Over, order: None };
+    pub fn new(store: Arc<dyn Store>, ids: Arc<Ids>, stop: Stop, max_ttl: Option<Duration>) -> Self {
+        let book = Book { last: Id(0), goal: store.goal(0, false), trouble: None, phase: Phase::Over, order: None };
         Self {
             ticket: Ticket::new(),
             ids,
@@ -224,8 +223,13 @@ impl<S: Store> Group<S> {
     }
 
     /// What it keeps its things in.
-    pub fn store(&self) -> &S {
-        &self.store
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// What holding nothing is.
+    fn nothing(&self) -> Goal {
+        self.store.goal(0, false)
     }
 
     /// What has become of its requests.
@@ -237,12 +241,12 @@ impl<S: Store> Group<S> {
     ///
     /// # Errors
     /// When there is.
-    pub fn account(&self) -> Result<Account<S::Goal>, Conflict> {
+    pub fn account(&self) -> Result<Account, Conflict> {
         self.remembered().map(|(account, _)| account)
     }
 
     /// The account, and how many works had ended by then.
-    fn remembered(&self) -> Result<(Account<S::Goal>, u64), Conflict> {
+    fn remembered(&self) -> Result<(Account, u64), Conflict> {
         let request = self.ticket.take()?;
         let book = lock(&self.book);
         let account = Account { last: book.last, goal: book.goal, trouble: book.trouble.clone() };
@@ -254,7 +258,7 @@ impl<S: Store> Group<S> {
     ///
     /// # Errors
     /// When work is pending or running.
-    pub fn report(&self) -> Result<Report<S::Goal>, Conflict> {
+    pub fn report(&self) -> Result<Report, Conflict> {
         loop {
             let (account, works) = self.remembered()?;
             let held = self.store.held();
@@ -323,7 +327,7 @@ impl<S: Store> Group<S> {
         self: &Arc<Self>,
         request: Request,
         order: Arc<Order>,
-        asked: Asked<S>,
+        asked: Asked<'_>,
         promise: Promise,
     ) -> Result<Accepted, Refused> {
         if order.how.force {
@@ -351,7 +355,7 @@ impl<S: Store> Group<S> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.level.get();
         let outlook = self.store.look(held, &wish.how).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&outlook, held, wish);
+        let (limit, most) = self.bounds(&*outlook, held, wish);
         let requested = self.resolve(wish, held)?;
         let goal = self.store.goal(requested, wish.how.exact);
         let asked = Asked { amount: requested, goal, held, limit: Some(limit.clone()), outlook: Some(outlook) };
@@ -361,9 +365,9 @@ impl<S: Store> Group<S> {
     }
 
     /// The limit, and the largest amount that would be accepted within it.
-    fn bounds(&self, outlook: &S::Outlook, held: u64, wish: &Wish) -> (Limit, u64) {
-        let limit = self.store.limit(outlook);
-        let total = self.store.most(outlook, held);
+    fn bounds(&self, outlook: &dyn Outlook, held: u64, wish: &Wish) -> (Limit, u64) {
+        let limit = outlook.limit();
+        let total = outlook.most(held);
         let most = self.store.largest(limit.most.max(held), total, wish.how.exact);
         (limit, most)
     }
@@ -376,10 +380,10 @@ impl<S: Store> Group<S> {
         let held = self.level.get();
         let wish = Wish::of(Amount::Exactly(0), Caller::nobody());
         let outlook = self.store.look(held, &wish.how)?;
-        Ok(self.bounds(&outlook, held, &wish))
+        Ok(self.bounds(&*outlook, held, &wish))
     }
 
-    fn look(&self, wish: &Wish) -> Result<Asked<S>, Refused> {
+    fn look(&self, wish: &Wish) -> Result<Asked<'_>, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.store.held().map_err(Refused::Unavailable)?.total();
         let amount = self.resolve(wish, held)?;
@@ -388,7 +392,7 @@ impl<S: Store> Group<S> {
         // where the amount is not: what is held need not be a whole plan.
         let grows = amount.max(goal.total()) > held;
         let outlook = grows.then(|| self.store.look(held, &wish.how)).transpose().map_err(Refused::Unavailable)?;
-        let limit = outlook.as_ref().map(|outlook| self.store.limit(outlook));
+        let limit = outlook.as_ref().map(|outlook| outlook.limit());
         Ok(Asked { amount, goal, held, limit, outlook })
     }
 
@@ -398,24 +402,22 @@ impl<S: Store> Group<S> {
             return Ok(wish.amount.resolve(0, 0));
         }
         let outlook = self.store.look(held, &How { force: false, ..wish.how }).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&outlook, held, wish);
+        let (limit, most) = self.bounds(&*outlook, held, wish);
         Ok(wish.amount.resolve(limit.most, most))
     }
 
-    fn admit(&self, asked: &Asked<S>, wish: &Wish) -> Result<Promise, Refused> {
+    fn admit(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Promise, Refused> {
         let (Some(outlook), Some(limit)) = (&asked.outlook, &asked.limit) else {
             return Ok(self.store.promise_nothing());
         };
         let (requested, held) = (asked.amount, asked.held);
         let largest = |total| self.store.largest(limit.most.max(held), total, wish.how.exact);
         if requested > held && requested > limit.most {
-            let most = largest(self.store.most(outlook, held));
+            let most = largest(outlook.most(held));
             return Err(Refused::OverLimit { requested, limit: limit.clone(), most });
         }
         let total = asked.goal.total();
-        self.store
-            .admit(outlook, held, total)
-            .map_err(|total| Refused::DoesNotFit { requested, available: largest(total) })
+        outlook.admit(held, total).map_err(|total| Refused::DoesNotFit { requested, available: largest(total) })
     }
 
     /// Releases everything, whatever runs: work is cancelled, and its worker sees to the release.
@@ -427,14 +429,14 @@ impl<S: Store> Group<S> {
             return Err(Refused::Stopping);
         }
         let order = Arc::new(Order::new(self.ids.next(), wish, 0, 0, None));
-        let parts = self.store.nothing().parts();
+        let parts = self.nothing().parts();
         count(&self.tally.accepted);
         let mut queue = lock(&self.queue);
         match self.ticket.take() {
             Ok(request) => {
                 drop(queue);
                 let promise = self.store.promise_nothing();
-                let goal = self.store.nothing();
+                let goal = self.nothing();
                 if self.spawn(&order, goal, promise).is_ok() {
                     self.write_down(&order, goal, Phase::Pending);
                     request.hand_over(order.id);
@@ -485,7 +487,7 @@ impl<S: Store> Group<S> {
         }
     }
 
-    fn write_down(&self, order: &Arc<Order>, goal: S::Goal, phase: Phase) {
+    fn write_down(&self, order: &Arc<Order>, goal: Goal, phase: Phase) {
         let mut book = lock(&self.book);
         (book.goal, book.phase, book.order) = (goal, phase, Some(Arc::clone(order)));
         drop(book);
@@ -493,23 +495,22 @@ impl<S: Store> Group<S> {
         self.changed.notify_all();
     }
 
-    fn spawn(self: &Arc<Self>, order: &Arc<Order>, goal: S::Goal, promise: Promise) -> io::Result<()> {
+    fn spawn(self: &Arc<Self>, order: &Arc<Order>, goal: Goal, promise: Promise) -> io::Result<()> {
         let (group, order) = (Arc::clone(self), Arc::clone(order));
-        let thread = thread::Builder::new().name(String::from(self.store.work())).stack_size(WORKER_STACK_BYTES);
-        thread.spawn(move || match group.ticket.claim(order.id, PATIENCE) {
+        let work = move || match group.ticket.claim(order.id, PATIENCE) {
             Ok(worker) => {
                 let kept = group.work(worker, order, goal, promise, Phase::Over);
                 group.keep(&kept);
             }
             Err(_) => group.gave_up(&order),
-        })?;
-        Ok(())
+        };
+        spawn(self.store.work(), WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
     }
 
     /// Does a release in this thread.
     fn work_here(&self, request: Request, release: Queued) {
         let Queued { order, phase } = release;
-        let goal = self.store.nothing();
+        let goal = self.nothing();
         self.write_down(&order, goal, Phase::Pending);
         request.hand_over(order.id);
         if let Ok(worker) = self.ticket.claim(order.id, PATIENCE) {
@@ -537,7 +538,7 @@ impl<S: Store> Group<S> {
     }
 
     /// Works for `order`, then for the releases that came meanwhile. Returns the last order worked for.
-    fn work(&self, worker: Worker, order: Arc<Order>, goal: S::Goal, promise: Promise, over: Phase) -> Arc<Order> {
+    fn work(&self, worker: Worker, order: Arc<Order>, goal: Goal, promise: Promise, over: Phase) -> Arc<Order> {
         let mut outcome = self.work_once(&order, &goal, promise, over);
         let mut order = order;
         loop {
@@ -551,13 +552,13 @@ impl<S: Store> Group<S> {
             };
             drop(queue);
             order = next.order;
-            let nothing = self.store.nothing();
+            let nothing = self.nothing();
             self.write_down(&order, nothing, Phase::Working);
             outcome = self.work_once(&order, &nothing, self.store.promise_nothing(), next.phase);
         }
     }
 
-    fn work_once(&self, order: &Order, goal: &S::Goal, mut promise: Promise, over: Phase) -> Outcome {
+    fn work_once(&self, order: &Order, goal: &Goal, mut promise: Promise, over: Phase) -> Outcome {
         let began = Instant::now();
         {
             let mut book = lock(&self.book);
@@ -602,7 +603,7 @@ impl<S: Store> Group<S> {
 
     /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.
     fn keep(&self, order: &Arc<Order>) {
-        let is_ours = |book: &Book<S::Goal>| book.order.as_ref().is_some_and(|current| current.id == order.id);
+        let is_ours = |book: &Book| book.order.as_ref().is_some_and(|current| current.id == order.id);
         let touch = order.how.touch.filter(|_| self.level.get() > 0);
         let mut next_touch = touch.map(|period| Instant::now() + period);
         loop {
@@ -644,11 +645,11 @@ impl<S: Store> Group<S> {
 }
 
 /// A wish, and what there was to know about it before the ticket was taken.
-struct Asked<S: Store> {
+struct Asked<'s> {
     amount: u64,
-    goal: S::Goal,
+    goal: Goal,
     held: u64,
     limit: Option<Limit>,
     /// Only where more is taken than held.
-    outlook: Option<S::Outlook>,
+    outlook: Option<Box<dyn Outlook + 's>>,
 }

@@ -5,14 +5,15 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::calls::forget_cached;
 use super::content::{Content, PAGE};
 use super::datafolder::DataFolder;
-use super::load::{Engine, Load};
+use super::load::{Figures, Spec, Task};
+use crate::json::{Value, thousandths};
 use crate::shutdown::Stop;
 
 /// How much is written, and then read, at a time.
@@ -24,39 +25,37 @@ const NAP: Duration = Duration::from_millis(20);
 /// How far it may fall behind its rate and still make up for it.
 const MOST_BEHIND: Duration = Duration::from_millis(500);
 
-/// What io load does, and where.
-pub struct IoEngine {
-    folder: Arc<DataFolder>,
-}
-
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct IoSpec {
     /// Bytes a second, written and read together; as many as the disk takes without.
     pub rate: Option<u64>,
+    /// Where the files are.
+    pub folder: Arc<DataFolder>,
+}
+
+/// A load on files.
+struct IoTask {
+    spec: IoSpec,
+    began: Instant,
+    deadline: Option<Instant>,
+    cancelled: AtomicBool,
+    counts: Counts,
 }
 
 /// What is to be told of a running load.
 #[derive(Debug, Default)]
-pub struct IoLive {
-    /// Bytes written and synced.
-    pub written: AtomicU64,
-    /// Bytes read back.
-    pub read: AtomicU64,
+struct Counts {
+    written: AtomicU64,
+    read: AtomicU64,
     /// Blocks written and read.
-    pub operations: AtomicU64,
-    /// Microseconds that all of them took.
-    pub total_us: AtomicU64,
-    /// Microseconds that the slowest took.
-    pub slowest_us: AtomicU64,
+    operations: AtomicU64,
+    /// Microseconds that all of them took, and that the slowest took.
+    total_us: AtomicU64,
+    slowest_us: AtomicU64,
 }
 
-impl IoEngine {
-    /// On the files of this folder.
-    pub fn new(folder: Arc<DataFolder>) -> Self {
-        Self { folder }
-    }
-
+impl IoSpec {
     fn files(&self) -> io::Result<Vec<(PathBuf, u64)>> {
         let mut files = self.folder.disk().map_err(io::Error::other)?.files()?;
         files.retain(|(_, size)| *size > 0);
@@ -64,37 +63,33 @@ impl IoEngine {
     }
 }
 
-impl Engine for IoEngine {
-    type Spec = IoSpec;
-    type Live = IoLive;
-
-    const NAME: &'static str = "io";
-    const WORK: &'static str = "IO load";
-
-    fn prepare(&self, _spec: &IoSpec, _deadline: Option<Instant>, _stop: &Stop) -> io::Result<IoLive> {
+impl Spec for IoSpec {
+    fn prepare(&self, deadline: Option<Instant>, _stop: &Stop) -> io::Result<Box<dyn Task>> {
         if self.files()?.is_empty() {
             let nothing = "there are no files to write and read; take some first, with /api/disk/set";
             return Err(io::Error::new(io::ErrorKind::NotFound, nothing));
         }
-        Ok(IoLive::default())
+        let (spec, began) = (self.clone(), Instant::now());
+        Ok(Box::new(IoTask { spec, began, deadline, cancelled: AtomicBool::new(false), counts: Counts::default() }))
     }
+}
 
-    fn run(&self, load: &Load<Self>, stop: &Stop) -> Result<&'static str, String> {
+impl Task for IoTask {
+    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
         let (mut content, mut buffer) = (Content::new(), vec![0; BLOCK as usize]);
         let (mut files, mut looked) = (Vec::new(), None::<Instant>);
         let (began, mut forgiven) = (Instant::now(), 0.0);
         let mut turn = 0usize;
         loop {
-            if load.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok("ended");
             }
-            if load.is_cancelled() || stop.is_set() {
+            if self.cancelled.load(Ordering::Acquire) || stop.is_set() {
                 return Ok("stopped");
             }
-            if let Some(rate) = load.spec.rate {
-                let live = &load.live;
-                let done = live.written.load(Ordering::Relaxed) + live.read.load(Ordering::Relaxed);
-                let behind = began.elapsed().as_secs_f64() - forgiven - done as f64 / rate as f64;
+            if let Some(rate) = self.spec.rate {
+                let Figures { written, read, .. } = self.figures();
+                let behind = began.elapsed().as_secs_f64() - forgiven - (written + read) as f64 / rate as f64;
                 if behind < 0.0 {
                     thread::sleep(Duration::from_secs_f64(-behind).min(NAP));
                     continue;
@@ -102,7 +97,7 @@ impl Engine for IoEngine {
                 forgiven += (behind - MOST_BEHIND.as_secs_f64()).max(0.0);
             }
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
-                files = self.files().map_err(|error| error.to_string())?;
+                files = self.spec.files().map_err(|error| error.to_string())?;
                 looked = Some(Instant::now());
             }
             if files.is_empty() {
@@ -116,7 +111,7 @@ impl Engine for IoEngine {
             let offset = (turn / files.len()) as u64 % blocks * BLOCK;
             let length = BLOCK.min(size - offset) as usize;
             turn += 1;
-            match once(path, offset, length, &mut content, &mut buffer, &load.live) {
+            match once(path, offset, length, &mut content, &mut buffer, &self.counts) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => looked = None,
                 Err(error) => return Err(format!("{}: {error}", path.display())),
                 Ok(()) => {}
@@ -124,7 +119,35 @@ impl Engine for IoEngine {
         }
     }
 
-    fn cancel(&self, _live: &IoLive) {}
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    fn figures(&self) -> Figures {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Figures { written: of(&self.counts.written), read: of(&self.counts.read), ..Figures::default() }
+    }
+
+    fn told(&self, value: Value) -> Value {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (Counts { written, read, operations, total_us, slowest_us }, seconds) =
+            (&self.counts, self.began.elapsed().as_secs_f64());
+        let (written, read, operations) = (of(written), of(read), of(operations));
+        value
+            .with("target_bytes_per_second", self.spec.rate)
+            .with("achieved_bytes_per_second", ((written + read) as f64 / seconds.max(1e-3)) as u64)
+            .with("written", written)
+            .with("read", read)
+            .with("operations", operations)
+            .with("mean_milliseconds", thousandths(of(total_us) as f64 / 1e3 / operations.max(1) as f64))
+            .with("slowest_milliseconds", of(slowest_us) as f64 / 1e3)
+    }
+
+    fn line(&self) -> String {
+        let Figures { written, read, .. } = self.figures();
+        let slowest = self.counts.slowest_us.load(Ordering::Relaxed) / 1000;
+        format!("written {written} bytes, read {read} bytes, slowest block {slowest} ms")
+    }
 }
 
 /// Writes a block, syncs it, has the page cache forget it, and reads it back.
@@ -134,7 +157,7 @@ fn once(
     length: usize,
     content: &mut Content,
     buffer: &mut [u8],
-    live: &IoLive,
+    counts: &Counts,
 ) -> io::Result<()> {
     let file: File = OpenOptions::new().read(true).write(true).open(path)?;
     // A file that is being cut short is on its way out, and must not grow again.
@@ -145,13 +168,13 @@ fn once(
     let began = Instant::now();
     file.write_all_at(&buffer[..length], offset)?;
     file.sync_data()?;
-    live.written.fetch_add(length as u64, Ordering::Relaxed);
+    counts.written.fetch_add(length as u64, Ordering::Relaxed);
     forget_cached(&file, offset, length as u64);
     file.read_exact_at(&mut buffer[..length], offset)?;
-    live.read.fetch_add(length as u64, Ordering::Relaxed);
+    counts.read.fetch_add(length as u64, Ordering::Relaxed);
     let took = began.elapsed().as_micros() as u64;
-    live.operations.fetch_add(1, Ordering::Relaxed);
-    live.total_us.fetch_add(took, Ordering::Relaxed);
-    live.slowest_us.fetch_max(took, Ordering::Relaxed);
+    counts.operations.fetch_add(1, Ordering::Relaxed);
+    counts.total_us.fetch_add(took, Ordering::Relaxed);
+    counts.slowest_us.fetch_max(took, Ordering::Relaxed);
     Ok(())
 }

@@ -3,11 +3,10 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::burn::{Burn, Target};
-use super::group::{Group, WORKER_STACK_BYTES};
+use super::group::WORKER_STACK_BYTES;
 use super::id::Ids;
 use super::mapping::page_size;
 use super::memory::Memory;
@@ -20,7 +19,7 @@ use crate::audit;
 use crate::limits::cpu::cores;
 use crate::settings::Number;
 use crate::shutdown::Stop;
-use crate::sync::lock;
+use crate::sync::{lock, spawn};
 
 /// Most jobs of a kind at a time: each is a thread or more.
 pub const MOST_JOBS: usize = 64;
@@ -46,7 +45,7 @@ pub struct Jobs {
     stop: Stop,
     number: Number,
     max_ttl: Option<Duration>,
-    memory: Arc<Group<MemoryStore>>,
+    memory: Arc<MemoryStore>,
     running: Mutex<Running>,
     changed: Condvar,
 }
@@ -91,7 +90,7 @@ impl Jobs {
     pub fn new(
         ids: Arc<Ids>,
         number: Number,
-        memory: Arc<Group<MemoryStore>>,
+        memory: Arc<MemoryStore>,
         max_ttl: Option<Duration>,
         stop: Stop,
     ) -> Arc<Self> {
@@ -123,15 +122,17 @@ impl Jobs {
         let burn = burn.map_err(JobRefused::NotStarted)?;
         let job = Arc::new(CpuJob { order, burn, millicores });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
-        spawn("cpu job", move || {
+        let work = move || {
             own.burn.run(&jobs.stop);
             let outcome = if own.order.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
             audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
             lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
             jobs.changed.notify_all();
-        })
-        .inspect_err(|_| job.burn.cancel())
-        .map_err(JobRefused::NotStarted)?;
+        };
+        if let Err(error) = spawn("cpu job", WORKER_STACK_BYTES, Box::new(work)) {
+            job.burn.cancel();
+            return Err(JobRefused::NotStarted(error));
+        }
         running.cpu.push(job);
         Ok(())
     }
@@ -152,10 +153,10 @@ impl Jobs {
         if running.memory.len() >= MOST_JOBS {
             return Err(JobRefused::Full);
         }
-        let mut promise = self.memory.store().admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        let mut promise = self.memory.admit_job(bytes).map_err(JobRefused::TooMuch)?;
         let job = Arc::new(MemoryJob { order, level: Level::default(), bytes });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
-        spawn("memory job", move || {
+        let work = move || {
             let memory = Memory::new();
             let plan = Plan::exact(&MEMORY, bytes, page_size());
             let mut work = Work::new(&own.order, &own.level, &jobs.stop);
@@ -169,13 +170,15 @@ impl Jobs {
             }
             drop(memory);
             own.level.set(0);
-            jobs.memory.store().job_is_over(bytes);
+            jobs.memory.job_is_over(bytes);
             audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
             lock(&jobs.running).memory.retain(|job| !Arc::ptr_eq(job, &own));
             jobs.changed.notify_all();
-        })
-        .inspect_err(|_| self.memory.store().job_is_over(bytes))
-        .map_err(JobRefused::NotStarted)?;
+        };
+        if let Err(error) = spawn("memory job", WORKER_STACK_BYTES, Box::new(work)) {
+            self.memory.job_is_over(bytes);
+            return Err(JobRefused::NotStarted(error));
+        }
         running.memory.push(job);
         Ok(())
     }
@@ -224,8 +227,4 @@ impl Jobs {
             running = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).stack_size(WORKER_STACK_BYTES).spawn(work).map(|_| ())
 }

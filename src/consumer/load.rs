@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::group::{PATIENCE, Tally, WORKER_STACK_BYTES, count};
@@ -13,8 +12,9 @@ use super::order::{Caller, Outcome};
 use super::ticket::{Conflict, Request, Ticket};
 use crate::audit;
 use crate::clock::saturating_add;
+use crate::json::Value;
 use crate::shutdown::Stop;
-use crate::sync::lock;
+use crate::sync::{lock, spawn};
 
 /// How long `stop` waits for the load to be over before it answers. It is over within milliseconds; the bound is the
 /// contract's promise about what comes after the answer.
@@ -22,43 +22,53 @@ const STOPPING: Duration = Duration::from_millis(100);
 /// How long a load that is to replace another waits for its end.
 const REPLACING: Duration = Duration::from_secs(5);
 
-/// What a group does under load.
-pub trait Engine: Send + Sync + 'static {
-    /// What is asked for.
-    type Spec: Clone + Send + Sync;
-    /// A load that is ready to run, with what is to be told of it meanwhile.
-    type Live: Send + Sync;
-
-    /// Its name in paths and status: `cpu`.
-    const NAME: &'static str;
-    /// What the log calls it: `CPU load`.
-    const WORK: &'static str;
-
+/// What a load is to do.
+pub trait Spec: Send + Sync {
     /// Gets everything ready that can fail.
     ///
     /// # Errors
     /// When the kernel refuses, or there is nothing to work on.
-    fn prepare(&self, spec: &Self::Spec, deadline: Option<Instant>, stop: &Stop) -> io::Result<Self::Live>;
+    fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> io::Result<Box<dyn Task>>;
+}
 
-    /// Runs until the deadline, or until `load` is cancelled or the service stops.
-    ///
-    /// Returns how the log tells its end.
+/// A load that is ready to run.
+pub trait Task: Send + Sync {
+    /// Runs until its deadline, or until it is cancelled or the service stops. Returns how the log tells its end.
     ///
     /// # Errors
     /// Why it failed.
-    fn run(&self, load: &Load<Self>, stop: &Stop) -> Result<&'static str, String>
-    where
-        Self: Sized;
+    fn run(&self, stop: &Stop) -> Result<&'static str, String>;
 
-    /// Makes a running load notice that it is cancelled.
-    fn cancel(&self, live: &Self::Live);
+    /// Makes it end early, whether it runs already or not.
+    fn cancel(&self);
+
+    /// What is wanted and what is achieved, at this moment.
+    fn figures(&self) -> Figures;
+
+    /// The same and more, for programs: added to what is told of every load.
+    fn told(&self, value: Value) -> Value;
+
+    /// The same for people.
+    fn line(&self) -> String;
+}
+
+/// What a load wants and does; what does not apply is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Millicores to be used at this moment.
+    pub wanted: f64,
+    /// Millicores used in the last second.
+    pub achieved: f64,
+    /// Bytes written.
+    pub written: u64,
+    /// Bytes read.
+    pub read: u64,
 }
 
 /// What a client asks for.
-#[derive(Clone, Debug)]
-pub struct LoadWish<S> {
+pub struct LoadWish {
     /// What to do.
-    pub spec: S,
+    pub spec: Box<dyn Spec>,
     /// For how long; until it is stopped without.
     pub length: Option<Duration>,
     /// For how long at most, whatever is asked.
@@ -72,13 +82,11 @@ pub struct LoadWish<S> {
 }
 
 /// A load that was accepted.
-pub struct Load<E: Engine> {
+pub struct Load {
     /// Its id.
     pub id: Id,
     /// What it does.
-    pub spec: E::Spec,
-    /// What is to be told of it while it runs.
-    pub live: E::Live,
+    pub task: Box<dyn Task>,
     /// When it was asked for.
     pub sent: SystemTime,
     /// When its time began, on a clock that nobody sets.
@@ -99,7 +107,7 @@ pub struct Load<E: Engine> {
     outcome: Mutex<Option<Outcome>>,
 }
 
-impl<E: Engine> Load<E> {
+impl Load {
     /// Whether it is to end early.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
@@ -131,34 +139,51 @@ pub enum LoadRefused {
 }
 
 /// At most one load at a time.
-pub struct LoadGroup<E: Engine> {
+pub struct LoadGroup {
+    name: &'static str,
+    work: &'static str,
     ticket: Ticket,
     ids: Arc<Ids>,
-    engine: E,
     stop: Stop,
     max_ttl: Option<Duration>,
-    load: Mutex<Current<E>>,
+    load: Mutex<Current>,
     ended: Condvar,
     tally: Tally,
 }
 
-struct Current<E: Engine> {
+struct Current {
     /// The load that was accepted and is not over.
-    load: Option<Arc<Load<E>>>,
+    load: Option<Arc<Load>>,
     /// Why the last one failed.
     trouble: Option<String>,
 }
 
-impl<E: Engine> LoadGroup<E> {
+impl LoadGroup {
     /// No load yet; none is longer than `max_ttl`.
-    pub fn new(engine: E, ids: Arc<Ids>, stop: Stop, max_ttl: Option<Duration>) -> Self {
-        let load = Mutex::new(Current { load: None, trouble: None });
-        Self { ticket: Ticket::new(), ids, engine, stop, max_ttl, load, ended: Condvar::new(), tally: Tally::default() }
+    ///
+    /// `name` is what it is called in paths and status (`cpu`), `work` what the log calls a load (`CPU load`).
+    pub fn new(name: &'static str, work: &'static str, ids: Arc<Ids>, stop: Stop, max_ttl: Option<Duration>) -> Self {
+        Self {
+            name,
+            work,
+            ticket: Ticket::new(),
+            ids,
+            stop,
+            max_ttl,
+            load: Mutex::new(Current { load: None, trouble: None }),
+            ended: Condvar::new(),
+            tally: Tally::default(),
+        }
     }
 
-    /// What does the work.
-    pub fn engine(&self) -> &E {
-        &self.engine
+    /// Its name in paths and status.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the log calls its loads.
+    pub fn work_name(&self) -> &'static str {
+        self.work
     }
 
     /// What has become of its requests.
@@ -167,7 +192,7 @@ impl<E: Engine> LoadGroup<E> {
     }
 
     /// The load that was accepted and is not over.
-    pub fn load(&self) -> Option<Arc<Load<E>>> {
+    pub fn load(&self) -> Option<Arc<Load>> {
         lock(&self.load).load.clone()
     }
 
@@ -185,7 +210,7 @@ impl<E: Engine> LoadGroup<E> {
     ///
     /// # Errors
     /// When one runs, something is wrong with the wish, or it cannot be started.
-    pub fn start(self: &Arc<Self>, wish: Result<LoadWish<E::Spec>, LoadRefused>) -> Result<Arc<Load<E>>, LoadRefused> {
+    pub fn start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
         let result = self.try_start(wish);
         count(match &result {
             Ok(_) => &self.tally.accepted,
@@ -197,7 +222,7 @@ impl<E: Engine> LoadGroup<E> {
         result
     }
 
-    fn try_start(self: &Arc<Self>, wish: Result<LoadWish<E::Spec>, LoadRefused>) -> Result<Arc<Load<E>>, LoadRefused> {
+    fn try_start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
         let request = match &wish {
             Ok(wish) if wish.replace => self.take_from_another()?,
             _ => self.ticket.take().map_err(LoadRefused::Conflict)?,
@@ -210,11 +235,10 @@ impl<E: Engine> LoadGroup<E> {
         let (id, sent, began) = (self.ids.next(), SystemTime::now(), Instant::now());
         // A deadline that no clock reaches is none.
         let deadline = length.and_then(|length| began.checked_add(length));
-        let live = self.engine.prepare(&wish.spec, deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
+        let task = wish.spec.prepare(deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
         let load = Arc::new(Load {
             id,
-            spec: wish.spec,
-            live,
+            task,
             sent,
             began,
             seconds: wish.length.or(length).map_or(0, |length| length.as_secs()),
@@ -232,15 +256,14 @@ impl<E: Engine> LoadGroup<E> {
         {
             log::info!(
                 "{} {id}: {} seconds asked for, capped at {} seconds",
-                E::WORK,
+                self.work,
                 asked.as_secs(),
                 length.as_secs()
             );
         }
         let (group, work) = (Arc::clone(self), Arc::clone(&load));
-        let thread = thread::Builder::new().name(String::from(E::NAME)).stack_size(WORKER_STACK_BYTES);
-        if let Err(error) = thread.spawn(move || group.work(&work)) {
-            self.engine.cancel(&load.live);
+        if let Err(error) = spawn(self.name, WORKER_STACK_BYTES, Box::new(move || group.work(&work))) {
+            load.task.cancel();
             lock(&self.load).load = None;
             return Err(LoadRefused::NotStarted(error));
         }
@@ -266,16 +289,16 @@ impl<E: Engine> LoadGroup<E> {
     }
 
     /// Stops `load`, and waits for it to be over.
-    pub fn cancel(&self, load: &Load<E>) {
+    pub fn cancel(&self, load: &Load) {
         load.cancelled.store(true, Ordering::Release);
-        self.engine.cancel(&load.live);
+        load.task.cancel();
         let current = lock(&self.load);
-        let runs = |current: &mut Current<E>| current.load.as_ref().is_some_and(|other| other.id == load.id);
+        let runs = |current: &mut Current| current.load.as_ref().is_some_and(|other| other.id == load.id);
         drop(self.ended.wait_timeout_while(current, STOPPING, runs));
     }
 
     /// Waits until `load` is over; `None` when `give_up` says so first, which is asked after each `pause`.
-    pub fn wait(&self, load: &Load<E>, pause: Duration, mut give_up: impl FnMut() -> bool) -> Option<Outcome> {
+    pub fn wait(&self, load: &Load, pause: Duration, mut give_up: impl FnMut() -> bool) -> Option<Outcome> {
         loop {
             let current = lock(&self.load);
             let waited = self.ended.wait_timeout_while(current, pause, |_| load.outcome().is_none());
@@ -290,19 +313,19 @@ impl<E: Engine> LoadGroup<E> {
     }
 
     /// The worker: holds the ticket for the whole load.
-    fn work(&self, load: &Arc<Load<E>>) {
+    fn work(&self, load: &Arc<Load>) {
         // Dropped last, and so after the ticket is free: whoever waits for the end can start the next load.
         let mut over = Over { group: self, load, outcome: Outcome::Failed(String::from("the load ended in a panic")) };
         let Ok(worker) = self.ticket.claim(load.id, PATIENCE) else {
-            self.engine.cancel(&load.live);
+            load.task.cancel();
             over.outcome = Outcome::Failed(String::from("the worker waited in vain for its ticket"));
             return;
         };
-        let result = self.engine.run(load, &self.stop);
+        let result = load.task.run(&self.stop);
         let (seconds, id) = (load.began.elapsed().as_secs(), worker.id());
         match &result {
-            Ok(end) => log::info!("{} {id} {end} after {seconds} seconds", E::WORK),
-            Err(reason) => log::error!("{} {id} failed after {seconds} seconds: {reason}", E::WORK),
+            Ok(end) => log::info!("{} {id} {end} after {seconds} seconds", self.work),
+            Err(reason) => log::error!("{} {id} failed after {seconds} seconds: {reason}", self.work),
         }
         over.outcome = match result {
             Err(reason) => Outcome::Failed(reason),
@@ -314,16 +337,16 @@ impl<E: Engine> LoadGroup<E> {
 }
 
 /// Forgets the load when the worker ends, however it ends.
-struct Over<'c, E: Engine> {
-    group: &'c LoadGroup<E>,
-    load: &'c Arc<Load<E>>,
+struct Over<'c> {
+    group: &'c LoadGroup,
+    load: &'c Arc<Load>,
     outcome: Outcome,
 }
 
-impl<E: Engine> Drop for Over<'_, E> {
+impl Drop for Over<'_> {
     fn drop(&mut self) {
         let (group, load) = (self.group, self.load);
-        audit::load_ended(E::NAME, load.id, &load.words, &load.caller, &self.outcome, load.began.elapsed());
+        audit::load_ended(group.name, load.id, &load.words, &load.caller, &self.outcome, load.began.elapsed());
         let nanos = load.began.elapsed().as_nanos() as u64;
         group.tally.work_nanos.fetch_add(nanos, Ordering::Relaxed);
         count(match &self.outcome {

@@ -3,13 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::datafolder::DataFolder;
-use super::tokens::Maker;
+use super::tokens::{Maker, Names};
 use crate::limits::{Kernel, filesystem, rlimit};
+use crate::sync::{lock, spawn};
 
 /// Inodes that are left to the service itself: its folders, its marker, its note, a file of each size.
 const INODE_RESERVE: u64 = 64;
@@ -20,12 +21,13 @@ const PARKED_STACK_BYTES: usize = 16 * 1024;
 pub struct Inodes {
     folder: Arc<DataFolder>,
     next: AtomicU64,
+    numbers: Mutex<Vec<u64>>,
 }
 
 impl Inodes {
     /// In this folder.
     pub fn new(folder: Arc<DataFolder>) -> Self {
-        Self { folder, next: AtomicU64::new(1) }
+        Self { folder, next: AtomicU64::new(1), numbers: Mutex::default() }
     }
 }
 
@@ -41,14 +43,15 @@ impl Inodes {
 }
 
 impl Maker for Inodes {
-    type Token = u64;
+    fn names(&self) -> &'static Names {
+        &Names { name: "inode", work: "CreateInodes()", limit: "HIGHINODELIM", cost: 1400 }
+    }
 
-    const NAME: &'static str = "inode";
-    const WORK: &'static str = "CreateInodes()";
-    const COST: u64 = 1400;
-    const LIMIT: &'static str = "HIGHINODELIM";
+    fn held(&self) -> u64 {
+        lock(&self.numbers).len() as u64
+    }
 
-    fn make(&self) -> io::Result<u64> {
+    fn make(&self) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.path(number)?;
         let create = || OpenOptions::new().write(true).create_new(true).open(&path);
@@ -59,18 +62,20 @@ impl Maker for Inodes {
             }
             (result, _) => drop(result?),
         }
-        Ok(number)
+        lock(&self.numbers).push(number);
+        Ok(())
     }
 
-    fn discard(&self, tokens: Vec<u64>) -> io::Result<()> {
-        for &number in tokens.iter().rev() {
+    fn discard(&self, count: u64) -> io::Result<()> {
+        let going = youngest(&mut lock(&self.numbers), count);
+        for &number in going.iter().rev() {
             match fs::remove_file(self.path(number)?) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         // Folders count as well. One that still has files stays, and says so.
-        for number in [tokens.last(), tokens.first()].into_iter().flatten() {
+        for number in [going.last(), going.first()].into_iter().flatten() {
             if let Some(folder) = self.path(*number)?.parent() {
                 let _ = fs::remove_dir(folder);
             }
@@ -88,54 +93,68 @@ impl Maker for Inodes {
     }
 }
 
+/// Takes the last of them out, and gives back the room for all when none is left.
+fn youngest<T>(all: &mut Vec<T>, count: u64) -> Vec<T> {
+    let kept = all.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+    let going = all.split_off(kept);
+    if kept == 0 {
+        all.shrink_to_fit();
+    }
+    going
+}
+
 /// Threads that sleep.
 pub struct Pids {
     kernel: Kernel,
     /// Threads that the service may still need for itself.
     reserve: u64,
+    parked: Mutex<Vec<Parked>>,
 }
 
 impl Pids {
     /// As `kernel` has room for, with `reserve` threads left to the service.
     pub fn new(kernel: Kernel, reserve: u64) -> Self {
-        Self { kernel, reserve }
+        Self { kernel, reserve, parked: Mutex::default() }
     }
 }
 
 /// A thread that sleeps until it is woken.
-pub struct Parked {
+struct Parked {
     thread: JoinHandle<()>,
     woken: Arc<AtomicBool>,
 }
 
 impl Maker for Pids {
-    type Token = Parked;
+    fn names(&self) -> &'static Names {
+        &Names { name: "pid", work: "CreatePids()", limit: "HIGHPIDLIM", cost: 32 * 1024 }
+    }
 
-    const NAME: &'static str = "pid";
-    const WORK: &'static str = "CreatePids()";
-    const COST: u64 = 32 * 1024;
-    const LIMIT: &'static str = "HIGHPIDLIM";
+    fn held(&self) -> u64 {
+        lock(&self.parked).len() as u64
+    }
 
-    fn make(&self) -> io::Result<Parked> {
+    fn make(&self) -> io::Result<()> {
         let woken = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&woken);
-        // Without a name, which would be kept twice.
-        let thread = thread::Builder::new().stack_size(PARKED_STACK_BYTES).spawn(move || {
+        let sleep = move || {
             while !flag.load(Ordering::Acquire) {
                 thread::park();
             }
-        })?;
-        Ok(Parked { thread, woken })
+        };
+        let thread = spawn("parked", PARKED_STACK_BYTES, Box::new(sleep))?;
+        lock(&self.parked).push(Parked { thread, woken });
+        Ok(())
     }
 
-    fn discard(&self, tokens: Vec<Parked>) -> io::Result<()> {
-        for token in &tokens {
-            token.woken.store(true, Ordering::Release);
-            token.thread.thread().unpark();
+    fn discard(&self, count: u64) -> io::Result<()> {
+        let going = youngest(&mut lock(&self.parked), count);
+        for parked in &going {
+            parked.woken.store(true, Ordering::Release);
+            parked.thread.thread().unpark();
         }
-        for token in tokens {
+        for parked in going {
             // It has nothing to panic about.
-            let _ = token.thread.join();
+            let _ = parked.thread.join();
         }
         Ok(())
     }
@@ -151,30 +170,34 @@ pub struct Descriptors {
     kernel: Kernel,
     /// Descriptors that the service may still need for itself.
     reserve: u64,
+    files: Mutex<Vec<File>>,
 }
 
 impl Descriptors {
     /// As RLIMIT_NOFILE has room for, with `reserve` descriptors left to the service.
     pub fn new(kernel: Kernel, reserve: u64) -> Self {
-        Self { kernel, reserve }
+        Self { kernel, reserve, files: Mutex::default() }
     }
 }
 
 impl Maker for Descriptors {
-    type Token = File;
-
-    const NAME: &'static str = "fd";
-    const WORK: &'static str = "OpenDescriptors()";
-    const COST: u64 = 512;
-    const LIMIT: &'static str = "HIGHFDLIM";
-
-    fn make(&self) -> io::Result<File> {
-        // An open file of its own, which counts in the system's file-max as well; the root is in every image.
-        File::open("/")
+    fn names(&self) -> &'static Names {
+        &Names { name: "fd", work: "OpenDescriptors()", limit: "HIGHFDLIM", cost: 512 }
     }
 
-    fn discard(&self, tokens: Vec<File>) -> io::Result<()> {
-        drop(tokens);
+    fn held(&self) -> u64 {
+        lock(&self.files).len() as u64
+    }
+
+    fn make(&self) -> io::Result<()> {
+        // An open file of its own, which counts in the system's file-max as well; the root is in every image.
+        let file = File::open("/")?;
+        lock(&self.files).push(file);
+        Ok(())
+    }
+
+    fn discard(&self, count: u64) -> io::Result<()> {
+        drop(youngest(&mut lock(&self.files), count));
         Ok(())
     }
 

@@ -18,6 +18,9 @@ use crate::sync::lock;
 /// zeros and ours, and little enough to stop within a few milliseconds.
 const STEP: u64 = HUGE_PAGE as u64;
 
+/// What a ramp moves by at least: a small part, and whole pages whatever their size.
+const GRAIN: u64 = 256 << 10;
+
 /// The memory held.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -83,6 +86,7 @@ impl Memory {
         for class in &mut parts.of_class {
             class.shrink_to_fit();
         }
+        parts.content.rest();
         result
     }
 
@@ -177,8 +181,13 @@ impl MemorySteps<'_> {
 }
 
 impl Steps for MemorySteps<'_> {
-    const GRAIN: u64 = 256 << 10;
-    const STRIDE: u64 = STEP;
+    fn grain(&self) -> u64 {
+        GRAIN
+    }
+
+    fn stride(&self) -> u64 {
+        STEP
+    }
 
     fn release(&mut self, most: u64) -> Result<u64, Failure> {
         let Some(mut part) = self.next_to_go() else { return Ok(0) };
@@ -187,7 +196,7 @@ impl Steps for MemorySteps<'_> {
             return Ok(length);
         }
         // In whole grains, which are whole pages whatever the size of a page.
-        let left = length.saturating_sub(most.next_multiple_of(Self::GRAIN));
+        let left = length.saturating_sub(most.next_multiple_of(GRAIN));
         if left > 0 {
             part.cut_back(left as usize)
                 .map_err(Failure::of(format!("giving back {} bytes of memory", length - left)))?;
@@ -207,7 +216,7 @@ impl Steps for MemorySteps<'_> {
             }
         };
         let size = coming.part.len() as u64;
-        let now = most.clamp(1, STEP).next_multiple_of(Self::GRAIN).min(size - coming.filled);
+        let now = most.clamp(1, STEP).next_multiple_of(GRAIN).min(size - coming.filled);
         let content = &mut self.parts.content;
         coming
             .part

@@ -11,7 +11,7 @@
 //! | [`ticket`], [`id`] | who may work, and under which name |
 //! | [`plan`] | the parts an amount makes |
 //! | [`guard`] | whether it fits, without pushing the container over its limit |
-//! | [`group`], [`store`], [`control`] | the walk of a request, what it needs of a store, and what the routes see |
+//! | [`group`], [`store`] | the walk of a request, and what it needs of a store |
 //! | [`walk`] | the steps of the work, at its own pace or along a ramp |
 //! | [`stores`], [`tokens`], [`makers`] | memory and files, and what is just counted: inodes, pids, descriptors |
 //! | [`memory`], [`mapping`], [`content`] | memory that is really there |
@@ -25,7 +25,6 @@ pub mod bumps;
 pub mod burn;
 mod calls;
 pub mod content;
-pub mod control;
 pub mod cpu;
 pub mod datafolder;
 pub mod disk;
@@ -70,15 +69,13 @@ use crate::settings::{Identity, Settings, StartWish};
 use crate::shutdown::{Caught, Signal, Stop};
 
 use bumps::Bumps;
-use cpu::CpuEngine;
 use datafolder::DataFolder;
 use faults::{Faults, Term};
 use group::{Group, Refused};
 use guard::Guard;
 use id::Ids;
-use inout::IoEngine;
 use jobs::Jobs;
-use load::{LoadGroup, LoadWish};
+use load::LoadGroup;
 use makers::{Descriptors, Inodes, Pids};
 use order::{Caller, Wish};
 use probes::Probe;
@@ -104,13 +101,13 @@ const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// The service.
 pub struct Consumer {
-    memory: Arc<Group<MemoryStore>>,
-    disk: Arc<Group<DiskStore>>,
-    inode: Arc<Group<TokenStore<Inodes>>>,
-    pid: Arc<Group<TokenStore<Pids>>>,
-    descriptor: Arc<Group<TokenStore<Descriptors>>>,
-    cpu: Arc<LoadGroup<CpuEngine>>,
-    io: Arc<LoadGroup<IoEngine>>,
+    memory: Arc<Group>,
+    disk: Arc<Group>,
+    inode: Arc<Group>,
+    pid: Arc<Group>,
+    descriptor: Arc<Group>,
+    cpu: Arc<LoadGroup>,
+    io: Arc<LoadGroup>,
     jobs: Arc<Jobs>,
     bumps: Bumps,
     health: Probe,
@@ -156,27 +153,25 @@ impl Consumer {
         let all_connections = (connections + leaving_for(connections)) as u64;
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
         let folder = Arc::new(DataFolder::new(parent));
-        let memory = MemoryStore::new(guard.clone(), settings.memory_limit, Arc::clone(&folder));
+        let memory = Arc::new(MemoryStore::new(guard.clone(), settings.memory_limit, Arc::clone(&folder)));
         let disk = DiskStore::new(Arc::clone(&folder), settings.disk_limit, &guard, settings.memory_limit.is_some());
-        let inodes = TokenStore::new(Inodes::new(Arc::clone(&folder)), guard.clone(), settings.inode_limit);
+        let inodes = TokenStore::new(Box::new(Inodes::new(Arc::clone(&folder))), guard.clone(), settings.inode_limit);
         let threads = all_connections + cores() + RESERVED_THREADS;
-        let pids = TokenStore::new(Pids::new(kernel.clone(), threads), guard.clone(), settings.pid_limit);
+        let pids = TokenStore::new(Box::new(Pids::new(kernel.clone(), threads)), guard.clone(), settings.pid_limit);
         let descriptors = Descriptors::new(kernel.clone(), all_connections + RESERVED_DESCRIPTORS);
-        let descriptors = TokenStore::new(descriptors, guard, settings.fd_limit);
+        let descriptors = TokenStore::new(Box::new(descriptors), guard, settings.fd_limit);
         let ids = Arc::new(Ids::new());
         let ttl = settings.max_ttl;
-        let memory = group(memory, &ids, stop, ttl);
-        let cpu = CpuEngine { number: settings.number };
-        let io = IoEngine::new(Arc::clone(&folder));
+        let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
         Ok(Self {
             jobs: Jobs::new(Arc::clone(&ids), settings.number, Arc::clone(&memory), ttl, stop.clone()),
-            memory,
-            disk: group(disk, &ids, stop, ttl),
-            inode: group(inodes, &ids, stop, ttl),
-            pid: group(pids, &ids, stop, ttl),
-            descriptor: group(descriptors, &ids, stop, ttl),
-            cpu: Arc::new(LoadGroup::new(cpu, Arc::clone(&ids), stop.clone(), ttl)),
-            io: Arc::new(LoadGroup::new(io, ids, stop.clone(), ttl)),
+            memory: group(memory, &ids, stop, ttl),
+            disk: group(Arc::new(disk), &ids, stop, ttl),
+            inode: group(Arc::new(inodes), &ids, stop, ttl),
+            pid: group(Arc::new(pids), &ids, stop, ttl),
+            descriptor: group(Arc::new(descriptors), &ids, stop, ttl),
+            cpu: loads("cpu", "CPU load"),
+            io: loads("io", "IO load"),
             bumps: Bumps::default(),
             health: Probe::default(),
             ready: Probe::default(),
@@ -213,16 +208,8 @@ impl Consumer {
             say(&start.words, format!("{refused:?}"));
         }
         if let Some(start) = &start.cpu {
-            let cores = cores();
-            let spec = asked::cpu_spec(Some(start.amount), Duration::ZERO, cores, self.cpu_limit(cores));
-            let wish = spec.map(|spec| LoadWish {
-                length: start.ttl,
-                most: self.settings.limit.most(&self.settings.number, spec.is_contract),
-                spec,
-                replace: false,
-                caller: Caller::nobody(),
-                words: start.words.clone(),
-            });
+            let (who, words) = (Caller::nobody(), start.words.clone());
+            let wish = self.cpu_load(Some(start.amount), Duration::ZERO, start.ttl, false, who, words);
             if let Err(refused) = self.cpu.start(wish) {
                 say(&start.words, format!("{refused:?}"));
             }
@@ -299,7 +286,7 @@ impl Consumer {
     }
 }
 
-fn group<S: Store>(store: S, ids: &Arc<Ids>, stop: &Stop, max_ttl: Option<Duration>) -> Arc<Group<S>> {
+fn group(store: Arc<dyn Store>, ids: &Arc<Ids>, stop: &Stop, max_ttl: Option<Duration>) -> Arc<Group> {
     Arc::new(Group::new(store, Arc::clone(ids), stop.clone(), max_ttl))
 }
 

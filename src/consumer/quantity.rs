@@ -3,6 +3,8 @@
 //! The grammar of quantities is that of Kubernetes' `resource.Quantity`: a decimal number, then `Ki` … `Ei`, or `n`,
 //! `u`, `m`, `k` … `E`, or an exponent (`e9`). What is finer than the unit is rounded up, as Kubernetes does it.
 
+use crate::decimal::Decimal;
+
 /// What an amount counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -25,8 +27,6 @@ pub enum Amount {
     MostLess(u64),
 }
 
-/// Digits of a number that count; more than anybody needs, and 2^60 times as much still fits into 128 bits.
-const DIGITS: usize = 20;
 /// The largest exponent that can make sense.
 const EXPONENT: i32 = 30;
 /// A whole, in the millionths of [`Amount::Share`].
@@ -46,9 +46,9 @@ impl Amount {
             };
         }
         if let Some(number) = text.strip_suffix("pct").or_else(|| text.strip_suffix('%')) {
-            let share = decimal(number).and_then(|(number, rest)| match rest {
+            let share = Decimal::begin(number).and_then(|(number, rest)| match rest {
                 // A percent is ten thousand millionths.
-                "" => number.scaled(10_000, 0),
+                "" => scaled(number, 10_000, 0),
                 _ => Err(String::from("before pct stands a plain number")),
             });
             return share.map(Self::Share).map_err(|why| wrong(text, unit, &why));
@@ -76,7 +76,7 @@ impl Amount {
 /// # Errors
 /// What is wrong with it.
 pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
-    let (number, suffix) = decimal(text)?;
+    let (number, suffix) = Decimal::begin(text)?;
     let (multiplier, exponent) = match suffix {
         "" => (1, 0),
         "Ki" => (1 << 10, 0),
@@ -103,7 +103,7 @@ pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
             None => return Err(format!("{suffix:?} is no suffix")),
         },
     };
-    number.scaled(multiplier, exponent + if unit == Unit::Millicores { 3 } else { 0 })
+    scaled(number, multiplier, exponent + if unit == Unit::Millicores { 3 } else { 0 })
 }
 
 impl Unit {
@@ -128,52 +128,23 @@ fn wrong(text: &str, unit: Unit, why: &str) -> String {
     format!("{text:?} is no amount: {why}; it is written like {}", unit.examples())
 }
 
-/// A decimal number: `digits` times ten to the power of `-places`.
-struct Decimal {
-    digits: u128,
-    places: i32,
-}
-
-impl Decimal {
-    /// The number times `multiplier` times ten to the power of `exponent`, rounded up.
-    fn scaled(&self, multiplier: u64, exponent: i32) -> Result<u64, String> {
-        let too_large = || String::from("it is too large");
-        if self.digits == 0 {
-            return Ok(0);
-        }
-        let product = self.digits * u128::from(multiplier);
-        let shift = exponent - self.places;
-        let power = 10u128.checked_pow(shift.unsigned_abs());
-        let whole = match power {
-            Some(power) if shift >= 0 => product.checked_mul(power).ok_or_else(too_large)?,
-            Some(power) => product.div_ceil(power),
-            None if shift >= 0 => return Err(too_large()),
-            // Less than one of anything, and not nothing.
-            None => 1,
-        };
-        u64::try_from(whole).map_err(|_| too_large())
+/// The number times `multiplier` times ten to the power of `exponent`, rounded up.
+fn scaled(number: Decimal, multiplier: u64, exponent: i32) -> Result<u64, String> {
+    let too_large = || String::from("it is too large");
+    if number.digits == 0 {
+        return Ok(0);
     }
-}
-
-/// Reads the number a quantity begins with; returns what follows it.
-fn decimal(text: &str) -> Result<(Decimal, &str), String> {
-    if text.starts_with('-') {
-        return Err(String::from("it is below zero"));
-    }
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return Err(String::from("it does not begin with a number"));
-    }
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    if whole.len() + fraction.len() > DIGITS {
-        return Err(format!("it has more than {DIGITS} digits"));
-    }
-    let digits = [whole, fraction].concat();
-    let digits = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| String::from("it is no number"))? };
-    Ok((Decimal { digits, places: fraction.len() as i32 }, rest))
+    let product = number.digits * u128::from(multiplier);
+    let shift = exponent - number.places;
+    let power = 10u128.checked_pow(shift.unsigned_abs());
+    let whole = match power {
+        Some(power) if shift >= 0 => product.checked_mul(power).ok_or_else(too_large)?,
+        Some(power) => product.div_ceil(power),
+        None if shift >= 0 => return Err(too_large()),
+        // Less than one of anything, and not nothing.
+        None => 1,
+    };
+    u64::try_from(whole).map_err(|_| too_large())
 }
 
 #[cfg(test)]

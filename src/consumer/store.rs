@@ -3,16 +3,43 @@
 use super::failure::Failure;
 use super::guard::Promise;
 use super::order::{How, Order};
+use super::plan::{Plan, Scheme};
 use super::quantity::Unit;
 use super::walk::Work;
 
 /// What is to be held, or is held.
-pub trait Goal: Copy + PartialEq + Send + Sync + 'static {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Parts of some sizes.
+    Parts(Plan),
+    /// So many things that are all alike.
+    Count(u64),
+}
+
+impl Goal {
     /// The sum, in the store's unit.
-    fn total(&self) -> u64;
+    pub fn total(&self) -> u64 {
+        match self {
+            Self::Parts(plan) => plan.total(),
+            Self::Count(count) => *count,
+        }
+    }
 
     /// The parts it is made of: their size and how many. Empty where things are just counted.
-    fn parts(&self) -> Vec<(u64, u64)>;
+    pub fn parts(&self) -> Vec<(u64, u64)> {
+        match self {
+            Self::Parts(plan) => plan.parts().chain((plan.odd > 0).then_some((plan.odd, 1))).collect(),
+            Self::Count(_) => Vec::new(),
+        }
+    }
+
+    /// The same as a plan of `scheme`.
+    pub fn plan(&self, scheme: &'static Scheme) -> Plan {
+        match self {
+            Self::Parts(plan) => *plan,
+            Self::Count(count) => Plan::empty(scheme).with_odd(*count),
+        }
+    }
 }
 
 /// A limit, and who set it.
@@ -24,13 +51,23 @@ pub struct Limit {
     pub source: String,
 }
 
-/// Where what a group holds is kept.
-pub trait Store: Send + Sync + 'static {
-    /// What is to be held.
-    type Goal: Goal;
-    /// What was learnt about the room for growing, from the kernel.
-    type Outlook;
+/// What was learnt about the room for growing, from the kernel.
+pub trait Outlook {
+    /// The most a request may ask for.
+    fn limit(&self) -> Limit;
 
+    /// The largest total that [`Outlook::admit`] would let pass, with so much held already.
+    fn most(&self, held: u64) -> u64;
+
+    /// Promises what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
+    ///
+    /// # Errors
+    /// When it does not fit: the largest total that would.
+    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64>;
+}
+
+/// Where what a group holds is kept.
+pub trait Store: Send + Sync {
     /// Its name in paths and in status: `mem`.
     fn name(&self) -> &'static str;
 
@@ -48,11 +85,8 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
-    /// What holding nothing is.
-    fn nothing(&self) -> Self::Goal;
-
     /// What holding `amount` is.
-    fn goal(&self, amount: u64, exact: bool) -> Self::Goal;
+    fn goal(&self, amount: u64, exact: bool) -> Goal;
 
     /// The largest amount, at most `most`, whose goal's total is at most `total`.
     fn largest(&self, most: u64, total: u64, exact: bool) -> u64;
@@ -61,25 +95,13 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// When that cannot be told.
-    fn held(&self) -> Result<Self::Goal, String>;
+    fn held(&self) -> Result<Goal, String>;
 
     /// Asks the kernel what may still be taken, with so much held already. Slow, so it is done without the ticket.
     ///
     /// # Errors
     /// When that cannot be told.
-    fn look(&self, held: u64, how: &How) -> Result<Self::Outlook, String>;
-
-    /// The most a request may ask for.
-    fn limit(&self, outlook: &Self::Outlook) -> Limit;
-
-    /// The largest total that [`Store::admit`] would let pass, with so much held already.
-    fn most(&self, outlook: &Self::Outlook, held: u64) -> u64;
-
-    /// Promises what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
-    ///
-    /// # Errors
-    /// When it does not fit: the largest total that would.
-    fn admit(&self, outlook: &Self::Outlook, held: u64, total: u64) -> Result<Promise, u64>;
+    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String>;
 
     /// The promise for a goal that is not more than what is held.
     fn promise_nothing(&self) -> Promise;
@@ -91,13 +113,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the kernel refuses, or the work is to end. What was done stays done.
-    fn adjust(
-        &self,
-        goal: &Self::Goal,
-        order: &Order,
-        promise: &mut Promise,
-        work: &mut Work<'_>,
-    ) -> Result<(), Failure>;
+    fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure>;
 
     /// Uses all that is held, so that the kernel sees it in use; ends early when `superseded` says so.
     fn touch(&self, _superseded: &dyn Fn() -> bool) {}

@@ -5,29 +5,18 @@ use std::sync::{Arc, Mutex};
 
 use super::datafolder::DataFolder;
 use super::failure::Failure;
-use super::guard::{Guard, MemoryLimit, Outlook, Promise, affordable};
+use super::guard::{self, Guard, MemoryLimit, Promise, affordable};
 use super::intent;
 use super::mapping::page_size;
 use super::memory::Memory;
 use super::order::{How, Kind, Order};
 use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
 use super::quantity::Unit;
-use super::store::{Goal, Limit, Store};
+use super::store::{Goal, Limit, Outlook, Store};
 use super::walk::Work;
 use crate::limits::filesystem;
 use crate::limits::rlimit;
 use crate::sync::lock;
-
-impl Goal for Plan {
-    fn total(&self) -> u64 {
-        Self::total(self)
-    }
-
-    fn parts(&self) -> Vec<(u64, u64)> {
-        let odd = (self.odd > 0).then_some((self.odd, 1));
-        Self::parts(self).chain(odd).collect()
-    }
-}
 
 /// What counts against the memory limit: the set amount, and jobs beside it.
 #[derive(Debug, Default)]
@@ -82,8 +71,9 @@ impl MemoryStore {
 }
 
 /// What memory learns from the kernel: what is left, and the limit that follows.
-pub struct MemoryOutlook {
-    outlook: Outlook,
+struct MemoryOutlook<'s> {
+    store: &'s MemoryStore,
+    memory: guard::Outlook,
     limit: u64,
     /// Where the pages are a file's: what its file system has left.
     on_disk: u64,
@@ -91,10 +81,29 @@ pub struct MemoryOutlook {
     unwatched: bool,
 }
 
-impl Store for MemoryStore {
-    type Goal = Plan;
-    type Outlook = MemoryOutlook;
+impl Outlook for MemoryOutlook<'_> {
+    fn limit(&self) -> Limit {
+        Limit { most: self.limit.saturating_sub(self.store.jobs()), source: String::from("HIGHMEMLIM") }
+    }
 
+    fn most(&self, held: u64) -> u64 {
+        let in_memory = if self.unwatched { u64::MAX } else { self.store.guard.room(&self.memory) };
+        held.saturating_add(in_memory.min(self.on_disk))
+    }
+
+    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
+        let growth = total.saturating_sub(held);
+        if growth > self.on_disk {
+            return Err(self.most(held));
+        }
+        if self.unwatched {
+            return Ok(Promise::none());
+        }
+        self.store.guard.admit(&self.memory, growth).map_err(|_| self.most(held))
+    }
+}
+
+impl Store for MemoryStore {
     fn name(&self) -> &'static str {
         "mem"
     }
@@ -107,11 +116,7 @@ impl Store for MemoryStore {
         Unit::Bytes
     }
 
-    fn nothing(&self) -> Plan {
-        Plan::empty(&MEMORY)
-    }
-
-    fn goal(&self, amount: u64, exact: bool) -> Plan {
+    fn goal(&self, amount: u64, exact: bool) -> Goal {
         planned(&MEMORY, amount, exact, page_size())
     }
 
@@ -119,14 +124,14 @@ impl Store for MemoryStore {
         if exact { most.min(total / page_size() * page_size()) } else { Plan::largest_amount(&MEMORY, most, total) }
     }
 
-    fn held(&self) -> Result<Plan, String> {
-        Ok(self.memory.held())
+    fn held(&self) -> Result<Goal, String> {
+        Ok(Goal::Parts(self.memory.held()))
     }
 
-    fn look(&self, held: u64, how: &How) -> Result<MemoryOutlook, String> {
-        let outlook = self.guard.look();
+    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
+        let memory = self.guard.look();
         let unwatched = how.force || self.limit.is_fixed();
-        let limit = self.limit.get(&outlook, held);
+        let limit = self.limit.get(&memory, held);
         let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
         let on_disk = match how.kind {
             Kind::File => {
@@ -135,27 +140,7 @@ impl Store for MemoryStore {
             }
             _ => u64::MAX,
         };
-        Ok(MemoryOutlook { outlook, limit, on_disk: affordable(on_disk), unwatched })
-    }
-
-    fn limit(&self, outlook: &MemoryOutlook) -> Limit {
-        Limit { most: outlook.limit.saturating_sub(self.jobs()), source: String::from("HIGHMEMLIM") }
-    }
-
-    fn most(&self, outlook: &MemoryOutlook, held: u64) -> u64 {
-        let in_memory = if outlook.unwatched { u64::MAX } else { self.guard.room(&outlook.outlook) };
-        held.saturating_add(in_memory.min(outlook.on_disk))
-    }
-
-    fn admit(&self, outlook: &MemoryOutlook, held: u64, total: u64) -> Result<Promise, u64> {
-        let growth = total.saturating_sub(held);
-        if growth > outlook.on_disk {
-            return Err(self.most(outlook, held));
-        }
-        if outlook.unwatched {
-            return Ok(Promise::none());
-        }
-        self.guard.admit(&outlook.outlook, growth).map_err(|_| self.most(outlook, held))
+        Ok(Box::new(MemoryOutlook { store: self, memory, limit, on_disk: affordable(on_disk), unwatched }))
     }
 
     fn promise_nothing(&self) -> Promise {
@@ -166,8 +151,8 @@ impl Store for MemoryStore {
         lock(&self.shares).set = total;
     }
 
-    fn adjust(&self, plan: &Plan, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
-        self.memory.adjust(plan, order.how.kind, self.folder.parent(), promise, work)
+    fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+        self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, self.folder.parent(), promise, work)
     }
 
     fn touch(&self, superseded: &dyn Fn() -> bool) {
@@ -179,8 +164,8 @@ impl Store for MemoryStore {
     }
 }
 
-fn planned(scheme: &'static Scheme, amount: u64, exact: bool, unit: u64) -> Plan {
-    if exact { Plan::exact(scheme, amount, unit) } else { Plan::new(scheme, amount) }
+fn planned(scheme: &'static Scheme, amount: u64, exact: bool, unit: u64) -> Goal {
+    Goal::Parts(if exact { Plan::exact(scheme, amount, unit) } else { Plan::new(scheme, amount) })
 }
 
 /// Files, below their limit, in the room their file system has.
@@ -214,18 +199,39 @@ fn most_by_file_size(limit: Option<u64>) -> u64 {
 }
 
 /// What files learn from the kernel.
-pub struct DiskOutlook {
+struct DiskOutlook<'s> {
+    guard: Option<&'s Guard>,
     /// Bytes that may still be written.
     room: u64,
     /// Where files are memory, and somebody watches.
-    memory: Option<Outlook>,
+    memory: Option<guard::Outlook>,
     limit: u64,
 }
 
-impl Store for DiskStore {
-    type Goal = Plan;
-    type Outlook = DiskOutlook;
+impl Outlook for DiskOutlook<'_> {
+    fn limit(&self) -> Limit {
+        Limit { most: self.limit, source: String::from("HIGHFILELIM") }
+    }
 
+    fn most(&self, held: u64) -> u64 {
+        let watched = self.guard.zip(self.memory.as_ref());
+        let in_memory = watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory));
+        held.saturating_add(in_memory.min(self.room))
+    }
+
+    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
+        let growth = total.saturating_sub(held);
+        if growth > self.room {
+            return Err(self.most(held));
+        }
+        match self.guard.zip(self.memory.as_ref()) {
+            Some((guard, memory)) => guard.admit(memory, growth).map_err(|_| self.most(held)),
+            None => Ok(Promise::none()),
+        }
+    }
+}
+
+impl Store for DiskStore {
     fn name(&self) -> &'static str {
         "disk"
     }
@@ -242,11 +248,7 @@ impl Store for DiskStore {
         self.folder.mend()
     }
 
-    fn nothing(&self) -> Plan {
-        Plan::empty(&FILES)
-    }
-
-    fn goal(&self, amount: u64, exact: bool) -> Plan {
+    fn goal(&self, amount: u64, exact: bool) -> Goal {
         planned(&FILES, amount, exact, 1)
     }
 
@@ -254,54 +256,35 @@ impl Store for DiskStore {
         if exact { most.min(total) } else { Plan::largest_amount(&FILES, most, total) }
     }
 
-    fn held(&self) -> Result<Plan, String> {
-        self.folder.disk()?.held().map_err(|error| error.to_string())
+    fn held(&self) -> Result<Goal, String> {
+        self.folder.disk()?.held().map(Goal::Parts).map_err(|error| error.to_string())
     }
 
-    fn look(&self, held: u64, how: &How) -> Result<DiskOutlook, String> {
+    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
+        let guard = self.guard.as_ref();
+        let told = |room, memory, limit| Ok(Box::new(DiskOutlook { guard, room, memory, limit }) as Box<dyn Outlook>);
         if how.force {
             let limit = if self.limit_is_fixed { self.limit } else { u64::MAX };
-            return Ok(DiskOutlook { room: u64::MAX, memory: None, limit });
+            return told(u64::MAX, None, limit);
         }
-        let (memory, limit) = (self.guard.as_ref().map(Guard::look), self.limit);
+        let (memory, limit) = (guard.map(Guard::look), self.limit);
         if self.limit_is_fixed {
-            return Ok(DiskOutlook { room: u64::MAX, memory, limit });
+            return told(u64::MAX, memory, limit);
         }
         let disk = self.folder.disk()?;
         let available = filesystem::available(disk.path()).map_err(|e| format!("{}: {e}", disk.path().display()))?;
         // Block maps cost about what page tables do.
         let by_size = most_by_file_size(rlimit::file_size()).saturating_sub(held);
-        Ok(DiskOutlook { room: affordable(available).min(by_size), memory, limit })
-    }
-
-    fn limit(&self, outlook: &DiskOutlook) -> Limit {
-        Limit { most: outlook.limit, source: String::from("HIGHFILELIM") }
-    }
-
-    fn most(&self, outlook: &DiskOutlook, held: u64) -> u64 {
-        let watched = self.guard.as_ref().zip(outlook.memory.as_ref());
-        let in_memory = watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory));
-        held.saturating_add(in_memory.min(outlook.room))
-    }
-
-    fn admit(&self, outlook: &DiskOutlook, held: u64, total: u64) -> Result<Promise, u64> {
-        let growth = total.saturating_sub(held);
-        if growth > outlook.room {
-            return Err(self.most(outlook, held));
-        }
-        match self.guard.as_ref().zip(outlook.memory.as_ref()) {
-            Some((guard, memory)) => guard.admit(memory, growth).map_err(|_| self.most(outlook, held)),
-            None => Ok(Promise::none()),
-        }
+        told(affordable(available).min(by_size), memory, limit)
     }
 
     fn promise_nothing(&self) -> Promise {
         self.guard.as_ref().map_or_else(Promise::none, Guard::promise_nothing)
     }
 
-    fn adjust(&self, plan: &Plan, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
         match self.folder.disk() {
-            Ok(disk) => disk.adjust(plan, order.how.fsync, promise, work),
+            Ok(disk) => disk.adjust(&goal.plan(&FILES), order.how.fsync, promise, work),
             Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason))),
         }
     }

@@ -1,44 +1,36 @@
 //! Things that are held one by one, and only counted: empty files, parked threads, open descriptors.
 
 use std::io;
-use std::sync::Mutex;
 
 use super::failure::Failure;
-use super::guard::{Guard, Outlook, Promise};
+use super::guard::{self, Guard, Promise};
 use super::order::{How, Order};
 use super::quantity::Unit;
-use super::store::{Goal, Limit, Store};
+use super::store::{Goal, Limit, Outlook, Store};
 use super::walk::{Steps, Work};
-use crate::sync::lock;
 
 /// How many are made or given back between two looks at whether to go on.
 const STRIDE: u64 = 64;
 
-/// Who makes them.
-pub trait Maker: Send + Sync + 'static {
-    /// One of them. Dropped, it is given back.
-    type Token: Send;
+/// Who makes them and keeps them.
+pub trait Maker: Send + Sync {
+    /// What they are called.
+    fn names(&self) -> &'static Names;
 
-    /// Its name in paths: `pid`.
-    const NAME: &'static str;
-    /// What the log calls the work.
-    const WORK: &'static str;
-    /// What one costs in memory, in bytes; most of it is the kernel's.
-    const COST: u64;
-    /// The variable that limits them.
-    const LIMIT: &'static str;
+    /// How many there are.
+    fn held(&self) -> u64;
 
     /// Makes one more.
     ///
     /// # Errors
     /// When the kernel refuses.
-    fn make(&self) -> io::Result<Self::Token>;
+    fn make(&self) -> io::Result<()>;
 
-    /// Gives some back.
+    /// Gives so many back, the youngest first.
     ///
     /// # Errors
     /// When the kernel refuses. They are gone from our books all the same.
-    fn discard(&self, tokens: Vec<Self::Token>) -> io::Result<()>;
+    fn discard(&self, count: u64) -> io::Result<()>;
 
     /// How many more there could be, with what the service needs for itself left over; and who says so.
     ///
@@ -47,155 +39,146 @@ pub trait Maker: Send + Sync + 'static {
     fn room(&self) -> Result<(u64, String), String>;
 }
 
-/// So many of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count(pub u64);
-
-impl Goal for Count {
-    fn total(&self) -> u64 {
-        self.0
-    }
-
-    fn parts(&self) -> Vec<(u64, u64)> {
-        Vec::new()
-    }
+/// What things are called, and what one costs.
+pub struct Names {
+    /// In paths: `pid`.
+    pub name: &'static str,
+    /// In the log.
+    pub work: &'static str,
+    /// The variable that limits them.
+    pub limit: &'static str,
+    /// What one costs in memory, in bytes; most of it is the kernel's.
+    pub cost: u64,
 }
 
 /// A store of things that are counted.
-pub struct TokenStore<M: Maker> {
-    maker: M,
-    tokens: Mutex<Vec<M::Token>>,
+pub struct TokenStore {
+    maker: Box<dyn Maker>,
     guard: Guard,
     /// Set by the user.
     limit: Option<u64>,
 }
 
+impl TokenStore {
+    /// Nothing yet; never more than `limit`, if the user set one.
+    pub fn new(maker: Box<dyn Maker>, guard: Guard, limit: Option<u64>) -> Self {
+        Self { maker, guard, limit }
+    }
+}
+
 /// What was learnt from the kernel.
-pub struct TokenOutlook {
+struct TokenOutlook<'s> {
+    guard: &'s Guard,
+    cost: u64,
     /// How many more there could be.
     room: u64,
     limit: Limit,
     /// Unless nobody is to watch.
-    memory: Option<Outlook>,
+    memory: Option<guard::Outlook>,
 }
 
-impl<M: Maker> TokenStore<M> {
-    /// Nothing yet; never more than `limit`, if the user set one.
-    pub fn new(maker: M, guard: Guard, limit: Option<u64>) -> Self {
-        Self { maker, tokens: Mutex::default(), guard, limit }
+impl Outlook for TokenOutlook<'_> {
+    fn limit(&self) -> Limit {
+        self.limit.clone()
+    }
+
+    fn most(&self, held: u64) -> u64 {
+        let by_memory = self.memory.as_ref().map_or(u64::MAX, |memory| self.guard.room(memory) / self.cost);
+        held.saturating_add(by_memory.min(self.room))
+    }
+
+    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
+        let growth = total.saturating_sub(held);
+        if growth > self.room {
+            return Err(self.most(held));
+        }
+        match &self.memory {
+            Some(memory) => self.guard.admit(memory, growth.saturating_mul(self.cost)).map_err(|_| self.most(held)),
+            None => Ok(Promise::none()),
+        }
     }
 }
 
-impl<M: Maker> Store for TokenStore<M> {
-    type Goal = Count;
-    type Outlook = TokenOutlook;
-
+impl Store for TokenStore {
     fn name(&self) -> &'static str {
-        M::NAME
+        self.maker.names().name
     }
 
     fn work(&self) -> &'static str {
-        M::WORK
+        self.maker.names().work
     }
 
     fn unit(&self) -> Unit {
         Unit::Count
     }
 
-    fn nothing(&self) -> Count {
-        Count(0)
-    }
-
-    fn goal(&self, amount: u64, _exact: bool) -> Count {
-        Count(amount)
+    fn goal(&self, amount: u64, _exact: bool) -> Goal {
+        Goal::Count(amount)
     }
 
     fn largest(&self, most: u64, total: u64, _exact: bool) -> u64 {
         most.min(total)
     }
 
-    fn held(&self) -> Result<Count, String> {
-        Ok(Count(lock(&self.tokens).len() as u64))
+    fn held(&self) -> Result<Goal, String> {
+        Ok(Goal::Count(self.maker.held()))
     }
 
-    fn look(&self, held: u64, how: &How) -> Result<TokenOutlook, String> {
+    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
+        let names = self.maker.names();
         let (room, source) = self.maker.room()?;
         let limit = match self.limit {
-            Some(most) => Limit { most, source: String::from(M::LIMIT) },
+            Some(most) => Limit { most, source: names.limit.to_owned() },
             None => Limit { most: held.saturating_add(room), source },
         };
-        Ok(TokenOutlook { room, limit, memory: (!how.force).then(|| self.guard.look()) })
-    }
-
-    fn limit(&self, outlook: &TokenOutlook) -> Limit {
-        outlook.limit.clone()
-    }
-
-    fn most(&self, outlook: &TokenOutlook, held: u64) -> u64 {
-        let by_memory = outlook.memory.as_ref().map_or(u64::MAX, |memory| self.guard.room(memory) / M::COST);
-        held.saturating_add(by_memory.min(outlook.room))
-    }
-
-    fn admit(&self, outlook: &TokenOutlook, held: u64, total: u64) -> Result<Promise, u64> {
-        let growth = total.saturating_sub(held);
-        if growth > outlook.room {
-            return Err(self.most(outlook, held));
-        }
-        match &outlook.memory {
-            Some(memory) => {
-                self.guard.admit(memory, growth.saturating_mul(M::COST)).map_err(|_| self.most(outlook, held))
-            }
-            None => Ok(Promise::none()),
-        }
+        let memory = (!how.force).then(|| self.guard.look());
+        Ok(Box::new(TokenOutlook { guard: &self.guard, cost: names.cost, room, limit, memory }))
     }
 
     fn promise_nothing(&self) -> Promise {
         self.guard.promise_nothing()
     }
 
-    fn adjust(&self, goal: &Count, _order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
-        let held = lock(&self.tokens).len() as u64;
-        work.starts(held, goal.0, 0);
-        work.walk(&mut TokenSteps { store: self, goal: goal.0, promise })
+    fn adjust(&self, goal: &Goal, _order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+        work.starts(self.maker.held(), goal.total(), 0);
+        work.walk(&mut TokenSteps { maker: &*self.maker, goal: goal.total(), promise })
     }
 }
 
-struct TokenSteps<'s, M: Maker> {
-    store: &'s TokenStore<M>,
+struct TokenSteps<'s> {
+    maker: &'s dyn Maker,
     goal: u64,
     promise: &'s mut Promise,
 }
 
-impl<M: Maker> Steps for TokenSteps<'_, M> {
-    const GRAIN: u64 = 1;
-    const STRIDE: u64 = STRIDE;
+impl Steps for TokenSteps<'_> {
+    fn grain(&self) -> u64 {
+        1
+    }
+
+    fn stride(&self) -> u64 {
+        STRIDE
+    }
 
     fn release(&mut self, most: u64) -> Result<u64, Failure> {
-        let going = {
-            let mut tokens = lock(&self.store.tokens);
-            let over = (tokens.len() as u64).saturating_sub(self.goal).min(most).min(STRIDE);
-            let kept = tokens.len() - over as usize;
-            let going = tokens.split_off(kept);
-            if kept == 0 {
-                tokens.shrink_to_fit();
-            }
-            going
-        };
-        let count = going.len() as u64;
-        self.store.maker.discard(going).map_err(Failure::of(format!("giving back {}", M::NAME)))?;
-        Ok(count)
+        let over = self.maker.held().saturating_sub(self.goal).min(most).min(STRIDE);
+        if over > 0 {
+            self.maker.discard(over).map_err(Failure::of(format!("giving back {}", self.maker.names().name)))?;
+        }
+        Ok(over)
     }
 
     fn take(&mut self, most: u64) -> Result<u64, Failure> {
-        let missing = self.goal.saturating_sub(lock(&self.store.tokens).len() as u64).min(most).min(STRIDE);
+        let missing = self.goal.saturating_sub(self.maker.held()).min(most).min(STRIDE);
         for made in 0..missing {
-            match self.store.maker.make() {
-                Ok(token) => lock(&self.store.tokens).push(token),
+            match self.maker.make() {
+                Ok(()) => self.promise.kept(self.maker.names().cost),
                 // What was made until now counts; the next call meets the trouble again.
                 Err(_) if made > 0 => return Ok(made),
-                Err(error) => return Err(Failure::of(format!("making one more {}", M::NAME))(error)),
+                Err(error) => {
+                    return Err(Failure::of(format!("making one more {}", self.maker.names().name))(error));
+                }
             }
-            self.promise.kept(M::COST);
         }
         Ok(missing)
     }

@@ -16,9 +16,10 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// What a store can do in small steps.
 pub trait Steps {
     /// What a ramp moves by at least, in the store's unit.
-    const GRAIN: u64;
+    fn grain(&self) -> u64;
+
     /// What it moves by at most, and what is exchanged at a time.
-    const STRIDE: u64;
+    fn stride(&self) -> u64;
 
     /// Gives back some of what has to go, about `most`. Returns how much that was; 0 when nothing is left to go.
     ///
@@ -122,12 +123,13 @@ impl<'w> Work<'w> {
     ///
     /// # Errors
     /// When the kernel refuses, or the work is to end. What was done stays done.
-    pub fn walk<S: Steps>(&self, steps: &mut S) -> Result<(), Failure> {
+    pub fn walk(&self, steps: &mut dyn Steps) -> Result<(), Failure> {
         let Some(line) = self.line else {
             while self.release(steps, u64::MAX)? {}
             while self.take(steps, u64::MAX)? {}
             return Ok(());
         };
+        let (finest, stride) = (steps.grain(), steps.stride());
         let (mut going, mut coming) = (true, true);
         while going || coming {
             self.check()?;
@@ -135,27 +137,27 @@ impl<'w> Work<'w> {
             let (want, held) = (line.at(elapsed), self.level.get());
             let over = elapsed >= line.length;
             // Near enough, unless the line is at its end.
-            let grain = if over { 1 } else { S::GRAIN };
+            let grain = if over { 1 } else { finest };
             if going && held >= want.saturating_add(grain) {
-                going = self.release(steps, (held - want).min(S::STRIDE))?;
+                going = self.release(steps, (held - want).min(stride))?;
             } else if coming && want >= held.saturating_add(grain) {
-                coming = self.take(steps, (want - held).min(S::STRIDE))?;
+                coming = self.take(steps, (want - held).min(stride))?;
             } else if going && coming {
                 // On the line: parts of one size are exchanged for parts of another, a stride at a time.
-                going = self.release(steps, S::STRIDE)?;
+                going = self.release(steps, stride)?;
             } else if over {
                 // What is left moves the level by nothing, or brings it to the goal.
-                going = going && self.release(steps, S::STRIDE)?;
-                coming = coming && self.take(steps, S::STRIDE)?;
+                going = going && self.release(steps, stride)?;
+                coming = coming && self.take(steps, stride)?;
             } else {
-                thread::sleep(line.time_for(S::GRAIN).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
+                thread::sleep(line.time_for(finest).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
             }
         }
         Ok(())
     }
 
     /// One step down; says whether there was one to take.
-    fn release<S: Steps>(&self, steps: &mut S, most: u64) -> Result<bool, Failure> {
+    fn release(&self, steps: &mut dyn Steps, most: u64) -> Result<bool, Failure> {
         self.check()?;
         let moved = steps.release(most)?;
         self.level.set(self.level.get().saturating_sub(moved));
@@ -164,7 +166,7 @@ impl<'w> Work<'w> {
     }
 
     /// One step up; says whether there was one to take.
-    fn take<S: Steps>(&self, steps: &mut S, most: u64) -> Result<bool, Failure> {
+    fn take(&self, steps: &mut dyn Steps, most: u64) -> Result<bool, Failure> {
         self.check()?;
         let moved = steps.take(most)?;
         self.level.set(self.level.get().saturating_add(moved));
@@ -195,8 +197,13 @@ mod tests {
     }
 
     impl Steps for Heap {
-        const GRAIN: u64 = 2;
-        const STRIDE: u64 = 10;
+        fn grain(&self) -> u64 {
+            2
+        }
+
+        fn stride(&self) -> u64 {
+            10
+        }
 
         fn release(&mut self, most: u64) -> Result<u64, Failure> {
             let moved = most.min(self.going);
@@ -248,8 +255,8 @@ mod tests {
             let mut heap = Heap::new(level, going, coming);
             let took = walked(&mut heap, Some(Duration::from_millis(100)));
             let goal = level + coming - going;
-            assert!(heap.lowest + 2 * Heap::STRIDE >= level.min(goal), "{level} -{going} +{coming}: {}", heap.lowest);
-            assert!(heap.highest <= level.max(goal) + Heap::STRIDE, "{level} -{going} +{coming}: {}", heap.highest);
+            assert!(heap.lowest + 2 * 10 >= level.min(goal), "{level} -{going} +{coming}: {}", heap.lowest);
+            assert!(heap.highest <= level.max(goal) + 10, "{level} -{going} +{coming}: {}", heap.highest);
             assert!(level == goal || took >= Duration::from_millis(95), "{took:?}");
         }
     }

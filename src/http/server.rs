@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::bounds::{ANSWER_DEADLINE, IDLE, THREAD_STACK_BYTES};
@@ -13,6 +12,7 @@ use super::listener::Listener;
 use super::places::{Permit, Places};
 use super::request::Service;
 use crate::shutdown::Stop;
+use crate::sync::spawn;
 
 /// Pauses between two failed accepts: from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -91,8 +91,8 @@ impl Server {
         let seat = permit.seat(stream);
         let place = Arc::clone(&seat.place);
         let edge = Arc::clone(edge);
-        let thread = thread::Builder::new().name(String::from("connection")).stack_size(THREAD_STACK_BYTES);
-        if let Err(error) = thread.spawn(move || connection::serve(&seat, &edge)) {
+        let serve = move || connection::serve(&seat, &edge);
+        if let Err(error) = spawn("connection", THREAD_STACK_BYTES, Box::new(serve)) {
             log::warn!("Cannot start a thread for a connection: {error}");
             // Threads pass like descriptors do, and a waiting connection may help them to.
             self.places.make_way();

@@ -81,11 +81,8 @@ pub fn cores() -> u64 {
     let set = unsafe { set.assume_init() };
     // SAFETY: the set is a live one.
     let count = unsafe { libc::CPU_COUNT(&set) };
-    // A machine with more cores than the set has room for does not tell; std asks elsewhere then.
-    if result == 0 && count > 0 {
-        return count as u64;
-    }
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+    // A kernel built for more cores than the set has room for does not tell: 1024 of them.
+    if result == 0 && count > 0 { count as u64 } else { 1 }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use super::cgroup::{Version, folders};
+use crate::decimal::float;
 
 /// What is waited for.
 pub const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
@@ -35,7 +36,7 @@ fn parse(text: &str) -> Option<Pressure> {
     Some(Pressure {
         some_us: field("some", "total")?.parse().ok()?,
         full_us: field("full", "total").and_then(|total| total.parse().ok()),
-        some_avg10: field("some", "avg10")?.parse().ok()?,
+        some_avg10: float(field("some", "avg10")?)?,
     })
 }
 

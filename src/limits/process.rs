@@ -30,12 +30,12 @@ impl Figures {
         // The name in brackets may hold anything; the times are the 14th and 15th field.
         let stat = kernel.read("/proc/self/stat").unwrap_or_default();
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-        let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         Self {
             resident: kilobytes("VmRSS"),
             address_space: kilobytes("VmSize"),
             threads: line("Threads").unwrap_or(0),
-            cpu_seconds: ticks / TICKS,
+            cpu_seconds: ticks as f64 / TICKS,
         }
     }
 }

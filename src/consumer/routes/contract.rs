@@ -5,12 +5,10 @@ use std::fmt::Write;
 use super::answers::{say, say_late};
 use super::table::Holder;
 use crate::clock::local_date;
-use crate::consumer::cpu::CpuEngine;
 use crate::consumer::group::{Account, Refused};
 use crate::consumer::load::{Load, LoadRefused};
-use crate::consumer::plan::Plan;
+use crate::consumer::store::Goal;
 use crate::consumer::ticket::Conflict;
-use crate::consumer::tokens::Count;
 use crate::http::Answer;
 
 /// How a group is spoken of.
@@ -24,7 +22,13 @@ pub(super) struct Words {
     /// Where to look.
     pub(super) check: &'static str,
     /// What is said without an amount, before the verb.
-    pub(super) absent: &'static str,
+    absent: &'static str,
+    /// How planned parts are called.
+    boxes: &'static str,
+    /// How parts that are there are called.
+    parts: &'static str,
+    /// `size` or `count`.
+    measure: &'static str,
 }
 
 pub(super) fn words(holder: Holder) -> Words {
@@ -35,6 +39,9 @@ pub(super) fn words(holder: Holder) -> Words {
             plan: "memory parts",
             check: "/api/mem/getact",
             absent: "File size (in bytes) not specified",
+            boxes: "Boxes",
+            parts: "Parts",
+            measure: "size",
         },
         Holder::Disk => Words {
             request: "File data",
@@ -42,6 +49,9 @@ pub(super) fn words(holder: Holder) -> Words {
             plan: "file distribution",
             check: "/api/disk/getact",
             absent: "No data size specified",
+            boxes: "Files",
+            parts: "Files",
+            measure: "size",
         },
         Holder::Inode => Words {
             request: "Inode",
@@ -49,6 +59,9 @@ pub(super) fn words(holder: Holder) -> Words {
             plan: "inodes",
             check: "/api/inode/getact",
             absent: "No count specified",
+            boxes: "",
+            parts: "",
+            measure: "count",
         },
         Holder::Pid => Words {
             request: "Pid",
@@ -56,6 +69,9 @@ pub(super) fn words(holder: Holder) -> Words {
             plan: "pids",
             check: "/api/pid/getact",
             absent: "No count specified",
+            boxes: "",
+            parts: "",
+            measure: "count",
         },
         Holder::Descriptor => Words {
             request: "Descriptor",
@@ -63,6 +79,9 @@ pub(super) fn words(holder: Holder) -> Words {
             plan: "descriptors",
             check: "/api/fd/getact",
             absent: "No count specified",
+            boxes: "",
+            parts: "",
+            measure: "count",
         },
     }
 }
@@ -75,8 +94,8 @@ pub(super) fn accepted(holder: Holder, amount: u64, id: impl std::fmt::Display) 
 
 /// A set was refused. `verb` is the last part of its path.
 pub(super) fn refusal(holder: Holder, verb: &str, refused: &Refused) -> String {
-    let Words { plan, noun, absent, .. } = words(holder);
-    let measure = if noun == "bytes" { "Size" } else { "Count" };
+    let Words { plan, noun, absent, measure, .. } = words(holder);
+    let measure = if measure == "size" { "Size" } else { "Count" };
     match refused {
         Refused::Conflict(conflict) => conflict_words(*conflict).into(),
         Refused::Absent => match holder {
@@ -127,47 +146,39 @@ fn not_started(error: &std::io::Error) -> String {
     format!("Could not start the work, try again later: {error}")
 }
 
-/// `getdef` of memory and files.
-pub(super) fn plan_text(account: Result<Account<Plan>, Conflict>, parts: &str) -> Answer {
-    let plan = match account {
+/// `getdef`.
+pub(super) fn planned(holder: Holder, account: Result<Account, Conflict>) -> Answer {
+    let goal = match account {
         Ok(account) => account.goal,
         Err(conflict) => return conflict_text(conflict),
     };
+    let Words { boxes, noun, measure, .. } = words(holder);
     let mut lines = String::new();
-    for (size, count) in plan.parts().chain(odd(&plan)) {
+    for (size, count) in goal.parts() {
         // Writing into a string cannot fail.
-        let _ = writeln!(lines, "{parts} of size: {size}, count: {count}, total size: {}", size.saturating_mul(count));
+        let _ = writeln!(lines, "{boxes} of size: {size}, count: {count}, total size: {}", size.saturating_mul(count));
     }
-    say(format!("{lines}Total size reserved: {} bytes.", plan.total()))
+    say(format!("{lines}Total {measure} reserved: {} {noun}.", goal.total()))
 }
 
-/// `getact` of memory and files.
-pub(super) fn held_text(account: &Account<Plan>, held: &Plan, parts: &str) -> Answer {
+/// `getact`.
+pub(super) fn held(holder: Holder, account: &Account, held: &Goal) -> Answer {
+    let Words { parts, noun, measure, .. } = words(holder);
     let mut lines = format!("Last request ID: {}\n", account.last);
-    for (size, count) in held.parts().chain(odd(held)) {
+    for (size, count) in held.parts() {
         let _ = writeln!(lines, "{parts} of size: {size}, Count: {count}");
     }
-    let _ = write!(lines, "Total size: {} bytes.", held.total());
+    let _ = write!(lines, "Total {measure}: {} {noun}.", held.total());
     with_trouble(lines, account.trouble.as_deref())
 }
 
-/// The part of an exact amount, which the contract has no line for.
-fn odd(plan: &Plan) -> Option<(u64, u64)> {
-    (plan.odd > 0).then_some((plan.odd, 1))
-}
-
-/// `getdef` of what is counted.
-pub(super) fn count_planned(account: Result<Account<Count>, Conflict>, noun: &str) -> Answer {
-    match account {
-        Ok(account) => say(format!("Total count reserved: {} {noun}.", account.goal.0)),
-        Err(conflict) => conflict_text(conflict),
+/// `getact`, where that cannot be told.
+pub(super) fn not_told(holder: Holder, reason: &str) -> Answer {
+    if holder == Holder::Disk {
+        log::error!("Error getting files information: {reason}");
+        return say("Error getting files information".into());
     }
-}
-
-/// `getact` of what is counted.
-pub(super) fn count_held(account: &Account<Count>, held: Count, noun: &str) -> Answer {
-    let lines = format!("Last request ID: {}\nTotal count: {} {noun}.", account.last, held.0);
-    with_trouble(lines, account.trouble.as_deref())
+    say(format!("Error getting {} information: {reason}", words(holder).plan))
 }
 
 /// Only after work that failed, which the contract has no words for.
@@ -179,7 +190,7 @@ fn with_trouble(mut lines: String, trouble: Option<&str>) -> Answer {
 }
 
 /// `cpu/getact`.
-pub(super) fn cpu_text(load: Option<&Load<CpuEngine>>, number: u128) -> Answer {
+pub(super) fn cpu_text(load: Option<&Load>, number: u128) -> Answer {
     say_late(match load {
         None => "No load request in progress".into(),
         Some(load) => {

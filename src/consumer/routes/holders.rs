@@ -4,20 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Problem, full, json, refused, say, say_late, stopping};
-use super::contract::{self, count_held, count_planned, held_text, plan_text};
-use super::status::{group, group_line};
+use super::contract;
+use super::status::{group_line, of_group, of_order};
 use super::table::Holder;
 use super::{unsaid, with_field};
 use crate::audit;
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
-use crate::consumer::control::Control;
 use crate::consumer::group::{Accepted, Group, Preview, Refused};
 use crate::consumer::order::{Order, Outcome, Wish};
 use crate::consumer::quantity::Amount;
-use crate::consumer::store::Store;
-use crate::consumer::tokens::{Count, Maker, TokenStore};
 use crate::http::{Answer, Hold, Request};
 use crate::json::Value;
 use crate::object;
@@ -37,17 +34,17 @@ impl Consumer {
         if request.changes_nothing() {
             return unsaid();
         }
-        let control = self.control(holder);
+        let group = self.group(holder);
         let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
-        let wish = asked.wish(control.unit(), caller(request), words(request));
+        let wish = asked.wish(group.store().unit(), caller(request), words(request));
         let dry_run = match asked.flag("dry_run") {
             Ok(dry_run) => dry_run,
             Err(why) => return self.refused(holder, verb, Refused::Invalid(why), request, asked.json),
         };
         if dry_run {
-            let preview = wish.and_then(|wish| control.preview(&wish));
+            let preview = wish.and_then(|wish| group.preview(&wish));
             return match preview {
-                Ok(preview) => previewed(holder, control, &preview, asked.json),
+                Ok(preview) => previewed(holder, group, &preview, asked.json),
                 Err(why) => self.refused(holder, verb, why, request, asked.json),
             };
         }
@@ -64,8 +61,8 @@ impl Consumer {
             asked,
             |wish| match wish {
                 // In JSON, nothing is what a release leaves, and a release is never busy.
-                Ok(wish) if asked.json && wish.amount == Amount::Exactly(0) => control.release(&wish),
-                wish => control.set(wish),
+                Ok(wish) if asked.json && wish.amount == Amount::Exactly(0) => group.release(&wish),
+                wish => group.set(wish),
             },
             wish,
         )
@@ -73,9 +70,9 @@ impl Consumer {
 
     /// Releases what a group holds.
     pub(super) fn release(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
-        let control = self.control(holder);
-        let wish = asked.release(control.unit(), caller(request), words(request));
-        self.order(holder, "release", request, asked, |wish| control.release(&wish?), wish)
+        let group = self.group(holder);
+        let wish = asked.release(group.store().unit(), caller(request), words(request));
+        self.order(holder, "release", request, asked, |wish| group.release(&wish?), wish)
     }
 
     /// Gives an order, and answers as the client wants it: at once, when it is done, or as it goes.
@@ -88,7 +85,7 @@ impl Consumer {
         give: impl FnOnce(Result<Wish, Refused>) -> Result<Accepted, Refused>,
         wish: Result<Wish, Refused>,
     ) -> Answer {
-        let control = self.control(holder);
+        let group = self.group(holder);
         let hold = match long_answer(request, asked) {
             Ok(hold) => hold,
             Err(problem) => return problem.answer(asked.json),
@@ -99,9 +96,9 @@ impl Consumer {
         };
         let order = Arc::clone(&accepted.order);
         match hold {
-            Long::No if asked.json => with_field(json(202, &receipt(control, &accepted)), "Location", "/api/status"),
+            Long::No if asked.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
             Long::No => say(contract::accepted(holder, order.requested, order.id)),
-            Long::Wait(_hold) => match control.wait(&order, PAUSE, &mut || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&order, PAUSE, || request.client_is_gone()) {
                 // It has not ended: the service stops, or nobody is there any more.
                 None => stopping().answer(asked.json),
                 Some(outcome) => waited(self, holder, &order, &outcome, asked.json),
@@ -112,7 +109,7 @@ impl Consumer {
 
     /// Progress as it is made, then the outcome.
     fn follow(&self, holder: Holder, order: Arc<Order>, hold: Hold, as_json: bool) -> Answer {
-        let (control, stop) = (self.control(holder).shared(), self.stop.clone());
+        let (group, stop) = (Arc::clone(self.group(holder)), self.stop.clone());
         let mut hold = Some(hold);
         let mut first = true;
         let next = move || {
@@ -120,19 +117,19 @@ impl Consumer {
             // The first line comes at once, so that the client sees that something goes on.
             let outcome = match std::mem::take(&mut first) {
                 true => order.outcome(),
-                false => control.wait(&order, PROGRESS, &mut || true),
+                false => group.wait(&order, PROGRESS, || true),
             };
             let over = outcome.is_some() || stop.is_set();
             if over {
                 hold = None;
             }
             let line = if as_json {
-                let mut line = super::status::of_order(&*control, &order);
+                let mut line = of_order(&group, &order);
                 line = line.with("outcome", outcome.as_ref().map(ToString::to_string));
                 line.to_string()
             } else {
                 let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
-                format!("{}{end}", group_line(&*control, Some(&order)))
+                format!("{}{end}", group_line(&group, Some(&order)))
             };
             Some(line + "\n")
         };
@@ -149,10 +146,10 @@ impl Consumer {
             self.cancel_load(load);
         }
         let wish = Wish { words: what.clone(), ..Wish::of(Amount::Exactly(0), who.clone()) };
-        for control in self.controls() {
-            match control.release(&wish) {
+        for group in self.groups() {
+            match group.release(&wish) {
                 Ok(accepted) => released.push(accepted.order),
-                Err(why) => return refused(&why, control.unit()).answer(asked.json),
+                Err(why) => return refused(&why, group.store().unit()).answer(asked.json),
             }
         }
         audit::answered(&what, &who, "accepted", Duration::ZERO);
@@ -161,8 +158,8 @@ impl Consumer {
             Err(problem) => return problem.answer(asked.json),
         };
         if !matches!(hold, Long::No) {
-            for (control, order) in self.controls().iter().zip(&released) {
-                if control.wait(order, PAUSE, &mut || request.client_is_gone()).is_none() {
+            for (group, order) in self.groups().iter().zip(&released) {
+                if group.wait(order, PAUSE, || request.client_is_gone()).is_none() {
                     return stopping().answer(asked.json);
                 }
             }
@@ -180,7 +177,7 @@ impl Consumer {
     }
 
     fn refused(&self, holder: Holder, verb: &str, why: Refused, request: &Request<'_>, as_json: bool) -> Answer {
-        let unit = self.control(holder).unit();
+        let unit = self.group(holder).store().unit();
         let in_words = contract::refusal(holder, verb, &why);
         audit::answered(&words(request), &caller(request), &format!("refused: {in_words}"), Duration::ZERO);
         if as_json { refused(&why, unit).answer(true) } else { say_late(in_words) }
@@ -188,61 +185,41 @@ impl Consumer {
 
     /// `getdef`.
     pub(super) fn planned(&self, holder: Holder, as_json: bool) -> Answer {
-        if as_json {
-            return match holder {
-                Holder::Memory => planned_json(&self.memory),
-                Holder::Disk => planned_json(&self.disk),
-                Holder::Inode => planned_json(&self.inode),
-                Holder::Pid => planned_json(&self.pid),
-                Holder::Descriptor => planned_json(&self.descriptor),
-            };
-        }
-        let noun = contract::words(holder).noun;
-        match holder {
-            Holder::Memory => plan_text(self.memory.account(), "Boxes"),
-            Holder::Disk => plan_text(self.disk.account(), "Files"),
-            Holder::Inode => count_planned(self.inode.account(), noun),
-            Holder::Pid => count_planned(self.pid.account(), noun),
-            Holder::Descriptor => count_planned(self.descriptor.account(), noun),
+        let group = self.group(holder);
+        match group.account() {
+            account if !as_json => contract::planned(holder, account),
+            Ok(account) => json(
+                200,
+                &object! {
+                    "group": group.store().name(),
+                    "planned": account.goal.total(),
+                    "parts": parts(&account.goal.parts()),
+                },
+            ),
+            Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
         }
     }
 
     /// `getact`.
     pub(super) fn held(&self, holder: Holder, as_json: bool) -> Answer {
-        if as_json {
-            return match holder {
-                Holder::Memory => held_json(&self.memory),
-                Holder::Disk => held_json(&self.disk),
-                Holder::Inode => held_json(&self.inode),
-                Holder::Pid => held_json(&self.pid),
-                Holder::Descriptor => held_json(&self.descriptor),
-            };
+        let group = self.group(holder);
+        match group.report() {
+            Ok((account, Ok(held))) if as_json => json(
+                200,
+                &object! {
+                    "group": group.store().name(),
+                    "id": (account.last.0 > 0).then(|| account.last.to_string()),
+                    "held": held.total(),
+                    "parts": parts(&held.parts()),
+                    "error": account.trouble,
+                },
+            ),
+            Ok((_, Err(why))) if as_json => Problem::new(503, "unavailable", why).answer(true),
+            Err(conflict) if as_json => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
+            Ok((account, Ok(held))) => contract::held(holder, &account, &held),
+            Ok((_, Err(why))) => contract::not_told(holder, &why),
+            Err(conflict) => contract::conflict_text(conflict),
         }
-        match holder {
-            Holder::Memory => match self.memory.report() {
-                Ok((account, Ok(held))) => held_text(&account, &held, "Parts"),
-                Ok((_, Err(reason))) => say(format!("Error getting memory information: {reason}")),
-                Err(conflict) => contract::conflict_text(conflict),
-            },
-            Holder::Disk => match self.disk.report() {
-                Ok((account, Ok(held))) => held_text(&account, &held, "Files"),
-                Ok((_, Err(reason))) => {
-                    log::error!("Error getting files information: {reason}");
-                    say("Error getting files information".into())
-                }
-                Err(conflict) => contract::conflict_text(conflict),
-            },
-            Holder::Inode => counted(&self.inode, holder),
-            Holder::Pid => counted(&self.pid, holder),
-            Holder::Descriptor => counted(&self.descriptor, holder),
-        }
-    }
-}
-
-fn counted<M: Maker>(group: &Arc<Group<TokenStore<M>>>, holder: Holder) -> Answer {
-    match group.report() {
-        Ok((account, held)) => count_held(&account, held.unwrap_or(Count(0)), contract::words(holder).noun),
-        Err(conflict) => contract::conflict_text(conflict),
     }
 }
 
@@ -274,7 +251,7 @@ fn waited(consumer: &Consumer, holder: Holder, order: &Order, outcome: &Outcome,
         });
     }
     match outcome {
-        Outcome::Done => json(200, &group(consumer, consumer.control(holder))),
+        Outcome::Done => json(200, &of_group(consumer, consumer.group(holder))),
         Outcome::Failed(why) => Problem::new(500, "failed", why.clone()).answer(true),
         Outcome::Cancelled => Problem::new(409, "cancelled", "a release took its place").answer(true),
         Outcome::Expired => Problem::new(409, "expired", "its time was over before it was done").answer(true),
@@ -287,10 +264,10 @@ fn parts(parts: &[(u64, u64)]) -> Value {
 }
 
 /// What is told of an order that was accepted.
-fn receipt(control: &dyn Control, accepted: &Accepted) -> Value {
+fn receipt(group: &Group, accepted: &Accepted) -> Value {
     let order = &accepted.order;
     object! {
-        "group": control.name(),
+        "group": group.store().name(),
         "id": order.id.to_string(),
         "requested": order.requested,
         "planned": order.planned,
@@ -301,7 +278,7 @@ fn receipt(control: &dyn Control, accepted: &Accepted) -> Value {
     }
 }
 
-fn previewed(holder: Holder, control: &dyn Control, preview: &Preview, as_json: bool) -> Answer {
+fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) -> Answer {
     let noun = contract::words(holder).noun;
     if as_json {
         let why = preview.refused.as_ref().map(|why| contract::refusal(holder, "set", why));
@@ -309,7 +286,7 @@ fn previewed(holder: Holder, control: &dyn Control, preview: &Preview, as_json: 
             200,
             &object! {
                 "dry_run": true,
-                "group": control.name(),
+                "group": group.store().name(),
                 "fits": preview.refused.is_none(),
                 "reason": why,
                 "requested": preview.requested,
@@ -331,33 +308,4 @@ fn previewed(holder: Holder, control: &dyn Control, preview: &Preview, as_json: 
             None => String::from("It would fit; nothing was done."),
             Some(why) => format!("It would be refused; nothing was done: {}", contract::refusal(holder, "set", why)),
         })
-}
-
-fn planned_json<S: Store>(group: &Arc<Group<S>>) -> Answer {
-    use crate::consumer::store::Goal;
-    match group.account() {
-        Ok(account) => json(
-            200,
-            &object! { "group": group.store().name(), "planned": account.goal.total(), "parts": parts(&account.goal.parts()) },
-        ),
-        Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
-    }
-}
-
-fn held_json<S: Store>(group: &Arc<Group<S>>) -> Answer {
-    use crate::consumer::store::Goal;
-    match group.report() {
-        Ok((account, Ok(held))) => json(
-            200,
-            &object! {
-                "group": group.store().name(),
-                "id": (account.last.0 > 0).then(|| account.last.to_string()),
-                "held": held.total(),
-                "parts": parts(&held.parts()),
-                "error": account.trouble,
-            },
-        ),
-        Ok((_, Err(why))) => Problem::new(503, "unavailable", why).answer(true),
-        Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
-    }
 }

@@ -11,6 +11,7 @@ use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::jobs::JobRefused;
 use crate::consumer::number::parse_signed;
 use crate::consumer::span::LONGEST;
+use crate::decimal::{Plain, float};
 use crate::http::{Answer, Method, Request, text};
 
 /// What is said about a request that is none of its own.
@@ -67,10 +68,10 @@ impl Consumer {
             }
             _ => {
                 let name = std::str::from_utf8(&values[0]).map_err(|_| incorrect())?;
-                let delta = std::str::from_utf8(&values[1]).ok().and_then(|text| text.parse::<f64>().ok());
+                let delta = std::str::from_utf8(&values[1]).ok().and_then(float);
                 let delta = delta.ok_or_else(incorrect)?;
                 self.bumps.add(name, delta, length).map_err(|why| (400, format!("{INCORRECT}: {why}")))?;
-                (format!("BumpMetric\n{name} metric\n{delta} delta\n"), Ok(()))
+                (format!("BumpMetric\n{name} metric\n{} delta\n", Plain(delta)), Ok(()))
             }
         };
         match result {

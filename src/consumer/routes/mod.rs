@@ -23,11 +23,12 @@ mod status;
 pub mod table;
 pub mod tally;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Consumer;
 use super::asked::{Asked, caller, words};
-use super::control::Control;
+use super::group::Group;
 use crate::access::is_from_another_site;
 use crate::audit;
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
@@ -141,7 +142,7 @@ impl Consumer {
             Route::Planned(holder) => self.planned(holder, json),
             Route::Held(holder) => self.held(holder, json),
             Route::Group(holder) if deletes => self.release(holder, request, &asked),
-            Route::Group(holder) => answers::json(200, &status::group(self, self.control(holder))),
+            Route::Group(holder) => answers::json(200, &status::of_group(self, self.group(holder))),
             Route::Load(loader) => self.load(loader, request, &asked),
             Route::Stop(loader) => self.stop_load(loader, request, &asked),
             Route::Running(loader) => self.running(loader, json),
@@ -160,7 +161,7 @@ impl Consumer {
     }
 
     /// A group by its name.
-    pub(super) fn control(&self, holder: Holder) -> &dyn Control {
+    pub(super) fn group(&self, holder: Holder) -> &Arc<Group> {
         match holder {
             Holder::Memory => &self.memory,
             Holder::Disk => &self.disk,
@@ -171,7 +172,7 @@ impl Consumer {
     }
 
     /// All groups that hold something.
-    pub(super) fn controls(&self) -> [&dyn Control; 5] {
+    pub(super) fn groups(&self) -> [&Arc<Group>; 5] {
         [&self.memory, &self.disk, &self.inode, &self.pid, &self.descriptor]
     }
 }

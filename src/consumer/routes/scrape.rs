@@ -6,13 +6,15 @@ use super::status::{STATES, state};
 use super::tally::{BOUNDS, STATUSES};
 use crate::consumer::Consumer;
 use crate::consumer::group::Tally;
+use crate::consumer::load::Figures;
 use crate::consumer::quantity::Unit;
+use crate::decimal::Plain;
 use crate::exposition::{Exposition, Kind, prefers_open};
 use crate::http::{Answer, Request, content};
 use crate::limits::container::Container;
 use crate::limits::cpu::quota;
 use crate::limits::pressure::{RESOURCES, pressure};
-use crate::limits::process::Figures;
+use crate::limits::process;
 use crate::limits::rlimit;
 
 /// The page.
@@ -23,22 +25,25 @@ pub(super) fn page(consumer: &Consumer, request: &Request<'_>) -> Answer {
     let mut labels = vec![("version", env!("CARGO_PKG_VERSION"))];
     labels.extend(consumer.identity.labels());
     page.family("testero_build", Kind::Info, "The version, and which pod this is.");
-    page.sample("_info", &labels, 1);
+    page.sample("_info", &labels, &1);
     groups(consumer, &mut page);
     works(consumer, &mut page);
     cpu(consumer, &mut page);
     container(consumer, &mut page);
     http(consumer, &mut page);
-    process(consumer, &mut page);
+    own(consumer, &mut page);
     for (name, value) in consumer.bumps.values() {
-        page.foreign_gauge(&name, "Bumped on request.", value);
+        page.foreign_gauge(&name, "Bumped on request.", &Plain(value));
     }
     content(200, Exposition::content_type(open), page.finish()).into()
 }
 
 fn groups(consumer: &Consumer, page: &mut Exposition) {
-    let all: Vec<_> =
-        consumer.controls().into_iter().map(|c| (c.name(), c.unit(), c.snapshot(), c.room().ok())).collect();
+    let all: Vec<_> = consumer
+        .groups()
+        .into_iter()
+        .map(|c| (c.store().name(), c.store().unit(), c.snapshot(), c.room().ok()))
+        .collect();
     let families: [(&'static str, &'static str, &str); 4] = [
         ("testero_target_bytes", "testero_target_objects", "What is to be held."),
         ("testero_held_bytes", "testero_held_objects", "What is held."),
@@ -56,7 +61,7 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
                     _ => room.as_ref().map(|(_, most)| most.saturating_sub(snapshot.held)),
                 };
                 if let Some(value) = value.filter(|_| (*unit == Unit::Bytes) == in_bytes) {
-                    page.sample("", &[("group", group)], value);
+                    page.sample("", &[("group", group)], &value);
                 }
             }
         }
@@ -64,15 +69,15 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
     page.family("testero_group_state", Kind::Gauge, "1 for the state a group is in.");
     for (group, _, snapshot, _) in &all {
         for known in STATES {
-            page.sample("", &[("group", group), ("state", known)], u8::from(state(snapshot) == known));
+            page.sample("", &[("group", group), ("state", known)], &u8::from(state(snapshot) == known));
         }
     }
-    page.gauge("testero_ready", "1 when /readyz says ok.", u8::from(consumer.ready.trouble().is_none()));
-    page.gauge("testero_healthy", "1 when /healthz says ok.", u8::from(consumer.health.trouble().is_none()));
+    page.gauge("testero_ready", "1 when /readyz says ok.", &(u8::from(consumer.ready.trouble().is_none())));
+    page.gauge("testero_healthy", "1 when /healthz says ok.", &(u8::from(consumer.health.trouble().is_none())));
 }
 
 fn works(consumer: &Consumer, page: &mut Exposition) {
-    let mut all: Vec<(&str, &Tally)> = consumer.controls().into_iter().map(|c| (c.name(), c.tally())).collect();
+    let mut all: Vec<(&str, &Tally)> = consumer.groups().into_iter().map(|c| (c.store().name(), c.tally())).collect();
     all.extend([("cpu", consumer.cpu.tally()), ("io", consumer.io.tally())]);
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     page.family("testero_requests", Kind::Counter, "Requests for a change, by what became of them.");
@@ -84,41 +89,45 @@ fn works(consumer: &Consumer, page: &mut Exposition) {
             ("too_much", &tally.too_much),
             ("unavailable", &tally.unavailable),
         ] {
-            page.sample("_total", &[("group", group), ("outcome", outcome)], of(counter));
+            page.sample("_total", &[("group", group), ("outcome", outcome)], &of(counter));
         }
     }
     page.family("testero_works", Kind::Counter, "Works that are over, by how they ended.");
     for (group, tally) in &all {
         for (outcome, counter) in [("done", &tally.done), ("cancelled", &tally.cancelled), ("failed", &tally.failed)] {
-            page.sample("_total", &[("group", group), ("outcome", outcome)], of(counter));
+            page.sample("_total", &[("group", group), ("outcome", outcome)], &of(counter));
         }
     }
     page.family("testero_work_seconds", Kind::Counter, "Time spent on works that are over.");
     for (group, tally) in &all {
-        page.sample("_total", &[("group", group)], of(&tally.work_nanos) as f64 / 1e9);
+        page.sample("_total", &[("group", group)], &Plain(of(&tally.work_nanos) as f64 / 1e9));
     }
 }
 
 fn cpu(consumer: &Consumer, page: &mut Exposition) {
     let jobs = consumer.jobs.sums();
     let load = consumer.cpu.load();
-    let (wanted, achieved) = load.map_or((0.0, 0.0), |load| (load.live.wanted(), load.live.achieved()));
+    let Figures { wanted, achieved, .. } = load.map_or_else(Figures::default, |load| load.task.figures());
     page.gauge(
         "testero_cpu_target_cores",
         "Cores to be used, by the load and all jobs.",
-        (wanted + jobs.millicores as f64) / 1e3,
+        &Plain((wanted + jobs.millicores as f64) / 1e3),
     );
-    page.gauge("testero_cpu_achieved_cores", "Cores used, by the load and all jobs.", (achieved + jobs.achieved) / 1e3);
+    page.gauge(
+        "testero_cpu_achieved_cores",
+        "Cores used, by the load and all jobs.",
+        &((achieved + jobs.achieved) / 1e3),
+    );
     page.family("testero_jobs", Kind::Gauge, "Jobs that run.");
-    page.sample("", &[("kind", "cpu")], jobs.cpu_jobs);
-    page.sample("", &[("kind", "mem")], jobs.memory_jobs);
-    page.gauge("testero_jobs_target_bytes", "Memory that jobs are to hold.", jobs.bytes);
-    page.gauge("testero_jobs_held_bytes", "Memory that jobs hold.", jobs.held);
+    page.sample("", &[("kind", "cpu")], &jobs.cpu_jobs);
+    page.sample("", &[("kind", "mem")], &jobs.memory_jobs);
+    page.gauge("testero_jobs_target_bytes", "Memory that jobs are to hold.", &jobs.bytes);
+    page.gauge("testero_jobs_held_bytes", "Memory that jobs hold.", &jobs.held);
     if let Some(load) = consumer.io.load() {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Figures { written, read, .. } = load.task.figures();
         page.family("testero_io_load_bytes", Kind::Gauge, "Bytes moved by the io load that runs.");
-        page.sample("", &[("direction", "write")], of(&load.live.written));
-        page.sample("", &[("direction", "read")], of(&load.live.read));
+        page.sample("", &[("direction", "write")], &written);
+        page.sample("", &[("direction", "read")], &read);
     }
 }
 
@@ -133,7 +142,7 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
     page.family("testero_container_memory_bytes", Kind::Gauge, "What the container's cgroup uses.");
     for (kind, value) in memory {
         if let Some(value) = value {
-            page.sample("", &[("kind", kind)], value);
+            page.sample("", &[("kind", kind)], &value);
         }
     }
     let (quota, throttling) = quota(&consumer.kernel);
@@ -144,32 +153,36 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
         ("testero_container_pids_limit", "Threads the container may have.", figures.pids_max),
     ] {
         if let Some(value) = value {
-            page.gauge(name, help, value);
+            page.gauge(name, help, &value);
         }
     }
     if let Some(quota) = quota {
-        page.gauge("testero_container_cpu_quota_cores", "Cores the container may use.", quota.millicores as f64 / 1e3);
+        page.gauge(
+            "testero_container_cpu_quota_cores",
+            "Cores the container may use.",
+            &(quota.millicores as f64 / 1e3),
+        );
     }
     if let Some(kills) = figures.oom_kills {
-        page.counter("testero_container_oom_kills", "Processes killed at the memory limit.", kills);
+        page.counter("testero_container_oom_kills", "Processes killed at the memory limit.", &kills);
     }
     if let Some(us) = figures.cpu_us {
-        page.counter("testero_container_cpu_seconds", "CPU time used by the container.", us as f64 / 1e6);
+        page.counter("testero_container_cpu_seconds", "CPU time used by the container.", &Plain(us as f64 / 1e6));
     }
     if let Some(throttling) = throttling {
-        page.counter("testero_container_cpu_periods", "Quota periods that have passed.", throttling.periods);
+        page.counter("testero_container_cpu_periods", "Quota periods that have passed.", &throttling.periods);
         let help = "Quota periods in which the container was throttled.";
-        page.counter("testero_container_cpu_throttled_periods", help, throttling.throttled_periods);
+        page.counter("testero_container_cpu_throttled_periods", help, &throttling.throttled_periods);
         let help = "Time the container was throttled.";
-        page.counter("testero_container_cpu_throttled_seconds", help, throttling.throttled_us as f64 / 1e6);
+        page.counter("testero_container_cpu_throttled_seconds", help, &Plain(throttling.throttled_us as f64 / 1e6));
     }
     let pressures: Vec<_> = RESOURCES.iter().filter_map(|r| Some((*r, pressure(&consumer.kernel, r)?))).collect();
     if !pressures.is_empty() {
         page.family("testero_pressure_seconds", Kind::Counter, "Time that some, or all, tasks waited (PSI).");
         for (resource, found) in &pressures {
-            page.sample("_total", &[("resource", resource), ("tasks", "some")], found.some_us as f64 / 1e6);
+            page.sample("_total", &[("resource", resource), ("tasks", "some")], &Plain(found.some_us as f64 / 1e6));
             if let Some(full) = found.full_us {
-                page.sample("_total", &[("resource", resource), ("tasks", "full")], full as f64 / 1e6);
+                page.sample("_total", &[("resource", resource), ("tasks", "full")], &Plain(full as f64 / 1e6));
             }
         }
     }
@@ -185,7 +198,7 @@ fn http(consumer: &Consumer, page: &mut Exposition) {
         for (status, count) in STATUSES.iter().zip(&tally.statuses) {
             if of(count) > 0 {
                 let code = if *status == 0 { String::from("other") } else { status.to_string() };
-                page.sample("_total", &[("route", route), ("code", &code)], of(count));
+                page.sample("_total", &[("route", route), ("code", &code)], &of(count));
             }
         }
     }
@@ -194,29 +207,30 @@ fn http(consumer: &Consumer, page: &mut Exposition) {
         let mut below = 0;
         for (place, count) in tally.times.iter().enumerate() {
             below += of(count);
-            let bound = BOUNDS.get(place).map_or_else(|| String::from("+Inf"), |ms| (*ms as f64 / 1e3).to_string());
-            page.sample("_bucket", &[("route", route), ("le", &bound)], below);
+            let bound =
+                BOUNDS.get(place).map_or_else(|| String::from("+Inf"), |ms| Plain(*ms as f64 / 1e3).to_string());
+            page.sample("_bucket", &[("route", route), ("le", &bound)], &below);
         }
-        page.sample("_sum", &[("route", route)], of(&tally.total_us) as f64 / 1e6);
-        page.sample("_count", &[("route", route)], below);
+        page.sample("_sum", &[("route", route)], &Plain(of(&tally.total_us) as f64 / 1e6));
+        page.sample("_count", &[("route", route)], &below);
     }
 }
 
-fn process(consumer: &Consumer, page: &mut Exposition) {
-    let figures = Figures::read(&consumer.kernel);
-    page.counter("process_cpu_seconds", "CPU time used, in seconds.", figures.cpu_seconds);
-    page.gauge("process_resident_memory_bytes", "Resident memory, in bytes.", figures.resident);
-    page.gauge("process_virtual_memory_bytes", "Address space, in bytes.", figures.address_space);
-    page.gauge("process_threads", "Threads.", figures.threads);
+fn own(consumer: &Consumer, page: &mut Exposition) {
+    let figures = process::Figures::read(&consumer.kernel);
+    page.counter("process_cpu_seconds", "CPU time used, in seconds.", &Plain(figures.cpu_seconds));
+    page.gauge("process_resident_memory_bytes", "Resident memory, in bytes.", &figures.resident);
+    page.gauge("process_virtual_memory_bytes", "Address space, in bytes.", &figures.address_space);
+    page.gauge("process_threads", "Threads.", &figures.threads);
     if let Ok(open) = consumer.kernel.descriptors_open() {
-        page.gauge("process_open_fds", "Open descriptors.", open);
+        page.gauge("process_open_fds", "Open descriptors.", &open);
     }
     if let Some(most) = rlimit::descriptors() {
-        page.gauge("process_max_fds", "Most open descriptors.", most);
+        page.gauge("process_max_fds", "Most open descriptors.", &most);
     }
     page.gauge(
         "process_start_time_seconds",
         "When the process started, in seconds since the epoch.",
-        consumer.started_at(),
+        &Plain(consumer.started_at()),
     );
 }

@@ -3,15 +3,15 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use super::loaders::round;
+use super::loaders::line;
 use super::table::Loader;
 use crate::clock::utc_stamp;
-use crate::consumer::control::Control;
-use crate::consumer::group::{Phase, Snapshot};
+use crate::consumer::group::{Group, Phase, Snapshot};
 use crate::consumer::order::Order;
 use crate::consumer::quantity::Unit;
 use crate::consumer::{Consumer, span};
-use crate::json::Value;
+use crate::decimal::fixed;
+use crate::json::{Value, thousandths};
 use crate::limits::container::Container;
 use crate::limits::cpu::quota;
 use crate::limits::pressure::{RESOURCES, pressure};
@@ -34,17 +34,17 @@ pub(super) fn state(snapshot: &Snapshot) -> &'static str {
 pub(super) const STATES: [&str; 6] = ["idle", "pending", "working", "holding", "failed", "expired"];
 
 /// A group, with its limits.
-pub(super) fn group(consumer: &Consumer, control: &dyn Control) -> Value {
-    let snapshot = control.snapshot();
-    let mut value = of_snapshot(control, &snapshot);
-    value = match control.room() {
+pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
+    let snapshot = group.snapshot();
+    let mut value = of_snapshot(group, &snapshot);
+    value = match group.room() {
         Ok((limit, most)) => value
             .with("limit", limit.most)
             .with("limit_source", limit.source)
             .with("available", most.saturating_sub(snapshot.held)),
         Err(why) => value.with("limit", Value::Null).with("limit_source", why).with("available", 0u64),
     };
-    if control.name() == "mem" {
+    if group.store().name() == "mem" {
         let jobs = consumer.jobs.sums();
         value = value.with("jobs", jobs.memory_jobs).with("jobs_held", jobs.held).with("jobs_planned", jobs.bytes);
     }
@@ -52,30 +52,30 @@ pub(super) fn group(consumer: &Consumer, control: &dyn Control) -> Value {
 }
 
 /// A group's last order.
-pub(super) fn of_order(control: &dyn Control, order: &Order) -> Value {
-    let snapshot = control.snapshot();
+pub(super) fn of_order(group: &Group, order: &Order) -> Value {
+    let snapshot = group.snapshot();
     let current = snapshot.order.as_ref().is_some_and(|current| current.id == order.id);
     // Another order may have taken its place.
     object! {
-        "group": control.name(),
+        "group": group.store().name(),
         "id": order.id.to_string(),
         "state": if current { state(&snapshot) } else { "cancelled" },
         "requested": order.requested,
         "planned": order.planned,
         "held": snapshot.held,
-        "progress": round(order.progress.share()),
+        "progress": thousandths(order.progress.share()),
         "rate": order.progress.rate().round() as u64,
-        "seconds_left": order.progress.seconds_left().map(round),
+        "seconds_left": order.progress.seconds_left().map(thousandths),
     }
 }
 
-fn of_snapshot(control: &dyn Control, snapshot: &Snapshot) -> Value {
+fn of_snapshot(group: &Group, snapshot: &Snapshot) -> Value {
     let order = snapshot.order.as_deref();
     let working = matches!(snapshot.phase, Phase::Pending | Phase::Working);
     let running = order.filter(|_| working);
     let expiry = order.and_then(|order| order.expires);
     object! {
-        "group": control.name(),
+        "group": group.store().name(),
         "state": state(snapshot),
         "id": order.map(|order| order.id.to_string()),
         "asked": order.map(|order| order.words.as_str()),
@@ -83,21 +83,21 @@ fn of_snapshot(control: &dyn Control, snapshot: &Snapshot) -> Value {
         "requested": order.map_or(0, |order| order.requested),
         "planned": order.map_or(0, |order| order.planned),
         "held": snapshot.held,
-        "progress": order.map_or(1.0, |order| if working { round(order.progress.share()) } else { 1.0 }),
+        "progress": order.map_or(1.0, |order| if working { thousandths(order.progress.share()) } else { 1.0 }),
         "rate": running.map_or(0, |order| order.progress.rate().round() as u64),
-        "seconds_left": running.and_then(|order| order.progress.seconds_left()).map(round),
-        "kind": order.filter(|_| control.name() == "mem").map(|order| order.how.kind.name()),
+        "seconds_left": running.and_then(|order| order.progress.seconds_left()).map(thousandths),
+        "kind": order.filter(|_| group.store().name() == "mem").map(|order| order.how.kind.name()),
         "exact": order.is_some_and(|order| order.how.exact),
         "touch_seconds": order.and_then(|order| order.how.touch).map(|period| period.as_secs_f64()),
         "expires": expiry.map(|expiry| utc_stamp(expiry.shown)),
-        "expires_in_seconds": expiry.map(|expiry| round(expiry.at.saturating_duration_since(Instant::now()).as_secs_f64())),
+        "expires_in_seconds": expiry.map(|expiry| thousandths(expiry.at.saturating_duration_since(Instant::now()).as_secs_f64())),
         "error": snapshot.trouble.as_deref(),
     }
 }
 
 /// Everything.
 pub(super) fn status(consumer: &Consumer) -> Value {
-    let groups = consumer.controls().into_iter().map(|control| (control.name(), group(consumer, control)));
+    let groups = consumer.groups().into_iter().map(|one| (one.store().name(), of_group(consumer, one)));
     let groups =
         groups.chain([("cpu", consumer.load_status(Loader::Cpu)), ("io", consumer.load_status(Loader::Io))]).collect();
     let mut value = object! {
@@ -162,27 +162,32 @@ fn process(consumer: &Consumer) -> Value {
         "threads": figures.threads,
         "descriptors": consumer.kernel.descriptors_open().ok(),
         "cpu_seconds": figures.cpu_seconds,
-        "uptime_seconds": round(consumer.started.elapsed().as_secs_f64()),
+        "uptime_seconds": thousandths(consumer.started.elapsed().as_secs_f64()),
         "pid": std::process::id(),
     }
 }
 
 /// One line on a group: what a person watches.
-pub(super) fn group_line(control: &dyn Control, of: Option<&Order>) -> String {
-    let snapshot = control.snapshot();
-    let unit = control.unit();
+pub(super) fn group_line(group: &Group, of: Option<&Order>) -> String {
+    let snapshot = group.snapshot();
+    let unit = group.store().unit();
     let order = of.or(snapshot.order.as_deref());
     let planned = order.map_or(0, |order| order.planned);
     let mut line = format!(
         "{:<5}  {:<7}  {:>12} held of {:>12}",
-        control.name(),
+        group.store().name(),
         state(&snapshot),
         amount(snapshot.held, unit),
         amount(planned, unit)
     );
     if let (Some(order), Phase::Pending | Phase::Working) = (order, snapshot.phase) {
         let progress = &order.progress;
-        let _ = write!(line, "  {:>3.0} %  {:>12}/s", progress.share() * 100.0, amount(progress.rate() as u64, unit));
+        let _ = write!(
+            line,
+            "  {:>3} %  {:>12}/s",
+            fixed(progress.share() * 100.0, 0),
+            amount(progress.rate() as u64, unit)
+        );
         if let Some(seconds) = progress.seconds_left() {
             let _ = write!(
                 line,
@@ -216,8 +221,8 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
         "{:<6} {:<8} {:>11} {:>11} {:>11} {:>11}",
         "GROUP", "STATE", "HELD", "PLANNED", "LIMIT", "AVAILABLE"
     ));
-    for control in consumer.controls() {
-        lines.push(row(control));
+    for group in consumer.groups() {
+        lines.push(row(group));
     }
     let jobs = consumer.jobs.sums();
     if jobs.memory_jobs > 0 {
@@ -248,23 +253,23 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
     text
 }
 
-fn row(control: &dyn Control) -> String {
-    let (snapshot, unit) = (control.snapshot(), control.unit());
+fn row(group: &Group) -> String {
+    let (snapshot, unit) = (group.snapshot(), group.store().unit());
     let planned = snapshot.order.as_ref().map_or(0, |order| order.planned);
-    let (limit, available) = match control.room() {
+    let (limit, available) = match group.room() {
         Ok((limit, most)) => (amount(limit.most, unit), amount(most.saturating_sub(snapshot.held), unit)),
         Err(_) => (String::from("-"), String::from("-")),
     };
     let held = amount(snapshot.held, unit);
     let mut line = format!(
         "{:<6} {:<8} {held:>11} {:>11} {limit:>11} {available:>11}",
-        control.name(),
+        group.store().name(),
         state(&snapshot),
         amount(planned, unit)
     );
     if let (Some(order), Phase::Pending | Phase::Working) = (&snapshot.order, snapshot.phase) {
         let progress = &order.progress;
-        let _ = write!(line, "  {:.0} %, {}/s", progress.share() * 100.0, amount(progress.rate() as u64, unit));
+        let _ = write!(line, "  {} %, {}/s", fixed(progress.share() * 100.0, 0), amount(progress.rate() as u64, unit));
         if let Some(seconds) = progress.seconds_left() {
             let _ = write!(
                 line,
@@ -283,24 +288,28 @@ fn row(control: &dyn Control) -> String {
 }
 
 fn loads(consumer: &Consumer) -> Vec<String> {
-    use super::loaders::Told;
     let mut lines = Vec::new();
     let idle = || String::from("idle");
-    lines.push(format!("cpu       {}", consumer.cpu.load().map_or_else(idle, |load| load.line())));
+    lines.push(format!("cpu       {}", consumer.cpu.load().map_or_else(idle, |load| line(&load))));
     let jobs = consumer.jobs.sums();
     if jobs.cpu_jobs > 0 {
-        lines.push(format!("cpu jobs  {}: {}m wanted  {:.0}m achieved", jobs.cpu_jobs, jobs.millicores, jobs.achieved));
+        lines.push(format!(
+            "cpu jobs  {}: {}m wanted  {}m achieved",
+            jobs.cpu_jobs,
+            jobs.millicores,
+            fixed(jobs.achieved, 0)
+        ));
     }
-    let wanted = consumer.cpu.load().map_or(0.0, |load| load.live.wanted()) + jobs.millicores as f64;
+    let wanted = consumer.cpu.load().map_or(0.0, |load| load.task.figures().wanted) + jobs.millicores as f64;
     let (quota, throttling) = quota(&consumer.kernel);
     if let Some(quota) = quota {
         let over = wanted - quota.millicores as f64;
-        let capped = if over > 0.0 { format!(", capped by {over:.0}m") } else { String::new() };
+        let capped = if over > 0.0 { format!(", capped by {}m", fixed(over, 0)) } else { String::new() };
         let throttled = throttling
             .map_or_else(String::new, |t| format!(", throttled in {} of {} periods", t.throttled_periods, t.periods));
         lines.push(format!("quota     {}m{capped}{throttled}", quota.millicores));
     }
-    lines.push(format!("io        {}", consumer.io.load().map_or_else(idle, |load| load.line())));
+    lines.push(format!("io        {}", consumer.io.load().map_or_else(idle, |load| line(&load))));
     lines
 }
 
@@ -344,7 +353,7 @@ pub(super) fn amount(value: u64, unit: Unit) -> String {
     match (value, place) {
         (u64::MAX, _) => String::from("no limit"),
         (_, 0) => format!("{value} B"),
-        _ => format!("{scaled:.1} {}", UNITS[place]),
+        _ => format!("{} {}", fixed(scaled, 1), UNITS[place]),
     }
 }
 
