@@ -9,24 +9,24 @@
 //! A worker that is done gives the ticket back, and stays where something is left to do for what it made: pages to be
 //! touched, a time that runs out. It goes as soon as another order is accepted.
 
-use std::io;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod told;
+mod work;
 
-use super::failure::Failure;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
 use super::guard::Promise;
 use super::id::{Id, Ids};
-use super::number::NumberError;
 use super::order::{Caller, How, Order, Outcome, Wish};
 use super::quantity::Amount;
 use super::store::{Goal, Limit, Outlook, Store};
-use super::ticket::{Conflict, Request, Ticket, Worker};
-use super::walk::{Level, Work};
-use crate::audit;
+use super::ticket::{Conflict, Request, Ticket};
+use super::walk::Level;
 use crate::shutdown::Stop;
-use crate::sync::{lock, spawn};
+use crate::sync::lock;
+
+pub(super) use told::count;
+pub use told::{Accepted, Account, Phase, Preview, Refused, Report, Snapshot, Tally};
 
 /// How long a worker waits for its ticket.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,146 +62,10 @@ struct Book {
     order: Option<Arc<Order>>,
 }
 
-/// Where the last order of a group is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Accepted, its work has not begun.
-    Pending,
-    /// Its work runs.
-    Working,
-    /// Its work is done.
-    Over,
-    /// Its work has failed.
-    Failed,
-    /// What it held was released when its time was over.
-    Expired,
-}
-
 /// A release on its way.
 struct Queued {
     order: Arc<Order>,
     phase: Phase,
-}
-
-/// What the contract's reads tell.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The last request whose work began.
-    pub last: Id,
-    /// The last goal that was accepted.
-    pub goal: Goal,
-    /// Why the last work did not reach its goal.
-    pub trouble: Option<String>,
-}
-
-/// An account, and what the store holds, if it can tell.
-pub type Report = (Account, Result<Goal, String>);
-
-/// A moment's truth about a group, told without waiting for anything.
-pub struct Snapshot {
-    /// Where the last order is.
-    pub phase: Phase,
-    /// The last order.
-    pub order: Option<Arc<Order>>,
-    /// What is held, in the store's unit.
-    pub held: u64,
-    /// Why the last work failed.
-    pub trouble: Option<String>,
-}
-
-/// An order, and the bounds it was accepted within.
-pub struct Accepted {
-    /// The order.
-    pub order: Arc<Order>,
-    /// What it makes: sizes and counts.
-    pub parts: Vec<(u64, u64)>,
-    /// The limit, where growing needed one.
-    pub limit: Option<Limit>,
-}
-
-/// What would become of a wish.
-pub struct Preview {
-    /// Units asked for, resolved.
-    pub requested: u64,
-    /// Units that would be held.
-    pub planned: u64,
-    /// What they are made of.
-    pub parts: Vec<(u64, u64)>,
-    /// The limit.
-    pub limit: Limit,
-    /// The largest amount that would be accepted now.
-    pub most: u64,
-    /// Why it would be refused.
-    pub refused: Option<Refused>,
-}
-
-/// Why a request of a group was refused.
-#[derive(Debug)]
-pub enum Refused {
-    /// Work is pending or running.
-    Conflict(Conflict),
-    /// No size given.
-    Absent,
-    /// A size that is no number.
-    Number(NumberError),
-    /// Anything else that is wrong with what was asked.
-    Invalid(String),
-    /// More than the limit.
-    OverLimit {
-        /// Units asked for.
-        requested: u64,
-        /// What may be asked for.
-        limit: Limit,
-        /// The most that would be accepted now.
-        most: u64,
-    },
-    /// More than there is room for now.
-    DoesNotFit {
-        /// Units asked for.
-        requested: u64,
-        /// The most that would have been accepted.
-        available: u64,
-    },
-    /// The store cannot be used, and why.
-    Unavailable(String),
-    /// The kernel gave no thread for the work.
-    NotStarted(io::Error),
-    /// The service stops.
-    Stopping,
-}
-
-impl From<Conflict> for Refused {
-    fn from(conflict: Conflict) -> Self {
-        Self::Conflict(conflict)
-    }
-}
-
-/// What has become of a group's requests so far, for metrics.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Orders accepted.
-    pub accepted: AtomicU64,
-    /// Refused because work was pending or running.
-    pub conflicts: AtomicU64,
-    /// Refused because something was wrong with them.
-    pub invalid: AtomicU64,
-    /// Refused because they were too much.
-    pub too_much: AtomicU64,
-    /// Refused for any other reason.
-    pub unavailable: AtomicU64,
-    /// Works done.
-    pub done: AtomicU64,
-    /// Works cancelled by a release, or by the end of their time.
-    pub cancelled: AtomicU64,
-    /// Works failed.
-    pub failed: AtomicU64,
-    /// Nanoseconds of work.
-    pub work_nanos: AtomicU64,
-}
-
-/// One more.
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Group {
@@ -493,154 +357,6 @@ impl Group {
         drop(book);
         self.store.accepted(goal.total());
         self.changed.notify_all();
-    }
-
-    fn spawn(self: &Arc<Self>, order: &Arc<Order>, goal: Goal, promise: Promise) -> io::Result<()> {
-        let (group, order) = (Arc::clone(self), Arc::clone(order));
-        let work = move || match group.ticket.claim(order.id, PATIENCE) {
-            Ok(worker) => {
-                let kept = group.work(worker, order, goal, promise, Phase::Over);
-                group.keep(&kept);
-            }
-            Err(_) => group.gave_up(&order),
-        };
-        spawn(self.store.work(), WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
-    }
-
-    /// Does a release in this thread.
-    fn work_here(&self, request: Request, release: Queued) {
-        let Queued { order, phase } = release;
-        let goal = self.nothing();
-        self.write_down(&order, goal, Phase::Pending);
-        request.hand_over(order.id);
-        if let Ok(worker) = self.ticket.claim(order.id, PATIENCE) {
-            self.work(worker, order, goal, self.store.promise_nothing(), phase);
-        }
-    }
-
-    /// The worker of `order` never got its ticket: nothing was done. A release that waited for it is not forgotten.
-    fn gave_up(&self, order: &Order) {
-        order.ended(Outcome::Failed(String::from("the worker waited in vain for its ticket")));
-        {
-            let mut book = lock(&self.book);
-            book.phase = Phase::Failed;
-            book.trouble = Some(String::from("the worker waited in vain for its ticket"));
-        }
-        self.changed.notify_all();
-        let mut queue = lock(&self.queue);
-        if let Some(release) = queue.take() {
-            drop(queue);
-            match self.ticket.take() {
-                Ok(request) => self.work_here(request, release),
-                Err(_) => release.order.ended(Outcome::Cancelled),
-            }
-        }
-    }
-
-    /// Works for `order`, then for the releases that came meanwhile. Returns the last order worked for.
-    fn work(&self, worker: Worker, order: Arc<Order>, goal: Goal, promise: Promise, over: Phase) -> Arc<Order> {
-        let mut outcome = self.work_once(&order, &goal, promise, over);
-        let mut order = order;
-        loop {
-            let mut queue = lock(&self.queue);
-            let expired =
-                || (outcome == Outcome::Expired).then(|| Queued { order: self.expiry(&order), phase: Phase::Expired });
-            let Some(next) = queue.take().or_else(expired) else {
-                // With the queue locked, so that no release is queued behind a worker that has gone.
-                drop(worker);
-                return order;
-            };
-            drop(queue);
-            order = next.order;
-            let nothing = self.nothing();
-            self.write_down(&order, nothing, Phase::Working);
-            outcome = self.work_once(&order, &nothing, self.store.promise_nothing(), next.phase);
-        }
-    }
-
-    fn work_once(&self, order: &Order, goal: &Goal, mut promise: Promise, over: Phase) -> Outcome {
-        let began = Instant::now();
-        {
-            let mut book = lock(&self.book);
-            book.last = order.id;
-            book.phase = Phase::Working;
-        }
-        let mut work = Work::new(order, &self.level, &self.stop);
-        let adjusted =
-            panic::catch_unwind(AssertUnwindSafe(|| self.store.adjust(goal, order, &mut promise, &mut work)));
-        let result = adjusted.unwrap_or(Err(Failure::Panicked));
-        // What became of a part that was not finished is known to the store alone.
-        if let (Err(_), Ok(held)) = (&result, self.store.held()) {
-            self.level.set(held.total());
-        }
-        if self.level.get() == 0 {
-            self.store.intend(None);
-        }
-        let outcome = Outcome::of(&result);
-        let (name, id, seconds) = (self.store.work(), order.id, began.elapsed().as_secs());
-        match &result {
-            Ok(()) => log::info!("{name}: Request {id} completed in {seconds} seconds"),
-            Err(failure) => log::error!("{name}: Request {id} failed after {seconds} seconds: {failure}"),
-        }
-        audit::ended(self.store.name(), order, &outcome, began.elapsed());
-        self.tally.work_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        count(match &outcome {
-            Outcome::Done => &self.tally.done,
-            Outcome::Failed(_) => &self.tally.failed,
-            Outcome::Cancelled | Outcome::Expired => &self.tally.cancelled,
-        });
-        {
-            let mut book = lock(&self.book);
-            book.phase = if result.is_ok() { over } else { Phase::Failed };
-            book.trouble = result.err().map(|failure| failure.to_string());
-        }
-        // The promise first, then the ticket: the next request finds both settled.
-        drop(promise);
-        order.ended(outcome.clone());
-        self.changed.notify_all();
-        outcome
-    }
-
-    /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.
-    fn keep(&self, order: &Arc<Order>) {
-        let is_ours = |book: &Book| book.order.as_ref().is_some_and(|current| current.id == order.id);
-        let touch = order.how.touch.filter(|_| self.level.get() > 0);
-        let mut next_touch = touch.map(|period| Instant::now() + period);
-        loop {
-            let due = [order.expires.map(|expiry| expiry.at), next_touch].into_iter().flatten().min();
-            let Some(due) = due else { return };
-            let book = lock(&self.book);
-            let left = due.saturating_duration_since(Instant::now());
-            let waited = self.changed.wait_timeout_while(book, left, |book| is_ours(book));
-            let (book, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if !is_ours(&book) || self.stop.is_set() {
-                return;
-            }
-            drop(book);
-            if order.has_expired() {
-                return self.expire(order);
-            }
-            if let (Some(period), Some(_)) = (touch, next_touch) {
-                self.store.touch(&|| self.stop.is_set() || order.has_expired() || !is_ours(&lock(&self.book)));
-                next_touch = Some(Instant::now() + period);
-            }
-        }
-    }
-
-    /// Releases what `order` holds, in the thread that kept it.
-    fn expire(&self, order: &Order) {
-        // Whoever has the ticket was accepted after `order`, and takes its place.
-        let Ok(request) = self.ticket.take() else { return };
-        if lock(&self.book).order.as_ref().is_some_and(|current| current.id == order.id) {
-            self.work_here(request, Queued { order: self.expiry(order), phase: Phase::Expired });
-        }
-    }
-
-    /// The order to release what `order` holds, because its time is over.
-    fn expiry(&self, order: &Order) -> Arc<Order> {
-        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
-        wish.words = format!("release: the time of request {} is over", order.id);
-        Arc::new(Order::new(self.ids.next(), &wish, 0, 0, None))
     }
 }
 

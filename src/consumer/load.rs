@@ -1,5 +1,6 @@
 //! What is done for a time: CPU and io loads. One at a time in each group; its worker holds the ticket for all of it.
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -136,6 +137,23 @@ pub enum LoadRefused {
     NotStarted(io::Error),
     /// The service stops.
     Stopping,
+}
+
+/// What is wrong, and what would be right.
+impl fmt::Display for LoadRefused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(Conflict::Pending) => out.write_str("a load is accepted and has not begun yet"),
+            Self::Conflict(Conflict::Busy) => {
+                out.write_str("a load runs; replace=true takes its place, DELETE ends it")
+            }
+            Self::Absent => out.write_str("for how long? time=90s, for example"),
+            Self::Number(error) => error.fmt(out),
+            Self::Invalid(why) | Self::TooMuch(why) => out.write_str(why),
+            Self::NotStarted(error) => write!(out, "it could not be started: {error}"),
+            Self::Stopping => out.write_str("the service stops"),
+        }
+    }
 }
 
 /// At most one load at a time.

@@ -191,7 +191,7 @@ impl Consumer {
 
     /// Takes what is to be taken from the start. What is refused is logged; the service serves all the same, and tells.
     fn take_at_start(&self, start: &crate::settings::Start) {
-        let say = |words: &str, refused: String| log::error!("{words}: refused: {refused}");
+        let say = |words: &str, refused: &dyn std::fmt::Display| log::error!("{words}: refused: {refused}");
         let wish = |start: &StartWish| {
             let mut wish = Wish::of(start.amount, Caller::nobody());
             (wish.ttl, wish.words) = (start.ttl, start.words.clone());
@@ -200,18 +200,18 @@ impl Consumer {
         if let Some(start) = &start.memory
             && let Err(refused) = self.memory.set(wish(start))
         {
-            say(&start.words, format!("{refused:?}"));
+            say(&start.words, &refused);
         }
         if let Some(start) = &start.disk
             && let Err(refused) = self.disk.set(wish(start))
         {
-            say(&start.words, format!("{refused:?}"));
+            say(&start.words, &refused);
         }
         if let Some(start) = &start.cpu {
             let (who, words) = (Caller::nobody(), start.words.clone());
             let wish = self.cpu_load(Some(start.amount), Duration::ZERO, start.ttl, false, who, words);
             if let Err(refused) = self.cpu.start(wish) {
-                say(&start.words, format!("{refused:?}"));
+                say(&start.words, &refused);
             }
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::with_field;
 use crate::consumer::group::Refused;
 use crate::consumer::load::LoadRefused;
-use crate::consumer::quantity::Unit;
 use crate::consumer::ticket::Conflict;
 use crate::http::{Answer, Method, content, text};
 use crate::json::Value;
@@ -42,11 +41,6 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), details: Vec::new() }
-    }
-
-    /// What is wrong, in words.
-    pub(super) fn message(&self) -> &str {
-        &self.message
     }
 
     fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -89,68 +83,42 @@ pub(super) fn full() -> Problem {
 }
 
 /// Why a wish was refused.
-pub(super) fn refused(refused: &Refused, unit: Unit) -> Problem {
-    let what = noun(unit);
+pub(super) fn refused(refused: &Refused) -> Problem {
+    let problem = |status, code| Problem::new(status, code, refused.to_string());
     match refused {
-        Refused::Conflict(conflict) => in_conflict(*conflict),
-        Refused::Absent => Problem::new(400, "missing-amount", "how much? amount=512Mi, for example; 0 releases"),
-        Refused::Number(error) => Problem::new(400, "invalid", error.to_string()),
-        Refused::Invalid(why) => Problem::new(400, "invalid", why.clone()),
-        Refused::OverLimit { requested, limit, most } => {
-            let message = format!(
-                "{requested} {what} are over the limit of {} ({}); at most {most} would be accepted now",
-                limit.most, limit.source
-            );
-            Problem::new(422, "over-limit", message)
-                .with("requested", *requested)
-                .with("limit", limit.most)
-                .with("limit_source", limit.source.as_str())
-                .with("available", *most)
-        }
+        Refused::Conflict(Conflict::Pending) => problem(409, "pending"),
+        Refused::Conflict(Conflict::Busy) => problem(409, "busy"),
+        Refused::Absent => problem(400, "missing-amount"),
+        Refused::Number(_) | Refused::Invalid(_) => problem(400, "invalid"),
+        Refused::OverLimit { requested, limit, most } => problem(422, "over-limit")
+            .with("requested", *requested)
+            .with("limit", limit.most)
+            .with("limit_source", limit.source.as_str())
+            .with("available", *most),
         Refused::DoesNotFit { requested, available } => {
-            let message = format!("{requested} {what} do not fit now; at most {available} would be accepted");
-            Problem::new(422, "does-not-fit", message).with("requested", *requested).with("available", *available)
+            problem(422, "does-not-fit").with("requested", *requested).with("available", *available)
         }
-        Refused::Unavailable(why) => Problem::new(503, "unavailable", why.clone()),
-        Refused::NotStarted(error) => Problem::new(503, "not-started", format!("no thread for the work: {error}")),
+        Refused::Unavailable(_) => problem(503, "unavailable"),
+        Refused::NotStarted(_) => problem(503, "not-started"),
         Refused::Stopping => stopping(),
     }
 }
 
 /// Why a load was refused.
 pub(super) fn load_refused(refused: &LoadRefused) -> Problem {
+    let problem = |status, code| Problem::new(status, code, refused.to_string());
     match refused {
-        LoadRefused::Conflict(conflict) => in_conflict(*conflict),
-        LoadRefused::Absent => Problem::new(400, "missing-time", "for how long? time=90s, for example"),
-        LoadRefused::Number(error) => Problem::new(400, "invalid", error.to_string()),
-        LoadRefused::Invalid(why) => Problem::new(400, "invalid", why.clone()),
-        LoadRefused::TooMuch(why) => Problem::new(422, "over-limit", why.clone()),
-        LoadRefused::NotStarted(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Problem::new(422, "nothing-there", error.to_string())
-        }
-        LoadRefused::NotStarted(error) => Problem::new(503, "not-started", format!("it could not be started: {error}")),
+        LoadRefused::Conflict(Conflict::Pending) => problem(409, "pending"),
+        LoadRefused::Conflict(Conflict::Busy) => problem(409, "busy"),
+        LoadRefused::Absent => problem(400, "missing-time"),
+        LoadRefused::Number(_) | LoadRefused::Invalid(_) => problem(400, "invalid"),
+        LoadRefused::TooMuch(_) => problem(422, "over-limit"),
+        LoadRefused::NotStarted(error) if error.kind() == std::io::ErrorKind::NotFound => problem(422, "nothing-there"),
+        LoadRefused::NotStarted(_) => problem(503, "not-started"),
         LoadRefused::Stopping => stopping(),
     }
 }
 
 pub(super) fn stopping() -> Problem {
     Problem::new(503, "stopping", "the service stops")
-}
-
-fn in_conflict(conflict: Conflict) -> Problem {
-    match conflict {
-        Conflict::Pending => Problem::new(409, "pending", "a request of this group is accepted and has not begun yet"),
-        Conflict::Busy => {
-            Problem::new(409, "busy", "work of this group runs; /api/status tells how far it is, DELETE ends it")
-        }
-    }
-}
-
-/// What is counted, in words.
-pub(super) fn noun(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Bytes => "bytes",
-        Unit::Count => "pieces",
-        Unit::Millicores => "millicores",
-    }
 }

@@ -149,7 +149,7 @@ impl Consumer {
         for group in self.groups() {
             match group.release(&wish) {
                 Ok(accepted) => released.push(accepted.order),
-                Err(why) => return refused(&why, group.store().unit()).answer(asked.json),
+                Err(why) => return refused(&why).answer(asked.json),
             }
         }
         audit::answered(&what, &who, "accepted", Duration::ZERO);
@@ -177,10 +177,9 @@ impl Consumer {
     }
 
     fn refused(&self, holder: Holder, verb: &str, why: Refused, request: &Request<'_>, as_json: bool) -> Answer {
-        let unit = self.group(holder).store().unit();
         let in_words = contract::refusal(holder, verb, &why);
         audit::answered(&words(request), &caller(request), &format!("refused: {in_words}"), Duration::ZERO);
-        if as_json { refused(&why, unit).answer(true) } else { say_late(in_words) }
+        if as_json { refused(&why).answer(true) } else { say_late(in_words) }
     }
 
     /// `getdef`.
@@ -196,7 +195,7 @@ impl Consumer {
                     "parts": parts(&account.goal.parts()),
                 },
             ),
-            Err(conflict) => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
+            Err(conflict) => refused(&Refused::Conflict(conflict)).answer(true),
         }
     }
 
@@ -215,7 +214,7 @@ impl Consumer {
                 },
             ),
             Ok((_, Err(why))) if as_json => Problem::new(503, "unavailable", why).answer(true),
-            Err(conflict) if as_json => refused(&Refused::Conflict(conflict), group.store().unit()).answer(true),
+            Err(conflict) if as_json => refused(&Refused::Conflict(conflict)).answer(true),
             Ok((account, Ok(held))) => contract::held(holder, &account, &held),
             Ok((_, Err(why))) => contract::not_told(holder, &why),
             Err(conflict) => contract::conflict_text(conflict),

@@ -98,7 +98,7 @@ impl Consumer {
     ) -> Answer {
         let began = Instant::now();
         let refuse = |refused: LoadRefused| {
-            let outcome = format!("refused: {}", load_refused(&refused).message());
+            let outcome = format!("refused: {refused}");
             audit::answered(&words(request), &caller(request), &outcome, began.elapsed());
             if asked.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
         };

@@ -1,0 +1,169 @@
+//! The worker's side of a group: one order's work, the releases that came meanwhile, and what is left to do for what was
+//! made.
+
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::{Book, Group, PATIENCE, Phase, Queued, WORKER_STACK_BYTES, count};
+use crate::audit;
+use crate::consumer::failure::Failure;
+use crate::consumer::guard::Promise;
+use crate::consumer::order::{Caller, Order, Outcome, Wish};
+use crate::consumer::quantity::Amount;
+use crate::consumer::store::Goal;
+use crate::consumer::ticket::{Request, Worker};
+use crate::consumer::walk::Work;
+use crate::sync::{lock, spawn};
+
+impl Group {
+    pub(super) fn spawn(self: &Arc<Self>, order: &Arc<Order>, goal: Goal, promise: Promise) -> io::Result<()> {
+        let (group, order) = (Arc::clone(self), Arc::clone(order));
+        let work = move || match group.ticket.claim(order.id, PATIENCE) {
+            Ok(worker) => {
+                let kept = group.work(worker, order, goal, promise, Phase::Over);
+                group.keep(&kept);
+            }
+            Err(_) => group.gave_up(&order),
+        };
+        spawn(self.store.work(), WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
+    }
+
+    /// Does a release in this thread.
+    pub(super) fn work_here(&self, request: Request, release: Queued) {
+        let Queued { order, phase } = release;
+        let goal = self.nothing();
+        self.write_down(&order, goal, Phase::Pending);
+        request.hand_over(order.id);
+        if let Ok(worker) = self.ticket.claim(order.id, PATIENCE) {
+            self.work(worker, order, goal, self.store.promise_nothing(), phase);
+        }
+    }
+
+    /// The worker of `order` never got its ticket: nothing was done. A release that waited for it is not forgotten.
+    fn gave_up(&self, order: &Order) {
+        order.ended(Outcome::Failed(String::from("the worker waited in vain for its ticket")));
+        {
+            let mut book = lock(&self.book);
+            book.phase = Phase::Failed;
+            book.trouble = Some(String::from("the worker waited in vain for its ticket"));
+        }
+        self.changed.notify_all();
+        let mut queue = lock(&self.queue);
+        if let Some(release) = queue.take() {
+            drop(queue);
+            match self.ticket.take() {
+                Ok(request) => self.work_here(request, release),
+                Err(_) => release.order.ended(Outcome::Cancelled),
+            }
+        }
+    }
+
+    /// Works for `order`, then for the releases that came meanwhile. Returns the last order worked for.
+    fn work(&self, worker: Worker, order: Arc<Order>, goal: Goal, promise: Promise, over: Phase) -> Arc<Order> {
+        let mut outcome = self.work_once(&order, &goal, promise, over);
+        let mut order = order;
+        loop {
+            let mut queue = lock(&self.queue);
+            let expired =
+                || (outcome == Outcome::Expired).then(|| Queued { order: self.expiry(&order), phase: Phase::Expired });
+            let Some(next) = queue.take().or_else(expired) else {
+                // With the queue locked, so that no release is queued behind a worker that has gone.
+                drop(worker);
+                return order;
+            };
+            drop(queue);
+            order = next.order;
+            let nothing = self.nothing();
+            self.write_down(&order, nothing, Phase::Working);
+            outcome = self.work_once(&order, &nothing, self.store.promise_nothing(), next.phase);
+        }
+    }
+
+    fn work_once(&self, order: &Order, goal: &Goal, mut promise: Promise, over: Phase) -> Outcome {
+        let began = Instant::now();
+        {
+            let mut book = lock(&self.book);
+            book.last = order.id;
+            book.phase = Phase::Working;
+        }
+        let mut work = Work::new(order, &self.level, &self.stop);
+        let adjusted =
+            panic::catch_unwind(AssertUnwindSafe(|| self.store.adjust(goal, order, &mut promise, &mut work)));
+        let result = adjusted.unwrap_or(Err(Failure::Panicked));
+        // What became of a part that was not finished is known to the store alone.
+        if let (Err(_), Ok(held)) = (&result, self.store.held()) {
+            self.level.set(held.total());
+        }
+        if self.level.get() == 0 {
+            self.store.intend(None);
+        }
+        let outcome = Outcome::of(&result);
+        let (name, id, seconds) = (self.store.work(), order.id, began.elapsed().as_secs());
+        match &result {
+            Ok(()) => log::info!("{name}: Request {id} completed in {seconds} seconds"),
+            Err(failure) => log::error!("{name}: Request {id} failed after {seconds} seconds: {failure}"),
+        }
+        audit::ended(self.store.name(), order, &outcome, began.elapsed());
+        self.tally.work_nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        count(match &outcome {
+            Outcome::Done => &self.tally.done,
+            Outcome::Failed(_) => &self.tally.failed,
+            Outcome::Cancelled | Outcome::Expired => &self.tally.cancelled,
+        });
+        {
+            let mut book = lock(&self.book);
+            book.phase = if result.is_ok() { over } else { Phase::Failed };
+            book.trouble = result.err().map(|failure| failure.to_string());
+        }
+        // The promise first, then the ticket: the next request finds both settled.
+        drop(promise);
+        order.ended(outcome.clone());
+        self.changed.notify_all();
+        outcome
+    }
+
+    /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.
+    fn keep(&self, order: &Arc<Order>) {
+        let is_ours = |book: &Book| book.order.as_ref().is_some_and(|current| current.id == order.id);
+        let touch = order.how.touch.filter(|_| self.level.get() > 0);
+        let mut next_touch = touch.map(|period| Instant::now() + period);
+        loop {
+            let due = [order.expires.map(|expiry| expiry.at), next_touch].into_iter().flatten().min();
+            let Some(due) = due else { return };
+            let book = lock(&self.book);
+            let left = due.saturating_duration_since(Instant::now());
+            let waited = self.changed.wait_timeout_while(book, left, |book| is_ours(book));
+            let (book, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if !is_ours(&book) || self.stop.is_set() {
+                return;
+            }
+            drop(book);
+            if order.has_expired() {
+                return self.expire(order);
+            }
+            if let (Some(period), Some(_)) = (touch, next_touch) {
+                self.store.touch(&|| self.stop.is_set() || order.has_expired() || !is_ours(&lock(&self.book)));
+                next_touch = Some(Instant::now() + period);
+            }
+        }
+    }
+
+    /// Releases what `order` holds, in the thread that kept it.
+    fn expire(&self, order: &Order) {
+        // Whoever has the ticket was accepted after `order`, and takes its place.
+        let Ok(request) = self.ticket.take() else { return };
+        if lock(&self.book).order.as_ref().is_some_and(|current| current.id == order.id) {
+            self.work_here(request, Queued { order: self.expiry(order), phase: Phase::Expired });
+        }
+    }
+
+    /// The order to release what `order` holds, because its time is over.
+    fn expiry(&self, order: &Order) -> Arc<Order> {
+        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
+        wish.words = format!("release: the time of request {} is over", order.id);
+        Arc::new(Order::new(self.ids.next(), &wish, 0, 0, None))
+    }
+}
