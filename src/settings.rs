@@ -59,7 +59,7 @@ Options, and the variables they win over:
   -V, --version          the version
 
 testero health exits with 0 when the service answers, with 1 when it does not.
-      --url URL          where it is asked [http://127.0.0.1:8080/, or as IP and PORT say]
+      --url URL          where it is asked [http://127.0.0.1:8080/healthz, or as IP and PORT say]
 
 RUST_LOG chooses what is logged: error, warn, info (default), debug.
 POD_NAME, NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
@@ -301,7 +301,7 @@ fn default_url(listen: SocketAddr) -> String {
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}/", SocketAddr::new(ip, listen.port()))
+    format!("http://{}/healthz", SocketAddr::new(ip, listen.port()))
 }
 
 impl Said {
@@ -538,9 +538,9 @@ mod tests {
             Ok(Command::Health(url)) => url,
             other => panic!("{other:?}"),
         };
-        assert_eq!(url(&["health"], &[]), "http://127.0.0.1:8080/");
-        assert_eq!(url(&["health"], &[("IP", "::"), ("PORT", "90")]), "http://127.0.0.1:90/");
-        assert_eq!(url(&["health"], &[("IP", "::1")]), "http://[::1]:8080/");
+        assert_eq!(url(&["health"], &[]), "http://127.0.0.1:8080/healthz");
+        assert_eq!(url(&["health"], &[("IP", "::"), ("PORT", "90")]), "http://127.0.0.1:90/healthz");
+        assert_eq!(url(&["health"], &[("IP", "::1")]), "http://[::1]:8080/healthz");
         assert_eq!(url(&["health", "--url", "http://x/y"], &[]), "http://x/y");
     }
 
