@@ -1,23 +1,22 @@
 //! Files of five sizes, in a folder of our own.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+mod steps;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::calls::close;
-use super::content::{Content, PAGE};
+use super::content::Content;
 use super::failure::Failure;
 use super::folder::Folder;
 use super::guard::Promise;
 use super::plan::{CLASSES, FILES, Plan};
-use super::walk::{Steps, Work};
+use super::walk::Work;
 use crate::sync::lock;
 
-/// How much is written at a time.
-const BUFFER: usize = 1 << 20;
-/// What a ramp moves by at least.
-const GRAIN: u64 = 256 << 10;
+use steps::FileSteps;
+
 /// Where the odd file of an exact amount is, whatever its size.
 const ODD_FOLDER: &str = "d-exact";
 
@@ -159,175 +158,6 @@ fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("f-")?;
     let sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     sound.then(|| digits.parse().unwrap_or(u64::MAX))
-}
-
-/// One work's steps. A file that is not whole is in no list, and is removed when the work ends early.
-struct FileSteps<'d> {
-    disk: &'d Disk,
-    /// Files that go, the next one last.
-    going: Vec<Numbered>,
-    /// Files that come: class, size, and the number before the first, by class; the next ones last.
-    coming: Vec<Missing>,
-    writing: Option<Writing>,
-    buffer: Vec<u8>,
-    content: &'d mut Content,
-    promise: &'d mut Promise,
-    fsync: bool,
-}
-
-/// Files of one class that are missing.
-struct Missing {
-    class: Class,
-    size: u64,
-    count: u64,
-    /// The highest number there is.
-    highest: u64,
-}
-
-/// A file that is being written.
-struct Writing {
-    path: PathBuf,
-    file: File,
-    size: u64,
-    written: u64,
-}
-
-impl<'d> FileSteps<'d> {
-    fn new(
-        disk: &'d Disk,
-        plan: &Plan,
-        mut lists: Vec<Vec<Numbered>>,
-        content: &'d mut Content,
-        promise: &'d mut Promise,
-        fsync: bool,
-    ) -> Self {
-        let (mut going, mut coming) = (Vec::new(), Vec::new());
-        let wanted = plan.parts().chain([(plan.odd, u64::from(plan.odd > 0))]);
-        for (place, ((size, wanted), files)) in wanted.zip(&mut lists).enumerate() {
-            let class = (place < CLASSES).then_some(place);
-            let fits = |file: &Numbered| class.is_some() || file.size == size;
-            // Class after class, and in each from the highest number down.
-            let kept = files.iter().take(wanted as usize).take_while(|file| fits(file)).count();
-            going.push(files.split_off(kept));
-            let count = wanted - kept as u64;
-            let highest = files.last().map_or(0, |file| file.number);
-            coming.push(Missing { class, size, count, highest });
-        }
-        going.reverse();
-        coming.reverse();
-        let going = going.into_iter().flatten().collect();
-        Self { disk, going, coming, writing: None, buffer: Vec::new(), content, promise, fsync }
-    }
-
-    /// Removes what is not whole.
-    fn abandon(&mut self) {
-        if let Some(writing) = self.writing.take() {
-            // What matters to the user is why it could not be written; that it is gone already is fine.
-            let _ = fs::remove_file(writing.path);
-        }
-        if let Some(cut) = self.going.pop_if(|file| file.size == CUT) {
-            let _ = fs::remove_file(cut.path);
-        }
-    }
-
-    /// Creates the next file that is missing.
-    fn create(&mut self) -> Result<Option<Writing>, Failure> {
-        while self.coming.pop_if(|missing| missing.count == 0).is_some() {}
-        let Some(missing) = self.coming.last_mut() else { return Ok(None) };
-        let (class, size) = (missing.class, missing.size);
-        let folder = self.disk.class(class);
-        let number = missing.highest.checked_add(1).ok_or_else(|| {
-            let full = io::Error::other("there is a file with the highest number there is");
-            Failure::of(format!("numbering a file in {}", folder.display()))(full)
-        })?;
-        if class.is_none() {
-            match fs::create_dir(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(Failure::of(format!("making {}", folder.display()))(error));
-                }
-                _ => {}
-            }
-        }
-        let path = folder.join(format!("f-{number}"));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.map_err(Failure::of(format!("creating {}", path.display())))?;
-        (missing.count, missing.highest) = (missing.count - 1, number);
-        Ok(Some(Writing { path, file, size, written: 0 }))
-    }
-}
-
-/// What stands for the size of a file that is cut short already: it is asked for then.
-const CUT: u64 = u64::MAX;
-
-impl Steps for FileSteps<'_> {
-    fn grain(&self) -> u64 {
-        GRAIN
-    }
-
-    fn stride(&self) -> u64 {
-        BUFFER as u64
-    }
-
-    fn release(&mut self, most: u64) -> Result<u64, Failure> {
-        let Some(mut file) = self.going.pop() else { return Ok(0) };
-        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        let size = match file.size {
-            CUT => fs::metadata(&file.path).map_or(0, |there| there.len()),
-            size => size,
-        };
-        if most < size {
-            let cut = OpenOptions::new().write(true).open(&file.path).and_then(|there| there.set_len(size - most));
-            match cut {
-                Ok(()) => {
-                    file.size = CUT;
-                    self.going.push(file);
-                    return Ok(most);
-                }
-                Err(error) if gone(&error) => return Ok(size.max(1)),
-                Err(error) => return Err(Failure::of(format!("cutting {}", file.path.display()))(error)),
-            }
-        }
-        match fs::remove_file(&file.path) {
-            Err(error) if !gone(&error) => Err(Failure::of(format!("removing {}", file.path.display()))(error)),
-            // An empty file is a step as well: 0 would say that there are none left.
-            _ => Ok(size.max(1)),
-        }
-    }
-
-    fn take(&mut self, most: u64) -> Result<u64, Failure> {
-        let mut writing = match self.writing.take() {
-            Some(writing) => writing,
-            None => match self.create()? {
-                Some(writing) => writing,
-                None => return Ok(0),
-            },
-        };
-        let now = (writing.size - writing.written).min(most.max(1)).min(BUFFER as u64);
-        // Content comes in pages; of the last one, a part may do.
-        let pages = (now as usize).next_multiple_of(PAGE);
-        if self.buffer.len() < pages {
-            self.buffer.resize(pages, 0);
-        }
-        self.content.fill(&mut self.buffer[..pages]);
-        let refused = |verb: &str| Failure::of(format!("{verb} {}", writing.path.display()));
-        if let Err(failure) = writing.file.write_all(&self.buffer[..now as usize]).map_err(refused("writing")) {
-            self.writing = Some(writing);
-            return Err(failure);
-        }
-        writing.written += now;
-        self.promise.kept(now);
-        if writing.written < writing.size {
-            self.writing = Some(writing);
-            return Ok(now);
-        }
-        let synced = if self.fsync { writing.file.sync_all().map_err(refused("syncing")) } else { Ok(()) };
-        let Writing { path, file, .. } = writing;
-        let done = synced.and_then(|()| close(file).map_err(Failure::of(format!("closing {}", path.display()))));
-        if done.is_err() {
-            let _ = fs::remove_file(path);
-        }
-        done.map(|()| now)
-    }
 }
 
 #[cfg(test)]
