@@ -49,7 +49,8 @@ struct Token {
 struct Known {
     /// Empty is none: then nobody may.
     token: Vec<u8>,
-    file: Option<(u64, u64, i64, i64, u64)>,
+    /// Device, inode, and the times of its last change and of the last change of its content.
+    file: Option<[i64; 6]>,
 }
 
 impl Access {
@@ -94,7 +95,9 @@ impl Token {
         };
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let now = fs::metadata(path).map_err(at)?;
-        let file = Some((now.dev(), now.ino(), now.mtime(), now.mtime_nsec(), now.len()));
+        // The kernel sets ctime, whatever the mtime is made to be.
+        let times = [now.ctime(), now.ctime_nsec(), now.mtime(), now.mtime_nsec()];
+        let file = Some([now.dev() as i64, now.ino() as i64, times[0], times[1], times[2], times[3]]);
         let mut known = lock(&self.known);
         if known.file != file {
             if now.len() > TOKEN_BYTES {

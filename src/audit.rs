@@ -10,35 +10,38 @@ use crate::object;
 
 /// The work of an order is over.
 pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
+    // A release of everything is told once, not group by group.
+    if order.is_part {
+        return;
+    }
     load_ended(group, order.id, &order.words, &order.caller, outcome, took);
 }
 
 /// A load is over.
 pub fn load_ended(group: &str, id: Id, words: &str, caller: &Caller, outcome: &Outcome, took: Duration) {
-    line(Some((group, id)), words, caller, &outcome.to_string(), took);
+    line(group, id, words, caller, &outcome.to_string(), took);
 }
 
 /// A change that needed no work, or that was refused.
-pub fn answered(words: &str, caller: &Caller, outcome: &str, took: Duration) {
-    line(None, words, caller, outcome, took);
+pub fn answered(id: Id, words: &str, caller: &Caller, outcome: &str, took: Duration) {
+    line("", id, words, caller, outcome, took);
 }
 
-fn line(request: Option<(&str, Id)>, words: &str, caller: &Caller, outcome: &str, took: Duration) {
+fn line(group: &str, id: Id, words: &str, caller: &Caller, outcome: &str, took: Duration) {
     let seconds = fixed(took.as_secs_f64(), 3);
-    let before = request.map_or_else(String::new, |(_, id)| format!("Request {id}: "));
-    let message = format!("{before}{words} by {caller}: {outcome}, {seconds} s");
+    let message = format!("Request {id}: {words} by {caller}: {outcome}, {seconds} s");
     if !logging::is_json() {
         return log::info!("{message}");
     }
-    let mut fields = object! { "message": message };
-    if let Some((group, id)) = request {
-        fields = fields.with("group", group).with("id", id.to_string());
-    }
-    fields = fields
-        .with("asked", words)
-        .with("peer", caller.peer.map(|peer| peer.to_string()))
-        .with("agent", caller.agent.as_str())
-        .with("outcome", outcome)
-        .with("seconds", took.as_secs_f64());
+    let fields = object! {
+        "message": message,
+        "id": id.to_string(),
+        "group": (!group.is_empty()).then_some(group),
+        "asked": words,
+        "peer": caller.peer.map(|peer| peer.to_string()),
+        "agent": caller.agent.as_str(),
+        "outcome": outcome,
+        "seconds": took.as_secs_f64(),
+    };
     log::info!(target: logging::FIELDS, "{fields}");
 }

@@ -42,5 +42,8 @@ fn print(text: &str) -> Result<(), String> {
 
 /// Writes one line to stderr, where nobody may be listening.
 fn complain(problem: &str) {
+    if logging::is_json() {
+        return log::error!("{problem}");
+    }
     let _ = writeln!(std::io::stderr(), "testero: {problem}");
 }

@@ -369,6 +369,13 @@ impl Said {
         }
     }
 
+    fn token_reads(&self) -> Result<bool, String> {
+        match (self.switch("token-reads", "on", "off")?, self.token()?) {
+            (true, None) => Err(String::from("TOKENREADS is on, and there is neither TOKEN nor TOKENFILE")),
+            (reads, _) => Ok(reads),
+        }
+    }
+
     /// A limit: `None` when nothing was said, or nothing that can be used.
     fn limit(&self, flag: &str, variable: &str, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
         if let Some(text) = last(&self.flags, flag) {
@@ -427,7 +434,7 @@ impl Settings {
                 cpu: said.start("start-cpu", Unit::Millicores)?,
             },
             token: said.token()?,
-            token_reads: said.switch("token-reads", "on", "off")?,
+            token_reads: said.token_reads()?,
             faults: said.switch("faults", "on", "off")?,
             shutdown_delay: said.span("shutdown-delay")?.unwrap_or_default(),
             json_log: said.switch("log-format", "json", "text")?,

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::json::Json;
+
 /// Longer than anything takes on a slow machine: a bound for tests that hang, not a measure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,7 +61,8 @@ impl Testero {
             let log = testero.log();
             let line = log.lines().find_map(|line| line.split_once("Starting web server on: "));
             if let Some((_, address)) = line {
-                testero.address = address.parse().unwrap();
+                // In a JSON line more follows.
+                testero.address = address.split('"').next().unwrap().parse().unwrap();
                 return true;
             }
             if let Some(status) = testero.child.try_wait().unwrap() {
@@ -90,6 +93,31 @@ impl Testero {
     pub fn ask(&self, method: &str, target: &str) -> Answer {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         Answer::parse(&self.raw(request.as_bytes()))
+    }
+
+    /// A request with further header fields, which may replace Host, and a body.
+    pub fn send(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+        if !fields.iter().any(|(name, _)| *name == "Host") {
+            request += "Host: x\r\n";
+        }
+        for (name, value) in fields {
+            request += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            request += &format!("Content-Length: {}\r\n", body.len());
+        }
+        Answer::parse(&self.raw(format!("{request}\r\n{body}").as_bytes()))
+    }
+
+    /// A form, as `curl -d` sends it.
+    pub fn form(&self, target: &str, form: &str) -> Answer {
+        self.send("POST", target, &[("Content-Type", "application/x-www-form-urlencoded")], form)
+    }
+
+    /// The status, for programs.
+    pub fn report(&self) -> Json {
+        Json::parse(&self.get("/api/status?format=json"))
     }
 
     /// Sends bytes and reads until the service closes.

@@ -5,12 +5,19 @@
 #![allow(unreachable_pub, reason = "in a test binary nothing is reachable from outside")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod access;
+mod audit;
 mod contract;
 mod cpu;
 mod disk;
 mod edge;
+mod exposition;
 mod fuzz;
 mod harness;
+mod jobs;
+mod json;
 mod limits;
 mod memory;
+mod metrics;
+mod operate;
 mod process;

@@ -35,7 +35,7 @@ impl Drop for Reaped {
 }
 
 /// Runs a command to its end.
-fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Reaped(command.spawn().unwrap());
     let status = child.ended();
@@ -53,7 +53,7 @@ pub(crate) fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command
 }
 
 /// Asserts that it ends with this code, and that what it says is one line with these words in it.
-fn fails_with(code: i32, command: &mut Command, words: &[&str]) {
+pub(crate) fn fails_with(code: i32, command: &mut Command, words: &[&str]) {
     let output = run(command);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{command:?}: {said}");
@@ -68,7 +68,7 @@ fn fails_with(code: i32, command: &mut Command, words: &[&str]) {
 }
 
 /// `2021/04/04 12:14:04 text`.
-fn is_log_line(line: &str) -> bool {
+pub(crate) fn is_log_line(line: &str) -> bool {
     let (stamp, text) = line.split_at(line.len().min(20));
     let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     shape == "9999/99/99 99:99:99 " && !text.is_empty()

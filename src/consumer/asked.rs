@@ -1,15 +1,18 @@
 //! The parameters of a request, and the wish they make.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use super::burn::Target;
 use super::group::Refused;
+use super::id::Id;
 use super::load::LoadRefused;
 use super::number::parse_unsigned;
 use super::order::{Caller, How, Kind, Pace, Wish};
 use super::quantity::{Amount, Unit, quantity};
 use super::span::span;
+use crate::audit;
 use crate::http::Request;
 use crate::http::query::Query;
 
@@ -19,9 +22,14 @@ const FEWEST_MILLICORES: u64 = 10;
 const WORDS_BYTES: usize = 200;
 
 /// The parameters of a request: those of the form in its body, then those of its query.
-pub struct Asked<'b> {
+pub struct Asked<'r, 'b> {
+    request: &'r Request<'b>,
     query: Query<'b>,
     form: Query<'b>,
+    /// Since when it is being answered.
+    pub began: Instant,
+    /// Whether the log has a line on it already.
+    logged: Cell<bool>,
     /// Asked for in JSON: then old names take new values, and unknown ones are refused.
     pub json: bool,
 }
@@ -33,10 +41,22 @@ const SET: [&str; 13] =
 const LOAD: [&str; 12] =
     ["time", "duration", "ttl", "cpu", "millicores", "rate", "over", "replace", "wait", "follow", "id", "dry_run"];
 
-impl<'b> Asked<'b> {
+impl<'r, 'b> Asked<'r, 'b> {
     /// The parameters of `request`.
-    pub fn of(request: &Request<'b>, json: bool) -> Self {
-        Self { query: request.query, form: Query(request.body), json }
+    pub fn of(request: &'r Request<'b>, json: bool) -> Self {
+        let (query, form) = (request.query, Query(request.body));
+        Self { request, query, form, began: Instant::now(), logged: Cell::new(false), json }
+    }
+
+    /// Has the log tell what came of it, under this id.
+    pub fn log(&self, id: Id, outcome: &str) {
+        self.logged.set(true);
+        audit::answered(id, &words(self.request), &caller(self.request), outcome, self.began.elapsed());
+    }
+
+    /// Whether the log has told.
+    pub fn is_logged(&self) -> bool {
+        self.logged.get()
     }
 
     /// The value of a parameter; an empty one counts as absent.

@@ -14,7 +14,7 @@ const NAME_BYTES: usize = 200;
 /// What the names of our own metrics, and those every Prometheus client has, begin with.
 const RESERVED: [&str; 5] = ["testero_", "process_", "http_", "go_", "__"];
 
-/// Gauges in the order of their names; one that was ever bumped stays, at 0 when nothing bumps it.
+/// Gauges in the order of their names; one that was bumped stays, at 0, until its place is needed.
 #[derive(Debug, Default)]
 pub struct Bumps(Mutex<Vec<Gauge>>);
 
@@ -43,7 +43,15 @@ impl Bumps {
         let until = now + length;
         match gauges.binary_search_by(|gauge| gauge.name.as_str().cmp(name)) {
             Ok(place) => gauges[place].bumps.push((delta, until)),
-            Err(_) if gauges.len() >= MOST_GAUGES => return Err(format!("there are {MOST_GAUGES} gauges already")),
+            Err(_) if gauges.len() >= MOST_GAUGES => {
+                // One that nothing bumps any more makes room.
+                let Some(idle) = gauges.iter().position(|gauge| gauge.bumps.is_empty()) else {
+                    return Err(format!("there are {MOST_GAUGES} gauges already"));
+                };
+                gauges.remove(idle);
+                let place = gauges.partition_point(|gauge| gauge.name.as_str() < name);
+                gauges.insert(place, Gauge { name: name.to_owned(), bumps: vec![(delta, until)] });
+            }
             Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), bumps: vec![(delta, until)] }),
         }
         Ok(())
@@ -123,6 +131,7 @@ mod tests {
         }
         assert!(bumps.add("g1", 1.0, LONG).is_err());
         bumps.clear();
-        bumps.add("g1", 1.0, LONG).unwrap();
+        bumps.add("one_more", 1.0, LONG).unwrap();
+        assert_eq!(bumps.values().len(), MOST_GAUGES);
     }
 }

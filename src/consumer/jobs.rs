@@ -97,7 +97,7 @@ impl Jobs {
         Arc::new(Self { ids, stop, number, max_ttl, memory, running: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Uses so many millicores more, for so long.
+    /// Uses so many millicores more, for so long, `beside` those of the running load.
     ///
     /// # Errors
     /// When there are too many jobs, or all of them together would need more than all cores.
@@ -105,6 +105,7 @@ impl Jobs {
         self: &Arc<Self>,
         millicores: u64,
         length: Duration,
+        beside: u64,
         caller: Caller,
         words: String,
     ) -> Result<(), JobRefused> {
@@ -114,7 +115,7 @@ impl Jobs {
         if running.cpu.len() >= MOST_JOBS {
             return Err(JobRefused::Full);
         }
-        let left = (cores() * 1000).saturating_sub(running.cpu.iter().map(|job| job.millicores).sum());
+        let left = (cores() * 1000).saturating_sub(running.cpu.iter().map(|job| job.millicores).sum::<u64>() + beside);
         if millicores > left {
             return Err(JobRefused::TooMuch(left));
         }

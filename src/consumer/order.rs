@@ -111,12 +111,14 @@ pub struct Wish {
     pub caller: Caller,
     /// In which words.
     pub words: String,
+    /// Part of a larger change, which is logged as one.
+    pub is_part: bool,
 }
 
 impl Wish {
     /// The plain wish for `amount`.
     pub fn of(amount: Amount, caller: Caller) -> Self {
-        Self { amount, how: How::default(), pace: None, ttl: None, caller, words: String::new() }
+        Self { amount, how: How::default(), pace: None, ttl: None, caller, words: String::new(), is_part: false }
     }
 }
 
@@ -173,6 +175,8 @@ pub struct Order {
     pub caller: Caller,
     /// In which words.
     pub words: String,
+    /// Part of a larger change, which is logged as one.
+    pub is_part: bool,
     /// How far the work is.
     pub progress: Progress,
     /// When it was accepted.
@@ -209,6 +213,7 @@ impl Order {
             expires: ttl.map(Expiry::after),
             caller: wish.caller.clone(),
             words: wish.words.clone(),
+            is_part: wish.is_part,
             progress: Progress::default(),
             accepted: Instant::now(),
             pace: wish.pace,

@@ -56,13 +56,15 @@ struct Reply {
     linger: Duration,
     /// The body, where it comes as it is made.
     pieces: Option<Pieces>,
+    /// The edge's own, without the handler.
+    is_refusal: bool,
 }
 
 impl Reply {
     /// Says why a request is not served. What follows it on the connection cannot be trusted, so that ends.
     fn closing(response: Text, head_only: bool) -> Self {
         let manner = Manner { version: Version::Http11, keep_alive: false, head_only, chunked: false };
-        Self { response, manner, linger: LINGER, pieces: None }
+        Self { response, manner, linger: LINGER, pieces: None, is_refusal: true }
     }
 }
 
@@ -100,6 +102,9 @@ impl<S: Service> Connection<'_, S> {
                 Reply::closing(refusal(error.rejection(late)?), asks_for_head_alone(self.wire.buffered()))
             }
         };
+        if reply.is_refusal {
+            self.edge.service.hold_back();
+        }
         // The client may take its time with the answer: an unusual request is not kept all the while.
         self.head = bytes;
         self.tidy();
@@ -147,7 +152,7 @@ impl<S: Service> Connection<'_, S> {
             head_only,
             chunked,
         };
-        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER }, pieces })
+        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER }, pieces, is_refusal: false })
     }
 
     fn read_body(&mut self, head: &Head<'_>, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
@@ -165,7 +170,7 @@ impl<S: Service> Connection<'_, S> {
     }
 
     fn give(&mut self, reply: Reply) -> io::Result<Next> {
-        let Reply { response, manner, linger, pieces } = reply;
+        let Reply { response, manner, linger, pieces, .. } = reply;
         let (head, body) = render(response, manner);
         self.send(&head, &body)?;
         if let Some(pieces) = pieces.filter(|_| !manner.head_only) {

@@ -117,6 +117,9 @@ pub trait Service: Send + Sync + 'static {
         BodyRule::Discard(BODY_BYTES)
     }
 
+    /// Waits until answers may be given. Called before an answer that [`Service::answer`] has no part in.
+    fn hold_back(&self) {}
+
     /// What to say to a request whose head was understood and that is refused all the same, by the edge.
     fn refuse(&self, _head: &Head<'_>, rejection: Rejection) -> Text {
         refusal(rejection)

@@ -1,6 +1,7 @@
 //! What is asked of groups that hold something.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::answers::{Problem, full, json, refused, say, say_late, stopping};
@@ -8,7 +9,6 @@ use super::contract;
 use super::status::{group_line, of_group, of_order};
 use super::table::Holder;
 use super::{unsaid, with_field};
-use crate::audit;
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
@@ -30,7 +30,7 @@ pub(super) const TEXT_LINES: &str = "text/plain; charset=utf-8";
 
 impl Consumer {
     /// `set` and `add`, which are the same.
-    pub(super) fn set(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn set(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if request.changes_nothing() {
             return unsaid();
         }
@@ -39,20 +39,21 @@ impl Consumer {
         let wish = asked.wish(group.store().unit(), caller(request), words(request));
         let dry_run = match asked.flag("dry_run") {
             Ok(dry_run) => dry_run,
-            Err(why) => return self.refused(holder, verb, Refused::Invalid(why), request, asked.json),
+            Err(why) => return self.refused(holder, verb, Refused::Invalid(why), asked),
         };
         if dry_run {
             let preview = wish.and_then(|wish| group.preview(&wish));
             return match preview {
                 Ok(preview) => previewed(holder, group, &preview, asked.json),
-                Err(why) => self.refused(holder, verb, why, request, asked.json),
+                Err(why) => self.refused(holder, verb, why, asked),
             };
         }
         if asked.json
             && let Err(why) = wish
         {
             // Here what is wrong with a request is told at once, whatever runs.
-            return self.refused(holder, verb, why, request, true);
+            group.tally().invalid.fetch_add(1, Ordering::Relaxed);
+            return self.refused(holder, verb, why, asked);
         }
         self.order(
             holder,
@@ -69,7 +70,7 @@ impl Consumer {
     }
 
     /// Releases what a group holds.
-    pub(super) fn release(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn release(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         let group = self.group(holder);
         let wish = asked.release(group.store().unit(), caller(request), words(request));
         self.order(holder, "release", request, asked, |wish| group.release(&wish?), wish)
@@ -81,7 +82,7 @@ impl Consumer {
         holder: Holder,
         verb: &str,
         request: &Request<'_>,
-        asked: &Asked<'_>,
+        asked: &Asked<'_, '_>,
         give: impl FnOnce(Result<Wish, Refused>) -> Result<Accepted, Refused>,
         wish: Result<Wish, Refused>,
     ) -> Answer {
@@ -92,7 +93,7 @@ impl Consumer {
         };
         let accepted = match give(wish) {
             Ok(accepted) => accepted,
-            Err(why) => return self.refused(holder, verb, why, request, asked.json),
+            Err(why) => return self.refused(holder, verb, why, asked),
         };
         let order = Arc::clone(&accepted.order);
         match hold {
@@ -137,26 +138,26 @@ impl Consumer {
     }
 
     /// Releases everything there is.
-    pub(super) fn release_all(&self, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
-        let (who, what) = (caller(request), words(request));
+    pub(super) fn release_all(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
+        let hold = match long_answer(request, asked) {
+            Ok(hold) => hold,
+            Err(problem) => return problem.answer(asked.json),
+        };
         let mut released = Vec::new();
         self.jobs.cancel_all();
         self.bumps.clear();
         for load in [super::table::Loader::Cpu, super::table::Loader::Io] {
             self.cancel_load(load);
         }
-        let wish = Wish { words: what.clone(), ..Wish::of(Amount::Exactly(0), who.clone()) };
+        let mut wish = Wish::of(Amount::Exactly(0), caller(request));
+        (wish.words, wish.is_part) = (words(request), true);
         for group in self.groups() {
             match group.release(&wish) {
                 Ok(accepted) => released.push(accepted.order),
                 Err(why) => return refused(&why).answer(asked.json),
             }
         }
-        audit::answered(&what, &who, "accepted", Duration::ZERO);
-        let hold = match long_answer(request, asked) {
-            Ok(hold) => hold,
-            Err(problem) => return problem.answer(asked.json),
-        };
+        self.log(asked, "accepted");
         if !matches!(hold, Long::No) {
             for (group, order) in self.groups().iter().zip(&released) {
                 if group.wait(order, PAUSE, || request.client_is_gone()).is_none() {
@@ -176,10 +177,10 @@ impl Consumer {
         say(String::from("Release of everything requested, check /api/status"))
     }
 
-    fn refused(&self, holder: Holder, verb: &str, why: Refused, request: &Request<'_>, as_json: bool) -> Answer {
+    fn refused(&self, holder: Holder, verb: &str, why: Refused, asked: &Asked<'_, '_>) -> Answer {
         let in_words = contract::refusal(holder, verb, &why);
-        audit::answered(&words(request), &caller(request), &format!("refused: {in_words}"), Duration::ZERO);
-        if as_json { refused(&why).answer(true) } else { say_late(in_words) }
+        self.log(asked, &format!("refused: {in_words}"));
+        if asked.json { refused(&why).answer(true) } else { say_late(in_words) }
     }
 
     /// `getdef`.
@@ -230,7 +231,7 @@ pub(super) enum Long {
 }
 
 /// The right to a long answer, where one is asked for. Taken before anything is begun.
-pub(super) fn long_answer(request: &Request<'_>, asked: &Asked<'_>) -> Result<Long, Problem> {
+pub(super) fn long_answer(request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<Long, Problem> {
     let wrong = |why: String| Problem::new(400, "invalid", why);
     let (wait, follow) = (asked.flag("wait").map_err(wrong)?, asked.flag("follow").map_err(wrong)?);
     if !wait && !follow {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::status::in_words;
 use super::table::Job;
-use crate::audit;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::jobs::JobRefused;
@@ -24,7 +23,7 @@ const MEGABYTE: u64 = 1 << 20;
 
 impl Consumer {
     /// Starts a job.
-    pub(super) fn job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if *request.method != Method::Post {
             return text(400, NOT_A_POST).into();
         }
@@ -35,13 +34,22 @@ impl Consumer {
             Ok(told) => (200, told),
             Err((status, why)) => (status, why + "\n"),
         };
-        let outcome = if status == 200 { String::from("accepted") } else { format!("refused: {}", told.trim_end()) };
-        audit::answered(&words(request), &caller(request), &outcome, Duration::ZERO);
+        // A job is logged when it is over.
+        if status != 200 {
+            self.log(asked, &format!("refused: {}", told.trim_end()));
+        } else if job == Job::Bump {
+            self.log(asked, "done");
+        }
         text(status, told).into()
     }
 
+    /// Millicores that the running load is to use.
+    fn cpu_load_now(&self) -> u64 {
+        self.cpu.load().map_or(0, |load| load.task.figures().wanted as u64)
+    }
+
     /// What is said to a job that was started, or the status and the words that refuse it.
-    fn try_job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_>) -> Result<String, (u16, String)> {
+    fn try_job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<String, (u16, String)> {
         let incorrect = || (400, String::from(INCORRECT));
         let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, String::from(NOT_GIVEN)));
         // All of them must be there before one is looked at.
@@ -59,7 +67,10 @@ impl Consumer {
         let (told, result) = match job {
             Job::Cpu => {
                 let millicores = whole(&values[0]).ok_or_else(incorrect)?;
-                (format!("ConsumeCPU\n{millicores} millicores\n"), self.jobs.add_cpu(millicores, length, who, what))
+                (
+                    format!("ConsumeCPU\n{millicores} millicores\n"),
+                    self.jobs.add_cpu(millicores, length, self.cpu_load_now(), who, what),
+                )
             }
             Job::Memory => {
                 let megabytes = whole(&values[0]).ok_or_else(incorrect)?;

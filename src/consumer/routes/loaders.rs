@@ -1,6 +1,7 @@
 //! What is asked of groups that do something for a time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::answers::{Problem, json, load_refused, say, say_late, stopping};
@@ -8,7 +9,6 @@ use super::contract::{cpu_text, load_refusal};
 use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use super::table::Loader;
 use super::{unsaid, with_field};
-use crate::audit;
 use crate::clock::{local_date, utc_stamp};
 use crate::consumer::asked::{Asked, caller, cpu_target, words};
 use crate::consumer::cpu::CpuSpec;
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     /// Starts a load.
-    pub(super) fn load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if request.changes_nothing() {
             return unsaid();
         }
@@ -39,7 +39,7 @@ impl Consumer {
         self.start(self.loads(loader), wish, request, asked)
     }
 
-    fn cpu_wish(&self, request: &Request<'_>, asked: &Asked<'_>) -> Result<LoadWish, LoadRefused> {
+    fn cpu_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
         let (length, replace) = asked.load()?;
         let (amount, over) = asked.cpu()?;
         let (caller, words) = (caller(request), words(request));
@@ -61,6 +61,11 @@ impl Consumer {
     ) -> Result<LoadWish, LoadRefused> {
         let cores = cores();
         let mut target = cpu_target(amount, over, cores, self.cpu_limit(cores))?;
+        // The contract's load is never refused for what else there is.
+        let left = (cores * 1000).saturating_sub(self.jobs.sums().millicores);
+        if amount.is_some() && target.to > left {
+            return Err(LoadRefused::TooMuch(format!("{}m is more than the {left}m that jobs leave", target.to)));
+        }
         // A load that takes the place of another goes on from where that is.
         if let Some(running) = self.cpu.load().filter(|_| replace && !over.is_zero()) {
             target.from = running.task.figures().wanted as u64;
@@ -71,7 +76,7 @@ impl Consumer {
         Ok(LoadWish { spec, length, most, replace, caller, words })
     }
 
-    fn io_wish(&self, request: &Request<'_>, asked: &Asked<'_>) -> Result<LoadWish, LoadRefused> {
+    fn io_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
         let (length, replace) = asked.load()?;
         let spec = Box::new(IoSpec { rate: asked.rate()?, folder: Arc::clone(&self.folder) });
         Ok(LoadWish { spec, length, most: None, replace, caller: caller(request), words: words(request) })
@@ -94,12 +99,10 @@ impl Consumer {
         group: &Arc<LoadGroup>,
         wish: Result<LoadWish, LoadRefused>,
         request: &Request<'_>,
-        asked: &Asked<'_>,
+        asked: &Asked<'_, '_>,
     ) -> Answer {
-        let began = Instant::now();
         let refuse = |refused: LoadRefused| {
-            let outcome = format!("refused: {refused}");
-            audit::answered(&words(request), &caller(request), &outcome, began.elapsed());
+            self.log(asked, &format!("refused: {refused}"));
             if asked.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
         };
         let long = match long_answer(request, asked) {
@@ -108,7 +111,10 @@ impl Consumer {
         };
         let wish = match wish {
             // In JSON, what is wrong with a request is told at once, whatever runs.
-            Err(why) if asked.json => return refuse(why),
+            Err(why) if asked.json => {
+                group.tally().invalid.fetch_add(1, Ordering::Relaxed);
+                return refuse(why);
+            }
             wish => wish,
         };
         let load = match group.start(wish) {
@@ -154,19 +160,43 @@ impl Consumer {
     }
 
     /// Stops the load of an id.
-    pub(super) fn stop_load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn stop_load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if request.changes_nothing() {
             return unsaid();
         }
-        stop(self.loads(loader), request, asked)
+        self.stop(self.loads(loader), asked)
+    }
+
+    fn stop(&self, group: &Arc<LoadGroup>, asked: &Asked<'_, '_>) -> Answer {
+        let refuse = |status: u16, code: &'static str, words: String| {
+            self.log(asked, &format!("refused: {words}"));
+            if asked.json { Problem::new(status, code, words).answer(true) } else { say_late(words) }
+        };
+        let Some(load) = group.load() else {
+            return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
+        };
+        let Some(id) = asked.bytes("id") else {
+            return refuse(400, "missing-id", String::from("No request ID specified"));
+        };
+        match parse_signed(&id) {
+            Err(error) => refuse(400, "invalid", format!("Invalid ID specification: {error}")),
+            Ok(id) if u64::try_from(id) == Ok(load.id.0) => {
+                group.cancel(&load);
+                self.log(asked, "done");
+                if asked.json {
+                    return json(200, &receipt(group, &load).with("outcome", "cancelled"));
+                }
+                say(format!("{} stopped", group.work_name()))
+            }
+            Ok(id) => refuse(409, "other-id", format!("Incorrect stop load request ID={id}")),
+        }
     }
 
     /// Stops whatever load runs.
-    pub(super) fn release_load(&self, loader: Loader, request: &Request<'_>, as_json: bool) -> Answer {
-        let began = Instant::now();
+    pub(super) fn release_load(&self, loader: Loader, asked: &Asked<'_, '_>) -> Answer {
         self.cancel_load(loader);
-        audit::answered(&words(request), &caller(request), "done", began.elapsed());
-        if as_json {
+        self.log(asked, "done");
+        if asked.json {
             return json(200, &self.load_status(loader));
         }
         say(format!("{} load stopped", if loader == Loader::Cpu { "CPU" } else { "IO" }))
@@ -223,31 +253,6 @@ impl Consumer {
             .with("jobs", jobs.cpu_jobs)
             .with("jobs_millicores", jobs.millicores)
             .with("jobs_achieved_millicores", thousandths(jobs.achieved))
-    }
-}
-
-fn stop(group: &Arc<LoadGroup>, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
-    let began = Instant::now();
-    let refuse = |status: u16, code: &'static str, words: String| {
-        if asked.json { Problem::new(status, code, words).answer(true) } else { say_late(words) }
-    };
-    let Some(load) = group.load() else {
-        return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
-    };
-    let Some(id) = asked.bytes("id") else {
-        return refuse(400, "missing-id", String::from("No request ID specified"));
-    };
-    match parse_signed(&id) {
-        Err(error) => refuse(400, "invalid", format!("Invalid ID specification: {error}")),
-        Ok(id) if u64::try_from(id) == Ok(load.id.0) => {
-            group.cancel(&load);
-            audit::answered(&words(request), &caller(request), "done", began.elapsed());
-            if asked.json {
-                return json(200, &receipt(group, &load).with("outcome", "cancelled"));
-            }
-            say(format!("{} stopped", group.work_name()))
-        }
-        Ok(id) => refuse(409, "other-id", format!("Incorrect stop load request ID={id}")),
     }
 }
 

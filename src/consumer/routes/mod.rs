@@ -27,10 +27,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Consumer;
-use super::asked::{Asked, caller, words};
+use super::asked::Asked;
 use super::group::Group;
 use crate::access::is_from_another_site;
-use crate::audit;
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
 use crate::http::head::{Head, Rejection};
 use crate::http::target::{cleaned, percent_decode, percent_encode, split};
@@ -62,6 +61,10 @@ impl Service for Consumer {
         if form && (json || !contract) { BodyRule::Keep(FORM_BYTES) } else { BodyRule::Discard(BODY_BYTES) }
     }
 
+    fn hold_back(&self) {
+        self.faults.wait_while_hanging(&self.stop);
+    }
+
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
         let (_, query) = split(head.target);
         let format = crate::http::query::Query(query).value("format");
@@ -75,7 +78,7 @@ impl Service for Consumer {
 impl Consumer {
     /// What is wrong with us comes before what was asked.
     fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
-        self.faults.wait_while_hanging(&self.stop);
+        self.hold_back();
         if route.is_some_and(Route::is_honest) {
             return self.checked(request, route, json);
         }
@@ -102,32 +105,30 @@ impl Consumer {
             return redirect(&location).into();
         }
         let Some(route) = route else { return unknown(json) };
+        let asked = Asked::of(request, json);
         let changes = route.changes(request.method);
-        let began = Instant::now();
-        let refuse = |problem: Problem| {
-            let answer = problem.answer(json);
-            if changes {
-                let outcome = format!("refused with {}", answer.response.status_code().0);
-                audit::answered(&words(request), &caller(request), &outcome, began.elapsed());
-            }
-            answer
-        };
-        if changes && is_from_another_site(request) {
+        let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
-            return refuse(Problem::new(403, "foreign-site", why));
+            Problem::new(403, "foreign-site", why).answer(json)
+        } else if !self.access.allows(request, changes) {
+            Problem::new(401, "token-needed", "this needs the header Authorization: Bearer and the token").answer(json)
+        } else {
+            self.routed(request, &asked, route)
+        };
+        let status = answer.response.status_code().0;
+        if changes && status >= 400 && !asked.is_logged() {
+            self.log(&asked, &format!("refused with {status}"));
         }
-        if !self.access.allows(request, changes) {
-            return refuse(Problem::new(
-                401,
-                "token-needed",
-                "this needs the header Authorization: Bearer and the token",
-            ));
-        }
-        self.routed(request, route, json)
+        answer
     }
 
-    fn routed(&self, request: &Request<'_>, route: Route, json: bool) -> Answer {
-        let deletes = *request.method == Method::Delete;
+    /// Has the log tell what came of a change that needs no work, or was refused.
+    fn log(&self, asked: &Asked<'_, '_>, outcome: &str) {
+        asked.log(self.ids.next(), outcome);
+    }
+
+    fn routed(&self, request: &Request<'_>, asked: &Asked<'_, '_>, route: Route) -> Answer {
+        let (deletes, json) = (*request.method == Method::Delete, asked.json);
         // In text, groups as a whole are there to be released: reading them was never in the contract.
         if !json && !deletes && matches!(route, Route::Group(_) | Route::Loads(_) | Route::All) {
             return unknown(false);
@@ -136,27 +137,26 @@ impl Consumer {
         if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
             return answers::not_allowed(request.method, route.methods(), json);
         }
-        let asked = Asked::of(request, json);
         match route {
-            Route::Set(holder) => self.set(holder, request, &asked),
+            Route::Set(holder) => self.set(holder, request, asked),
             Route::Planned(holder) => self.planned(holder, json),
             Route::Held(holder) => self.held(holder, json),
-            Route::Group(holder) if deletes => self.release(holder, request, &asked),
+            Route::Group(holder) if deletes => self.release(holder, request, asked),
             Route::Group(holder) => answers::json(200, &status::of_group(self, self.group(holder))),
-            Route::Load(loader) => self.load(loader, request, &asked),
-            Route::Stop(loader) => self.stop_load(loader, request, &asked),
+            Route::Load(loader) => self.load(loader, request, asked),
+            Route::Stop(loader) => self.stop_load(loader, request, asked),
             Route::Running(loader) => self.running(loader, json),
-            Route::Loads(loader) if deletes => self.release_load(loader, request, json),
+            Route::Loads(loader) if deletes => self.release_load(loader, asked),
             Route::Loads(loader) => answers::json(200, &self.load_status(loader)),
-            Route::All => self.release_all(request, &asked),
+            Route::All => self.release_all(request, asked),
             Route::Status if json => answers::json(200, &status::status(self)),
             Route::Status => say(status::in_words(self)),
             Route::Metrics => scrape::page(self, request),
             Route::Healthz => operate::probe(self.health.trouble(), json),
             Route::Readyz => operate::probe(self.ready.trouble(), json),
-            Route::Switch(probe, on) => self.switch(probe, on, request, &asked),
-            Route::Fault(fault) => self.fault(fault, request, &asked),
-            Route::Job(job) => self.job(job, request, &asked),
+            Route::Switch(probe, on) => self.switch(probe, on, asked),
+            Route::Fault(fault) => self.fault(fault, asked),
+            Route::Job(job) => self.job(job, request, asked),
         }
     }
 

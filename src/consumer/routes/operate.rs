@@ -1,15 +1,14 @@
 //! Probes and faults: what an operator switches to see what the cluster does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answers::{Problem, json, say};
 use super::table::{Fault, Probe};
-use crate::audit;
 use crate::consumer::Consumer;
-use crate::consumer::asked::{Asked, caller, words};
+use crate::consumer::asked::Asked;
 use crate::consumer::faults::Term;
 use crate::consumer::span;
-use crate::http::{Answer, Request};
+use crate::http::Answer;
 use crate::object;
 
 /// For how long a fault lasts that does not say.
@@ -31,7 +30,7 @@ pub(super) fn probe(trouble: Option<String>, as_json: bool) -> Answer {
 
 impl Consumer {
     /// Switches a probe on or off.
-    pub(super) fn switch(&self, probe: Probe, on: bool, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn switch(&self, probe: Probe, on: bool, asked: &Asked<'_, '_>) -> Answer {
         let length = match asked.span("for") {
             Ok(length) => length,
             Err(why) => return Problem::new(400, "invalid", why).answer(asked.json),
@@ -50,22 +49,22 @@ impl Consumer {
             (false, None) => format!("{path} is disabled"),
             (false, Some(length)) => format!("{path} is disabled for {}", span::in_words(length)),
         };
-        self.done(state, request, asked.json)
+        self.done(state, asked)
     }
 
     /// Makes something wrong with us.
-    pub(super) fn fault(&self, fault: Fault, request: &Request<'_>, asked: &Asked<'_>) -> Answer {
+    pub(super) fn fault(&self, fault: Fault, asked: &Asked<'_, '_>) -> Answer {
         if !self.faults_on {
             let off = "faults are off; FAULTS=on, or --faults on, turns them on at the start";
             return Problem::new(404, "faults-off", off).answer(asked.json);
         }
         match self.try_fault(fault, asked) {
-            Ok(done) => self.done(done, request, asked.json),
+            Ok(done) => self.done(done, asked),
             Err(why) => Problem::new(400, "invalid", why).answer(asked.json),
         }
     }
 
-    fn try_fault(&self, fault: Fault, asked: &Asked<'_>) -> Result<String, String> {
+    fn try_fault(&self, fault: Fault, asked: &Asked<'_, '_>) -> Result<String, String> {
         let after = asked.span("after")?.unwrap_or_default();
         let length = asked.span("for")?.unwrap_or(FAULT);
         let started = |result: std::io::Result<()>| result.map_err(|error| format!("it could not be started: {error}"));
@@ -117,8 +116,8 @@ impl Consumer {
         })
     }
 
-    fn done(&self, state: String, request: &Request<'_>, as_json: bool) -> Answer {
-        audit::answered(&words(request), &caller(request), "done", Instant::now().elapsed());
-        if as_json { json(200, &object! { "done": state }) } else { say(state) }
+    fn done(&self, state: String, asked: &Asked<'_, '_>) -> Answer {
+        self.log(asked, "done");
+        if asked.json { json(200, &object! { "done": state }) } else { say(state) }
     }
 }

@@ -207,8 +207,7 @@ fn http(consumer: &Consumer, page: &mut Exposition) {
         let mut below = 0;
         for (place, count) in tally.times.iter().enumerate() {
             below += of(count);
-            let bound =
-                BOUNDS.get(place).map_or_else(|| String::from("+Inf"), |ms| Plain(*ms as f64 / 1e3).to_string());
+            let bound = BOUNDS.get(place).map_or_else(|| String::from("+Inf"), |ms| bound_text(*ms));
             page.sample("_bucket", &[("route", route), ("le", &bound)], &below);
         }
         page.sample("_sum", &[("route", route)], &Plain(of(&tally.total_us) as f64 / 1e6));
@@ -233,4 +232,10 @@ fn own(consumer: &Consumer, page: &mut Exposition) {
         "When the process started, in seconds since the epoch.",
         &Plain(consumer.started_at()),
     );
+}
+
+/// A bound in seconds. OpenMetrics wants whole numbers with a point as well.
+fn bound_text(ms: u64) -> String {
+    let text = Plain(ms as f64 / 1e3).to_string();
+    if text.contains('.') { text } else { text + ".0" }
 }
