@@ -120,6 +120,43 @@ impl Testero {
         Json::parse(&self.get("/api/status?format=json"))
     }
 
+    /// A request with further header fields (each line with its end) and a body.
+    pub fn ask_with(&self, method: &str, target: &str, fields: &str, body: &str) -> Answer {
+        let length = body.len();
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}");
+        Answer::parse(&self.raw(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()))
+    }
+
+    /// A request for JSON; whatever comes must be JSON.
+    pub fn ask_json(&self, method: &str, target: &str) -> (Answer, Json) {
+        let answer = self.ask_with(method, target, "Accept: application/json\r\n", "");
+        assert_eq!(answer.field("Content-Type"), Some("application/json"), "{method} {target}: {answer:?}");
+        let value = Json::parse(&answer.body);
+        (answer, value)
+    }
+
+    /// The JSON of a request that must be answered with `status`.
+    pub fn json(&self, method: &str, target: &str, status: u16) -> Json {
+        let (answer, value) = self.ask_json(method, target);
+        assert_eq!(answer.status, status, "{method} {target}: {answer:?}");
+        value
+    }
+
+    /// A group as `/api/status` has it.
+    pub fn group(&self, name: &str) -> Json {
+        self.json("GET", "/api/status", 200)["groups"][name].clone()
+    }
+
+    /// Waits until a group is in this state, and returns it.
+    pub fn in_state(&self, name: &str, state: &str) -> Json {
+        let mut group = Json::Null;
+        eventually(&format!("{name} is {state}"), || {
+            group = self.group(name);
+            group["state"].string() == state
+        });
+        group
+    }
+
     /// Sends bytes and reads until the service closes.
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = self.connect();

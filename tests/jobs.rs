@@ -199,7 +199,7 @@ fn the_memory_limit_binds_the_sum() {
     assert!(answer.starts_with("Could not compute memory parts: ") && answer.contains("over the limit"), "{answer}");
     let answer = testero.ask("POST", "/api/mem/set?amount=51Mi&exact=true&format=json");
     assert_eq!(answer.status, 422, "{answer:?}");
-    assert_eq!(Json::parse(&answer.body).number("error.available"), (50 * MIB) as f64, "{answer:?}");
+    assert_eq!(Json::parse(&answer.body).number("error.most"), (50 * MIB) as f64, "{answer:?}");
     let answer = testero.ask("POST", "/api/mem/set?amount=50Mi&exact=true&wait=true&format=json");
     assert_eq!(answer.status, 200, "{answer:?}");
     refused(1, 0);

@@ -42,12 +42,51 @@ impl Json {
         }
     }
 
+    /// Whether an object has this member.
+    pub fn has(&self, name: &str) -> bool {
+        matches!(self, Self::Object(members) if members.iter().any(|(key, _)| key == name))
+    }
+
+    /// The number that this is.
+    pub fn float(&self) -> f64 {
+        let Self::Number(number) = self else { panic!("no number: {self:?}") };
+        *number
+    }
+
+    /// The whole number, not below 0, that this is.
+    pub fn whole(&self) -> u64 {
+        let number = self.float();
+        assert!(number >= 0.0 && number.fract() == 0.0, "{number}");
+        number as u64
+    }
+
+    /// The text that this is.
+    pub fn string(&self) -> &str {
+        let Self::Text(text) = self else { panic!("no text: {self:?}") };
+        text
+    }
+
+    /// The list that this is.
+    pub fn list(&self) -> &[Self] {
+        let Self::List(list) = self else { panic!("no list: {self:?}") };
+        list
+    }
+
     /// The text at a path.
     pub fn text(&self, path: &str) -> &str {
         match self.at(path) {
             Self::Text(text) => text,
             other => panic!("{path} is no text but {other:?}"),
         }
+    }
+}
+
+impl std::ops::Index<&str> for Json {
+    type Output = Self;
+
+    fn index(&self, name: &str) -> &Self {
+        assert!(self.has(name), "no {name} in {self:?}");
+        self.at(name)
     }
 }
 

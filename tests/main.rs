@@ -8,12 +8,14 @@
 mod access;
 mod audit;
 mod contract;
+mod control;
 mod cpu;
 mod disk;
 mod edge;
 mod exposition;
 mod fuzz;
 mod harness;
+mod holding;
 mod jobs;
 mod json;
 mod limits;

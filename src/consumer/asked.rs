@@ -34,12 +34,19 @@ pub struct Asked<'r, 'b> {
     pub json: bool,
 }
 
-/// The names every set takes.
-const SET: [&str; 13] =
-    ["size", "amount", "count", "exact", "kind", "touch", "fsync", "force", "ttl", "rate", "over", "wait", "follow"];
-/// The names every load takes.
-const LOAD: [&str; 12] =
-    ["time", "duration", "ttl", "cpu", "millicores", "rate", "over", "replace", "wait", "follow", "id", "dry_run"];
+/// The names a set of memory takes.
+pub const MEMORY: [&str; 11] =
+    ["size", "amount", "exact", "kind", "touch", "force", "ttl", "rate", "over", "wait", "follow"];
+/// Those of files.
+pub const FILES: [&str; 10] = ["size", "amount", "exact", "fsync", "force", "ttl", "rate", "over", "wait", "follow"];
+/// Those of what is counted.
+pub const COUNTED: [&str; 9] = ["size", "amount", "count", "force", "ttl", "rate", "over", "wait", "follow"];
+/// Those of a release.
+pub const RELEASE: [&str; 4] = ["rate", "over", "wait", "follow"];
+/// Those of a CPU load.
+pub const CPU: [&str; 9] = ["time", "duration", "ttl", "cpu", "millicores", "over", "replace", "wait", "follow"];
+/// Those of an io load.
+pub const IO: [&str; 7] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow"];
 
 impl<'r, 'b> Asked<'r, 'b> {
     /// The parameters of `request`.
@@ -110,7 +117,10 @@ impl<'r, 'b> Asked<'r, 'b> {
     }
 
     /// Refuses names that mean nothing here: a misspelt `ttl` would hold for ever. The text contract passes them over.
-    fn only(&self, known: &[&str]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Which one that is.
+    pub fn only(&self, known: &[&str]) -> Result<(), String> {
         if !self.json {
             return Ok(());
         }
@@ -129,7 +139,8 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn wish(&self, unit: Unit, caller: Caller, words: String) -> Result<Wish, Refused> {
+    pub fn wish(&self, unit: Unit, known: &[&str], caller: Caller, words: String) -> Result<Wish, Refused> {
+        self.only(known).map_err(Refused::Invalid)?;
         let wish = Wish { words, ..Wish::of(self.amount(unit)?, caller) };
         self.options(unit, wish).map_err(Refused::Invalid)
     }
@@ -154,12 +165,12 @@ impl<'r, 'b> Asked<'r, 'b> {
     /// # Errors
     /// What is wrong with them.
     pub fn release(&self, unit: Unit, caller: Caller, words: String) -> Result<Wish, Refused> {
+        self.only(&RELEASE).map_err(Refused::Invalid)?;
         let wish = Wish { words, ..Wish::of(Amount::Exactly(0), caller) };
         self.options(unit, wish).map_err(Refused::Invalid)
     }
 
     fn options(&self, unit: Unit, mut wish: Wish) -> Result<Wish, String> {
-        self.only(&SET)?;
         let kind = match self.text("kind").as_deref() {
             None | Some("anon") => Kind::Anon,
             Some("file") => Kind::File,
@@ -219,9 +230,9 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(&self) -> Result<(Option<Duration>, bool), LoadRefused> {
+    pub fn load(&self, known: &[&str]) -> Result<(Option<Duration>, bool), LoadRefused> {
+        self.only(known).map_err(LoadRefused::Invalid)?;
         let length = self.time()?;
-        self.only(&LOAD).map_err(LoadRefused::Invalid)?;
         Ok((length, self.flag("replace").map_err(LoadRefused::Invalid)?))
     }
 

@@ -205,7 +205,12 @@ impl Group {
             );
             self.store.intend(Some(&order));
         }
-        self.spawn(&order, asked.goal, promise).map_err(Refused::NotStarted)?;
+        if let Err(error) = self.spawn(&order, asked.goal, promise) {
+            if order.how.force {
+                self.store.intend(None);
+            }
+            return Err(Refused::NotStarted(error));
+        }
         self.write_down(&order, asked.goal, Phase::Pending);
         request.hand_over(order.id);
         Ok(Accepted { order, parts: asked.goal.parts(), limit: asked.limit })
@@ -310,6 +315,10 @@ impl Group {
                 }
             }
             Err(_) => {
+                // Who wants the same as another already does is served with it.
+                if let Some(other) = self.release_on_its_way(queue.as_ref()).filter(|_| wish.pace.is_none()) {
+                    return Ok(Accepted { order: other, parts, limit: None });
+                }
                 if let Some(before) = queue.replace(Queued { order: Arc::clone(&order), phase: Phase::Over }) {
                     before.order.ended(Outcome::Cancelled);
                 }
@@ -318,6 +327,15 @@ impl Group {
             }
         }
         Ok(Accepted { order, parts, limit: None })
+    }
+
+    /// The release that waits or runs, if it does not take its time.
+    fn release_on_its_way(&self, queued: Option<&Queued>) -> Option<Arc<Order>> {
+        if let Some(queued) = queued {
+            return Some(Arc::clone(&queued.order)).filter(|order| order.is_plain_release());
+        }
+        let running = lock(&self.book).order.clone();
+        running.filter(|order| order.is_plain_release() && order.outcome().is_none() && !order.is_cancelled())
     }
 
     /// Cancels the last order, if its work is not over.

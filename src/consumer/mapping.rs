@@ -11,6 +11,9 @@ use std::ptr::{self, NonNull};
 /// Parts of this size and more are aligned to it and may be huge pages.
 pub const HUGE_PAGE: usize = 2 << 20;
 
+/// How much is written into a file at a time: little enough for an allocator to give it back.
+const FILE_BUFFER: usize = 64 << 10;
+
 /// What is behind a mapping.
 #[derive(Debug)]
 pub enum Backing {
@@ -134,11 +137,14 @@ impl Mapping {
     ///
     /// # Errors
     /// When the kernel has no memory or no space for it.
-    pub fn write(&mut self, offset: usize, length: usize, content: impl FnOnce(&mut [u8])) -> io::Result<()> {
+    pub fn write(&mut self, offset: usize, length: usize, mut content: impl FnMut(&mut [u8])) -> io::Result<()> {
         if let Backing::File(file) = &self.backing {
-            let mut buffer = vec![0; length];
-            content(&mut buffer);
-            file.write_all_at(&buffer, offset as u64)?;
+            let mut buffer = vec![0; length.min(FILE_BUFFER)];
+            for place in (0..length).step_by(FILE_BUFFER) {
+                let piece = &mut buffer[..FILE_BUFFER.min(length - place)];
+                content(piece);
+                file.write_all_at(piece, (offset + place) as u64)?;
+            }
             // Kernels before 5.14 do not know the call; there the pages are in the page cache, and not mapped.
             return match self.advise(offset, length, libc::MADV_POPULATE_READ) {
                 Err(error) if error.raw_os_error() != Some(libc::EINVAL) => Err(error),
@@ -219,8 +225,8 @@ mod tests {
                 if length >= HUGE_PAGE && private {
                     assert_eq!(mapping.start.as_ptr().align_offset(HUGE_PAGE), 0);
                 }
-                mapping.write(0, length, |bytes| bytes[length - 1] = 2).unwrap();
-                assert_eq!((byte(&mapping, 0), byte(&mapping, length - 1)), (0, 2));
+                mapping.write(0, length, |bytes| bytes.fill(2)).unwrap();
+                assert_eq!((byte(&mapping, 0), byte(&mapping, length - 1)), (2, 2));
             }
         }
     }

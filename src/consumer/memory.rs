@@ -76,7 +76,10 @@ impl Memory {
                 going.append(&mut parts.of_class[class]);
                 self.count(class, 0);
             }
-            going.extend(parts.odd.take());
+        }
+        // The old odd part goes before the new one comes, whatever the ramp: there is room for one in the books.
+        if let Some(odd) = parts.odd.take_if(|odd| other_kind || odd.len() as u64 != plan.odd) {
+            going.push(odd);
             self.odd.store(0, Ordering::Release);
         }
         parts.kind = kind;
@@ -155,11 +158,7 @@ impl MemorySteps<'_> {
                 return part;
             }
         }
-        let odd = self.parts.odd.take_if(|odd| odd.len() as u64 != self.plan.odd);
-        if odd.is_some() {
-            self.memory.odd.store(0, Ordering::Release);
-        }
-        odd
+        None
     }
 
     /// The size of a part that has to come, and its class.

@@ -222,6 +222,11 @@ impl Order {
         }
     }
 
+    /// Whether it releases everything, as fast as can be.
+    pub fn is_plain_release(&self) -> bool {
+        self.planned == 0 && self.pace.is_none()
+    }
+
     /// Makes its work end early.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);

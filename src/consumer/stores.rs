@@ -1,6 +1,7 @@
 //! Memory and files as stores, each with its limits.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::datafolder::DataFolder;
@@ -32,13 +33,15 @@ pub struct MemoryStore {
     limit: MemoryLimit,
     folder: Arc<DataFolder>,
     shares: Mutex<Shares>,
+    /// Whether there is a note on what is done past the guard.
+    noted: AtomicBool,
 }
 
 impl MemoryStore {
     /// Memory, limited by the user or by what is free now.
     pub fn new(guard: Guard, fixed: Option<u64>, folder: Arc<DataFolder>) -> Self {
         let limit = MemoryLimit::new(guard.clone(), fixed);
-        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default() }
+        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default(), noted: AtomicBool::new(false) }
     }
 
     /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
@@ -160,7 +163,9 @@ impl Store for MemoryStore {
     }
 
     fn intend(&self, order: Option<&Order>) {
-        intent::note(&self.folder, order);
+        if self.noted.swap(order.is_some(), Ordering::AcqRel) || order.is_some() {
+            intent::note(&self.folder, order);
+        }
     }
 }
 

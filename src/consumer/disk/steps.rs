@@ -64,9 +64,11 @@ impl<'d> FileSteps<'d> {
             let fits = |file: &Numbered| class.is_some() || file.size == size;
             // Class after class, and in each from the highest number down.
             let kept = files.iter().take(wanted as usize).take_while(|file| fits(file)).count();
+            let last = files.last().map_or(0, |file| file.number);
             going.push(files.split_off(kept));
             let count = wanted - kept as u64;
-            let highest = files.last().map_or(0, |file| file.number);
+            // On a ramp, the old odd file is still there when the new one comes.
+            let highest = if class.is_none() { last } else { files.last().map_or(0, |file| file.number) };
             coming.push(Missing { class, size, count, highest });
         }
         going.reverse();

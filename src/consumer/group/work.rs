@@ -97,7 +97,8 @@ impl Group {
         if let (Err(_), Ok(held)) = (&result, self.store.held()) {
             self.level.set(held.total());
         }
-        if self.level.get() == 0 {
+        // What was taken past the guard is gone, or something else has taken its place.
+        if self.level.get() == 0 || (result.is_ok() && !order.how.force) {
             self.store.intend(None);
         }
         let outcome = Outcome::of(&result);

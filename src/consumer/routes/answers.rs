@@ -94,9 +94,9 @@ pub(super) fn refused(refused: &Refused) -> Problem {
             .with("requested", *requested)
             .with("limit", limit.most)
             .with("limit_source", limit.source.as_str())
-            .with("available", *most),
+            .with("most", *most),
         Refused::DoesNotFit { requested, available } => {
-            problem(422, "does-not-fit").with("requested", *requested).with("available", *available)
+            problem(422, "does-not-fit").with("requested", *requested).with("most", *available)
         }
         Refused::Unavailable(_) => problem(503, "unavailable"),
         Refused::NotStarted(_) => problem(503, "not-started"),

@@ -11,7 +11,7 @@ use super::table::Holder;
 use super::{unsaid, with_field};
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
-use crate::consumer::asked::{Asked, caller, words};
+use crate::consumer::asked::{self, Asked, caller, words};
 use crate::consumer::group::{Accepted, Group, Preview, Refused};
 use crate::consumer::order::{Order, Outcome, Wish};
 use crate::consumer::quantity::Amount;
@@ -36,17 +36,14 @@ impl Consumer {
         }
         let group = self.group(holder);
         let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
-        let wish = asked.wish(group.store().unit(), caller(request), words(request));
-        let dry_run = match asked.flag("dry_run") {
-            Ok(dry_run) => dry_run,
-            Err(why) => return self.refused(holder, verb, Refused::Invalid(why), asked),
+        let known: &[&str] = match holder {
+            Holder::Memory => &asked::MEMORY,
+            Holder::Disk => &asked::FILES,
+            _ => &asked::COUNTED,
         };
-        if dry_run {
-            let preview = wish.and_then(|wish| group.preview(&wish));
-            return match preview {
-                Ok(preview) => previewed(holder, group, &preview, asked.json),
-                Err(why) => self.refused(holder, verb, why, asked),
-            };
+        let wish = asked.wish(group.store().unit(), known, caller(request), words(request));
+        if let Some(answer) = self.previewed(holder, verb, &wish, asked) {
+            return answer;
         }
         if asked.json
             && let Err(why) = wish
@@ -73,7 +70,30 @@ impl Consumer {
     pub(super) fn release(&self, holder: Holder, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         let group = self.group(holder);
         let wish = asked.release(group.store().unit(), caller(request), words(request));
+        if let Some(answer) = self.previewed(holder, "release", &wish, asked) {
+            return answer;
+        }
         self.order(holder, "release", request, asked, |wish| group.release(&wish?), wish)
+    }
+
+    /// What would become of a wish, where that is what is asked for.
+    fn previewed(
+        &self,
+        holder: Holder,
+        verb: &str,
+        wish: &Result<Wish, Refused>,
+        asked: &Asked<'_, '_>,
+    ) -> Option<Answer> {
+        let group = self.group(holder);
+        match asked.flag("dry_run") {
+            Ok(false) => None,
+            Err(why) => Some(self.refused(holder, verb, Refused::Invalid(why), asked)),
+            // What is wrong with the wish itself is told as without.
+            Ok(true) => match group.preview(wish.as_ref().ok()?) {
+                Ok(preview) => Some(previewed(holder, group, &preview, asked.json)),
+                Err(why) => Some(self.refused(holder, verb, why, asked)),
+            },
+        }
     }
 
     /// Gives an order, and answers as the client wants it: at once, when it is done, or as it goes.
@@ -139,6 +159,9 @@ impl Consumer {
 
     /// Releases everything there is.
     pub(super) fn release_all(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
+        if let Err(why) = asked.only(&["wait"]) {
+            return Problem::new(400, "invalid", why).answer(asked.json);
+        }
         let hold = match long_answer(request, asked) {
             Ok(hold) => hold,
             Err(problem) => return problem.answer(asked.json),
@@ -294,7 +317,7 @@ fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) ->
                 "parts": parts(&preview.parts),
                 "limit": preview.limit.most,
                 "limit_source": preview.limit.source.as_str(),
-                "available": preview.most,
+                "most": preview.most,
             },
         );
     }

@@ -10,7 +10,7 @@ use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use super::table::Loader;
 use super::{unsaid, with_field};
 use crate::clock::{local_date, utc_stamp};
-use crate::consumer::asked::{Asked, caller, cpu_target, words};
+use crate::consumer::asked::{self, Asked, caller, cpu_target, words};
 use crate::consumer::cpu::CpuSpec;
 use crate::consumer::inout::IoSpec;
 use crate::consumer::load::{Load, LoadGroup, LoadRefused, LoadWish};
@@ -40,7 +40,7 @@ impl Consumer {
     }
 
     fn cpu_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
-        let (length, replace) = asked.load()?;
+        let (length, replace) = asked.load(&asked::CPU)?;
         let (amount, over) = asked.cpu()?;
         let (caller, words) = (caller(request), words(request));
         self.cpu_load(amount, over, length, replace, caller, words)
@@ -77,7 +77,7 @@ impl Consumer {
     }
 
     fn io_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
-        let (length, replace) = asked.load()?;
+        let (length, replace) = asked.load(&asked::IO)?;
         let spec = Box::new(IoSpec { rate: asked.rate()?, folder: Arc::clone(&self.folder) });
         Ok(LoadWish { spec, length, most: None, replace, caller: caller(request), words: words(request) })
     }
@@ -105,6 +105,11 @@ impl Consumer {
             self.log(asked, &format!("refused: {refused}"));
             if asked.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
         };
+        match asked.flag("dry_run") {
+            Ok(false) => {}
+            Ok(true) => return self.load_preview(group, wish, asked),
+            Err(why) => return refuse(LoadRefused::Invalid(why)),
+        }
         let long = match long_answer(request, asked) {
             Ok(long) => long,
             Err(problem) => return problem.answer(asked.json),
@@ -159,6 +164,27 @@ impl Consumer {
         }
     }
 
+    /// What would become of a load.
+    fn load_preview(&self, group: &LoadGroup, wish: Result<LoadWish, LoadRefused>, asked: &Asked<'_, '_>) -> Answer {
+        let wish = match wish {
+            Ok(wish) => wish,
+            Err(why) => {
+                self.log(asked, &format!("refused: {why}"));
+                return if asked.json { load_refused(&why).answer(true) } else { load_refusal(&why) };
+            }
+        };
+        let busy = group.load().is_some() && !wish.replace;
+        if asked.json {
+            let seconds = [wish.length, wish.most].into_iter().flatten().min().map(|length| length.as_secs_f64());
+            let why = busy.then_some("a load runs; replace=true takes its place");
+            let told =
+                object! { "dry_run": true, "group": group.name(), "fits": !busy, "reason": why, "seconds": seconds };
+            return json(200, &told);
+        }
+        let would = if busy { "It would be refused, since a load runs" } else { "It would be started" };
+        say(format!("{would}; nothing was done."))
+    }
+
     /// Stops the load of an id.
     pub(super) fn stop_load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if request.changes_nothing() {
@@ -172,6 +198,9 @@ impl Consumer {
             self.log(asked, &format!("refused: {words}"));
             if asked.json { Problem::new(status, code, words).answer(true) } else { say_late(words) }
         };
+        if let Err(why) = asked.only(&["id"]) {
+            return refuse(400, "invalid", why);
+        }
         let Some(load) = group.load() else {
             return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
         };

@@ -137,6 +137,11 @@ impl Consumer {
         if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
             return answers::not_allowed(request.method, route.methods(), json);
         }
+        let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
+        if route.changes(request.method) && !previews && asked.bytes("dry_run").is_some() {
+            let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
+            return Problem::new(400, "invalid", why).answer(json);
+        }
         match route {
             Route::Set(holder) => self.set(holder, request, asked),
             Route::Planned(holder) => self.planned(holder, json),

@@ -83,7 +83,7 @@ fn of_snapshot(group: &Group, snapshot: &Snapshot) -> Value {
         "requested": order.map_or(0, |order| order.requested),
         "planned": order.map_or(0, |order| order.planned),
         "held": snapshot.held,
-        "progress": order.map_or(1.0, |order| if working { thousandths(order.progress.share()) } else { 1.0 }),
+        "progress": order.map_or(1.0, |order| thousandths(order.progress.share())),
         "rate": running.map_or(0, |order| order.progress.rate().round() as u64),
         "seconds_left": running.and_then(|order| order.progress.seconds_left()).map(thousandths),
         "kind": order.filter(|_| group.store().name() == "mem").map(|order| order.how.kind.name()),
