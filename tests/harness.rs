@@ -135,6 +135,12 @@ impl Testero {
         (answer, value)
     }
 
+    /// A request for JSON: the status, and what the body says.
+    pub fn status_and_json(&self, method: &str, target: &str) -> (u16, Json) {
+        let (answer, value) = self.ask_json(method, target);
+        (answer.status, value)
+    }
+
     /// The JSON of a request that must be answered with `status`.
     pub fn json(&self, method: &str, target: &str, status: u16) -> Json {
         let (answer, value) = self.ask_json(method, target);
@@ -268,6 +274,21 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The body of a chunked answer, put together.
+    pub fn chunks(&self) -> String {
+        assert_eq!(self.field("Transfer-Encoding"), Some("chunked"), "{self:?}");
+        let (mut whole, mut rest) = (String::new(), self.body.as_str());
+        loop {
+            let (size, after) = rest.split_once("\r\n").unwrap_or_else(|| panic!("cut short: {self:?}"));
+            let size = usize::from_str_radix(size, 16).unwrap();
+            if size == 0 {
+                return whole;
+            }
+            whole += &after[..size];
+            rest = after[size..].strip_prefix("\r\n").unwrap();
+        }
     }
 
     /// The value of a header field.

@@ -72,6 +72,14 @@ impl Json {
         list
     }
 
+    /// Whether it is true at a path.
+    pub fn is(&self, path: &str) -> bool {
+        match self.at(path) {
+            Self::Bool(truth) => *truth,
+            other => panic!("{path} is neither true nor false but {other:?}"),
+        }
+    }
+
     /// The text at a path.
     pub fn text(&self, path: &str) -> &str {
         match self.at(path) {

@@ -7,8 +7,10 @@
 
 mod access;
 mod audit;
+mod cgroup;
 mod contract;
 mod control;
+mod counted;
 mod cpu;
 mod disk;
 mod edge;
@@ -16,10 +18,13 @@ mod exposition;
 mod fuzz;
 mod harness;
 mod holding;
+mod inout;
 mod jobs;
 mod json;
 mod limits;
 mod memory;
 mod metrics;
+mod millicores;
 mod operate;
 mod process;
+mod quota;

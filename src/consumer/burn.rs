@@ -176,7 +176,7 @@ impl Burn {
 
     /// Millicores that are to be used at this moment.
     pub fn wanted(&self) -> f64 {
-        self.began.get().map_or(0.0, |began| self.target.at(began.elapsed()))
+        self.target.at(self.began.get().map_or(Duration::ZERO, Instant::elapsed))
     }
 
     /// Millicores used, on the average of the last second or so.

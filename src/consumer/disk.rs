@@ -128,7 +128,7 @@ impl Disk {
                     Some(class) => FILES.sizes[class],
                     None => entry.metadata().map_err(at)?.len(),
                 };
-                files.push(Numbered { number, path: entry.path(), size });
+                files.push(Numbered { number, path: entry.path(), size, is_cut: false });
             }
         }
         files.sort_unstable_by(|a, b| (a.number, &a.path).cmp(&(b.number, &b.path)));
@@ -144,6 +144,8 @@ struct Numbered {
     number: u64,
     path: PathBuf,
     size: u64,
+    /// It is on its way out, and shorter than it was.
+    is_cut: bool,
 }
 
 /// The files of each class, counted.

@@ -112,7 +112,10 @@ impl Task for IoTask {
             let length = BLOCK.min(size - offset) as usize;
             turn += 1;
             match once(path, offset, length, &mut content, &mut buffer, &self.counts) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => looked = None,
+                // It has gone, or was cut short under our hands.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                    looked = None
+                }
                 Err(error) => return Err(format!("{}: {error}", path.display())),
                 Ok(()) => {}
             }

@@ -241,19 +241,26 @@ impl LoadGroup {
     }
 
     fn try_start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
-        let request = match &wish {
-            Ok(wish) if wish.replace => self.take_from_another()?,
-            _ => self.ticket.take().map_err(LoadRefused::Conflict)?,
-        };
+        let replaces = wish.as_ref().is_ok_and(|wish| wish.replace);
+        let mut request = None;
+        if !replaces {
+            request = Some(self.ticket.take().map_err(LoadRefused::Conflict)?);
+        }
         let wish = wish?;
         if self.stop.is_set() {
             return Err(LoadRefused::Stopping);
         }
         let length = [wish.length, wish.most, self.max_ttl].into_iter().flatten().min();
-        let (id, sent, began) = (self.ids.next(), SystemTime::now(), Instant::now());
+        let (sent, began) = (SystemTime::now(), Instant::now());
         // A deadline that no clock reaches is none.
         let deadline = length.and_then(|length| began.checked_add(length));
+        // Before another load is ended for it: one that cannot be started ends none.
         let task = wish.spec.prepare(deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
+        let request = match request {
+            Some(request) => request,
+            None => self.take_from_another().inspect_err(|_| task.cancel())?,
+        };
+        let id = self.ids.next();
         let load = Arc::new(Load {
             id,
             task,

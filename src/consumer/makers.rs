@@ -44,7 +44,7 @@ impl Inodes {
 
 impl Maker for Inodes {
     fn names(&self) -> &'static Names {
-        &Names { name: "inode", work: "CreateInodes()", limit: "HIGHINODELIM", cost: 1400 }
+        &Names { name: "inode", work: "CreateInodes()", limit: "HIGHINODELIM", cost: 1700 }
     }
 
     fn held(&self) -> u64 {
@@ -126,7 +126,7 @@ struct Parked {
 
 impl Maker for Pids {
     fn names(&self) -> &'static Names {
-        &Names { name: "pid", work: "CreatePids()", limit: "HIGHPIDLIM", cost: 32 * 1024 }
+        &Names { name: "pid", work: "CreatePids()", limit: "HIGHPIDLIM", cost: 40 * 1024 }
     }
 
     fn held(&self) -> u64 {

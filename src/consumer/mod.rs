@@ -95,9 +95,9 @@ const WORKER_GRACE: Duration = Duration::from_secs(2);
 const STUCK_WORKER_GRACE: Duration = Duration::from_secs(20);
 
 /// Threads that the service may still need beside its connections: workers, keepers, loads on all cores, some jobs.
-const RESERVED_THREADS: u64 = 64;
+const RESERVED_THREADS: u64 = 32;
 /// Descriptors that it may still need beside its connections: files being written, folders and kernel files being read.
-const RESERVED_DESCRIPTORS: u64 = 64;
+const RESERVED_DESCRIPTORS: u64 = 32;
 
 /// The service.
 pub struct Consumer {

@@ -86,8 +86,9 @@ pub fn connections(room: Room) -> usize {
     let by_descriptors = room.descriptors.map_or(u64::MAX, |most| most.saturating_sub(OTHER_DESCRIPTORS));
     let by_threads = room.threads.map_or(u64::MAX, |most| most.saturating_sub(OTHER_THREADS));
     let by_memory = room.memory.map_or(u64::MAX, |bytes| bytes / MEMORY_SHARE / CONNECTION_BYTES);
-    // Of five, four have a place and one is leaving.
-    let fit = by_descriptors.min(by_threads).min(by_memory) / (LEAVING_SHARE as u64 + 1) * LEAVING_SHARE as u64;
+    // Half of the descriptors and threads: the rest is for what the service is there to take. Of five connections, four
+    // have a place and one is leaving.
+    let fit = (by_descriptors.min(by_threads) / 2).min(by_memory) / (LEAVING_SHARE as u64 + 1) * LEAVING_SHARE as u64;
     usize::try_from(fit).unwrap_or(usize::MAX).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS)
 }
 
@@ -98,8 +99,8 @@ mod tests {
     #[test]
     fn connections_follow_from_what_is_scarce() {
         assert_eq!(connections(Room::default()), MOST_CONNECTIONS);
-        assert_eq!(connections(Room { descriptors: Some(132), ..Room::default() }), 80);
-        assert_eq!(connections(Room { threads: Some(58), ..Room::default() }), 40);
+        assert_eq!(connections(Room { descriptors: Some(132), ..Room::default() }), 40);
+        assert_eq!(connections(Room { threads: Some(58), ..Room::default() }), 20);
         assert_eq!(connections(Room { memory: Some(280 << 20), ..Room::default() }), 64);
         let nothing = Room { descriptors: Some(0), threads: Some(0), memory: Some(0) };
         assert_eq!(connections(nothing), FEWEST_CONNECTIONS);

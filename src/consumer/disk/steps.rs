@@ -83,7 +83,7 @@ impl<'d> FileSteps<'d> {
             // What matters to the user is why it could not be written; that it is gone already is fine.
             let _ = fs::remove_file(writing.path);
         }
-        if let Some(cut) = self.going.pop_if(|file| file.size == CUT) {
+        if let Some(cut) = self.going.pop_if(|file| file.is_cut) {
             let _ = fs::remove_file(cut.path);
         }
     }
@@ -114,9 +114,6 @@ impl<'d> FileSteps<'d> {
     }
 }
 
-/// What stands for the size of a file that is cut short already: it is asked for then.
-const CUT: u64 = u64::MAX;
-
 impl Steps for FileSteps<'_> {
     fn grain(&self) -> u64 {
         GRAIN
@@ -129,26 +126,23 @@ impl Steps for FileSteps<'_> {
     fn release(&mut self, most: u64) -> Result<u64, Failure> {
         let Some(mut file) = self.going.pop() else { return Ok(0) };
         let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        let size = match file.size {
-            CUT => fs::metadata(&file.path).map_or(0, |there| there.len()),
-            size => size,
-        };
-        if most < size {
-            let cut = OpenOptions::new().write(true).open(&file.path).and_then(|there| there.set_len(size - most));
-            match cut {
+        // What we cut it to counts, not what it is: io load may be writing into it in this moment.
+        if most < file.size {
+            let left = file.size - most;
+            match OpenOptions::new().write(true).open(&file.path).and_then(|there| there.set_len(left)) {
                 Ok(()) => {
-                    file.size = CUT;
+                    (file.size, file.is_cut) = (left, true);
                     self.going.push(file);
                     return Ok(most);
                 }
-                Err(error) if gone(&error) => return Ok(size.max(1)),
+                Err(error) if gone(&error) => return Ok(file.size),
                 Err(error) => return Err(Failure::of(format!("cutting {}", file.path.display()))(error)),
             }
         }
         match fs::remove_file(&file.path) {
             Err(error) if !gone(&error) => Err(Failure::of(format!("removing {}", file.path.display()))(error)),
             // An empty file is a step as well: 0 would say that there are none left.
-            _ => Ok(size.max(1)),
+            _ => Ok(file.size.max(1)),
         }
     }
 

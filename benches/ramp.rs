@@ -1,0 +1,124 @@
+//! How straight a ramp is: memory and files, up and down, looked at each second from outside (resident pages, allocated
+//! blocks), beside the straight line from the moment the ramp was accepted.
+//!
+//! `cargo bench --bench ramp [-- --data-dir DIR]`
+
+#![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SECONDS: u32 = 10;
+const MIB: f64 = 1024.0 * 1024.0;
+/// Within so much of the whole change, or so many MiB, whichever is larger.
+const GOAL: (f64, f64) = (0.02, 4.0);
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--data-dir").skip(1);
+    let data = match arguments.next() {
+        Some(folder) => tempfile::tempdir_in(folder).unwrap(),
+        None => tempfile::tempdir().unwrap(),
+    };
+    println!(
+        "| ramp over {SECONDS} s | largest deviation at a second, MiB | % of the change | bound, MiB | at second |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    let testero = Testero::start(data.path());
+    let rss = testero.resident();
+    ramp(&testero, "memory", "mem", 1024.0, &|| testero.resident() - rss);
+    ramp(&testero, "files", "disk", 512.0, &|| blocks(data.path()));
+}
+
+/// Goes up and down again.
+fn ramp(testero: &Testero, name: &str, group: &str, change: f64, held: &dyn Fn() -> f64) {
+    for up in [true, false] {
+        let amount = if up { change } else { 0.0 };
+        let line = |elapsed: Duration| {
+            let way = (elapsed.as_secs_f64() / f64::from(SECONDS)).min(1.0) * change;
+            if up { way } else { change - way }
+        };
+        let path = format!("/api/{group}/set?amount={amount}Mi&exact=true&over={SECONDS}s");
+        testero.ask(if up { "POST" } else { "GET" }, &path);
+        let began = Instant::now();
+        let (mut worst, mut at) = (0.0_f64, 0);
+        for second in 1..=SECONDS {
+            thread::sleep((began + Duration::from_secs(second.into())).saturating_duration_since(Instant::now()));
+            let (before, there, after) = (began.elapsed(), held(), began.elapsed());
+            // Looking takes a while, in which the line goes on.
+            let line = line((before + after) / 2);
+            if (there - line).abs() > worst.abs() {
+                (worst, at) = (there - line, second);
+            }
+        }
+        let direction = if up { "up" } else { "down" };
+        let bound = (change * GOAL.0).max(GOAL.1);
+        println!(
+            "| {name}, {change} MiB {direction} | {worst:+.2} | {:.2} | {bound:.2} | {at} |",
+            worst.abs() / change * 100.0
+        );
+        // The end of the ramp is looked at as well; only then comes the next.
+        thread::sleep(Duration::from_secs(1));
+        testero.ask("GET", &format!("/api/{group}/getact"));
+    }
+}
+
+/// MiB of the files in a folder and below.
+fn blocks(folder: &Path) -> f64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0.0 };
+    let each = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => blocks(&entry.path()),
+        // Allocation may be delayed; what is there is the larger of what is said and what is used.
+        Ok(data) => (data.blocks() * 512).max(data.len()) as f64 / MIB,
+        Err(_) => 0.0,
+    };
+    entries.flatten().map(each).sum()
+}
+
+struct Testero {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Testero {
+    fn start(data: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_testero"));
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("Starting web server on: ")).unwrap();
+        // Whoever writes into a pipe that nobody reads is stopped in the end.
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, address: line.rsplit(' ').next().unwrap().parse().unwrap() }
+    }
+
+    fn ask(&self, method: &str, target: &str) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 20"), "{target}: {answer}");
+    }
+
+    /// Its resident memory in MiB.
+    fn resident(&self) -> f64 {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().trim().parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Testero {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
