@@ -22,6 +22,21 @@ pub enum TokenSource {
     File(PathBuf),
 }
 
+impl TokenSource {
+    /// The token.
+    ///
+    /// # Errors
+    /// When its file cannot be read, or holds what no header field can.
+    pub fn read(&self) -> io::Result<String> {
+        let token = match self {
+            Self::Value(token) => token.clone(),
+            Self::File(path) => fs::read_to_string(path)?.trim().to_owned(),
+        };
+        let sound = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        sound.then_some(token).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the token is not printable"))
+    }
+}
+
 /// Never shows the token.
 impl std::fmt::Debug for TokenSource {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,16 +4,20 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use crate::access::TokenSource;
+
 /// How long the whole probe may take: less than the kubelet's patience where that is set to a few seconds.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How much of the answer is looked at: the status line.
 const ENOUGH: usize = 12;
 
-/// Asks `url` and says whether the service answers: any status below 500 is an answer.
+/// Asks `url`, with a token where the service may want one, and says whether it answers: any status below 500 but 401 is
+/// an answer.
 ///
 /// # Errors
 /// When it does not, with what happened instead.
-pub fn ask(url: &str) -> io::Result<()> {
+pub fn ask(url: &str, token: Option<&TokenSource>) -> io::Result<()> {
+    let token = token.map(TokenSource::read).transpose()?;
     let deadline = Instant::now() + DEADLINE;
     let (authority, path) = parts(url)?;
     let address = if authority.ends_with(']') || !authority.contains(':') {
@@ -24,7 +28,7 @@ pub fn ask(url: &str) -> io::Result<()> {
     let mut trouble = io::Error::other(format!("{authority} has no address"));
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
-            Ok(stream) => return talk(stream, authority, path, deadline).map_err(in_words),
+            Ok(stream) => return talk(stream, authority, path, token.as_deref(), deadline).map_err(in_words),
             Err(error) => trouble = error,
         }
     }
@@ -46,11 +50,12 @@ fn parts(url: &str) -> io::Result<(&str, &str)> {
     Ok((authority, path))
 }
 
-fn talk(mut stream: TcpStream, authority: &str, path: &str, deadline: Instant) -> io::Result<()> {
+fn talk(mut stream: TcpStream, authority: &str, path: &str, token: Option<&str>, deadline: Instant) -> io::Result<()> {
+    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
     let slash = if path.starts_with('/') { "" } else { "/" };
     stream.set_write_timeout(Some(left(deadline)?))?;
     let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero-health\r\nConnection: close\r\n\r\n"
+        "GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero-health\r\n{token}Connection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
@@ -65,6 +70,7 @@ fn talk(mut stream: TcpStream, authority: &str, path: &str, deadline: Instant) -
     let status = answer.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
     let status = status.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
     match status {
+        Some(401) => Err(io::Error::other("the service wants a token: set TOKEN or TOKENFILE")),
         Some(100..500) => Ok(()),
         Some(status) => Err(io::Error::other(format!("the answer is {status}"))),
         None => Err(io::Error::other("the answer is not HTTP")),
@@ -102,7 +108,7 @@ mod tests {
             stream.write_all(answer).unwrap();
             request[..count].to_vec()
         });
-        let result = ask(&url);
+        let result = ask(&url, None);
         assert!(server.join().unwrap().starts_with(b"GET /x HTTP/1.1\r\nHost: 127.0.0.1:"));
         result
     }
@@ -119,7 +125,7 @@ mod tests {
     #[test]
     fn wrong_urls_are_told() {
         for url in ["", "https://x/", "http://", "http:///x", "http://a b/", "localhost:8080"] {
-            assert_eq!(ask(url).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{url}");
+            assert_eq!(ask(url, None).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{url}");
         }
         assert_eq!(parts("http://[::1]:80?x").unwrap(), ("[::1]:80", "?x"));
     }
@@ -127,6 +133,6 @@ mod tests {
     #[test]
     fn nobody_there_is_an_error() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(ask(&format!("http://{free}/")).is_err());
+        assert!(ask(&format!("http://{free}/"), None).is_err());
     }
 }

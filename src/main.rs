@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => print(HELP),
         Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Health(url) => health::ask(&url).map_err(|error| format!("{url}: {error}")),
+        Command::Health(url, token) => health::ask(&url, token.as_ref()).map_err(|error| format!("{url}: {error}")),
         Command::Consume(settings) => {
             logging::start(settings.json_log, &settings.identity);
             consumer::run(&settings).map_err(|error| error.to_string())

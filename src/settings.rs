@@ -71,8 +71,8 @@ Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
 pub enum Command {
     /// Run the service.
     Consume(Box<Settings>),
-    /// Ask a running service, at this URL.
-    Health(String),
+    /// Ask a running service, at this URL, with this token.
+    Health(String, Option<TokenSource>),
     /// Show [`HELP`].
     Help,
     /// Show the version.
@@ -271,8 +271,8 @@ impl Command {
         for name in NAMES.iter().map(|(_, name)| *name).chain(VARIABLES).filter(|name| !name.is_empty()) {
             let value = variable(name);
             // An empty limit is none; an empty token would be a door left open.
-            if name == "TOKEN" && value.as_ref().is_some_and(|token| token.is_empty()) {
-                return Err(String::from("TOKEN is empty"));
+            if name.starts_with("TOKEN") && value.as_ref().is_some_and(|token| token.is_empty()) {
+                return Err(format!("{name} is empty"));
             }
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let value = value.into_string().map_err(|_| format!("{name} is not UTF-8"))?;
@@ -280,10 +280,11 @@ impl Command {
             }
         }
         if health {
-            return Ok(Self::Health(match url {
+            let url = match url {
                 Some(url) => url,
                 None => default_url(said.listen()?),
-            }));
+            };
+            return Ok(Self::Health(url, said.token()?));
         }
         Settings::mean(&said).map(|settings| Self::Consume(Box::new(settings)))
     }
@@ -542,7 +543,7 @@ mod tests {
     #[test]
     fn health_asks_where_the_service_listens() {
         let url = |arguments: &[&str], variables: &[(&str, &str)]| match read(arguments, variables) {
-            Ok(Command::Health(url)) => url,
+            Ok(Command::Health(url, None)) => url,
             other => panic!("{other:?}"),
         };
         assert_eq!(url(&["health"], &[]), "http://127.0.0.1:8080/healthz");

@@ -189,7 +189,7 @@ soft_limit!(address_limit, libc::RLIMIT_AS);
 fn with_permits(permits: usize) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
-    let script = format!("ulimit -n {}; exec \"$@\"", permits + permits.div_ceil(4) + 32);
+    let script = format!("ulimit -n {}; exec \"$@\"", 2 * (permits + permits.div_ceil(4)) + 32);
     command.args(["-c", &script, "sh", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
     Testero::spawn(command, data)
 }

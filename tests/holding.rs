@@ -1,6 +1,7 @@
-//! What is held, in time: ramps, deadlines, releases, kinds, starts and ends.
+//! What is held, in time: deadlines, releases, kinds, starts and ends.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread;
@@ -13,133 +14,14 @@ use super::json::Json;
 const MIB: u64 = 1 << 20;
 /// Work that is not done before a test has looked at it.
 const LONG: &str = "amount=64Mi&over=10m";
-/// How late a sample may be on a noisy machine: what the line moves by meanwhile is forgiven.
-const LATE: f64 = 0.25;
 
-fn held(testero: &Testero, group: &str) -> u64 {
+pub(crate) fn held(testero: &Testero, group: &str) -> u64 {
     testero.group(group)["held"].whole()
 }
 
 /// Sets an amount and waits until it is held.
-fn set(testero: &Testero, group: &str, parameters: &str) -> Json {
+pub(crate) fn set(testero: &Testero, group: &str, parameters: &str) -> Json {
     testero.json("POST", &format!("/api/{group}/set?{parameters}&wait=true"), 200)
-}
-
-/// Gives an order with a ramp of so many seconds and sees it through. Returns how far it was off the straight line at
-/// worst, beyond what it may be.
-fn off_the_line(testero: &Testero, group: &str, (method, target): (&str, &str), seconds: f64) -> f64 {
-    let from = held(testero, group) as f64;
-    let asked = Instant::now();
-    let to = testero.json(method, target, 202)["planned"].whole();
-    let accepted = Instant::now();
-    let change = to as f64 - from;
-    let may = (change.abs() * 0.02).max(4.0 * MIB as f64) + change.abs() / seconds * LATE;
-    let level = |elapsed: Duration| from + change * (elapsed.as_secs_f64() / seconds).min(1.0);
-    let mut worst = 0f64;
-    while accepted.elapsed().as_secs_f64() < seconds + 0.5 {
-        let soonest = accepted.elapsed();
-        let held = held(testero, group) as f64;
-        // The truth was told at some moment between these two.
-        let (one, other) = (level(soonest), level(asked.elapsed()));
-        let off = (one.min(other) - held).max(held - one.max(other)) - may;
-        if off > worst {
-            eprintln!("{target}: {held} held after {soonest:?}, on the line {one}, may be off by {may}");
-        }
-        worst = worst.max(off);
-        thread::sleep(Duration::from_millis(250));
-    }
-    eventually("the ramp is at its end", || held(testero, group) == to);
-    worst
-}
-
-/// A ramp on a noisy machine gets a second chance, from the same level.
-fn is_straight(testero: &Testero, group: &str, order: (&str, &str), seconds: f64) {
-    let from = held(testero, group);
-    if off_the_line(testero, group, order, seconds) > 0.0 {
-        set(testero, group, &format!("amount={from}&exact=true"));
-        let worst = off_the_line(testero, group, order, seconds);
-        assert!(worst <= 0.0, "{order:?}: {worst} bytes more off the line than it may be, twice");
-    }
-}
-
-#[test]
-fn memory_follows_a_straight_line_up_and_down() {
-    let testero = Testero::start();
-    is_straight(&testero, "mem", ("POST", "/api/mem/set?amount=240Mi&over=3s"), 3.0);
-    is_straight(&testero, "mem", ("POST", "/api/mem/set?amount=48Mi&rate=64Mi"), 3.0);
-    is_straight(&testero, "mem", ("DELETE", "/api/mem?over=2s"), 2.0);
-    assert_eq!(testero.group("mem")["state"].string(), "idle");
-}
-
-#[test]
-fn files_follow_a_straight_line_up_and_down() {
-    let testero = Testero::start();
-    is_straight(&testero, "disk", ("POST", "/api/disk/set?amount=120Mi&rate=40Mi"), 3.0);
-    is_straight(&testero, "disk", ("POST", "/api/disk/set?amount=24Mi&over=3s"), 3.0);
-    is_straight(&testero, "disk", ("POST", "/api/disk/set?size=0&over=2s"), 2.0);
-    assert_eq!(testero.group("disk")["state"].string(), "idle");
-}
-
-#[test]
-fn a_ramp_that_exchanges_parts_stays_on_its_line() {
-    let testero = Testero::start();
-    for group in ["mem", "disk"] {
-        // Classes shrink here while others grow.
-        set(&testero, group, "amount=67108863");
-        is_straight(&testero, group, ("POST", &format!("/api/{group}/set?amount=120Mi&over=2s")), 2.0);
-    }
-}
-
-#[test]
-fn an_exact_ramp_of_memory_ends_at_what_was_asked_for() {
-    exact_ramps("mem");
-}
-
-#[test]
-fn an_exact_ramp_of_files_ends_at_what_was_asked_for() {
-    exact_ramps("disk");
-}
-
-fn exact_ramps(group: &str) {
-    let testero = Testero::start();
-    let mut before = "0";
-    for amount in ["48Mi", "127Mi", "48Mi", "9Mi", "9500Ki", "0", "61Mi"] {
-        let told = set(&testero, group, &format!("amount={amount}&exact=true&over=400ms"));
-        let (held, asked) = (told["held"].whole(), told["requested"].whole());
-        assert_eq!(held, asked, "from {before} to {amount}, {held} bytes are held and said to be all");
-        before = amount;
-    }
-}
-
-#[test]
-fn a_cpu_load_ramps_too() {
-    let testero = Testero::start();
-    testero.json("POST", "/api/cpu/load?time=1m&cpu=400m&over=3s", 202);
-    let began = Instant::now();
-    eventually("it runs", || testero.group("cpu")["state"].string() == "working");
-    while began.elapsed() < Duration::from_millis(2500) {
-        let soonest = began.elapsed().as_secs_f64();
-        let wanted = testero.group("cpu")["wanted_millicores"].float();
-        let line = |seconds: f64| 400.0 * seconds / 3.0;
-        let (lowest, highest) = (line(soonest - 0.5), line(began.elapsed().as_secs_f64() + 0.2));
-        assert!((lowest..=highest).contains(&wanted), "{wanted}m after {soonest} s");
-        thread::sleep(Duration::from_millis(250));
-    }
-    eventually("it is there", || testero.group("cpu")["wanted_millicores"].float() == 400.0);
-}
-
-#[test]
-fn what_status_says_on_a_ramp_is_resident() {
-    let testero = Testero::start();
-    let before = testero.status("RssAnon") << 10;
-    testero.json("POST", "/api/mem/set?amount=96Mi&over=3s", 202);
-    for _ in 0..8 {
-        let lower = held(&testero, "mem");
-        let resident = (testero.status("RssAnon") << 10) - before;
-        let upper = held(&testero, "mem");
-        assert!(resident + 4 * MIB >= lower && resident <= upper + 4 * MIB, "{lower} {resident} {upper}");
-        thread::sleep(Duration::from_millis(250));
-    }
 }
 
 #[test]
@@ -465,7 +347,7 @@ fn force_does_not_go_past_a_limit_that_is_set() {
 
 /// Where it is written what is done past the guard.
 fn note(testero: &Testero) -> std::path::PathBuf {
-    folder(testero).join(".intent")
+    folder(testero).join(".intent-mem")
 }
 
 #[test]
@@ -524,4 +406,47 @@ fn nothing_is_left_after_sigterm_whatever_runs() {
     assert!(status.success(), "{status} {log}");
     assert_eq!(names(data.path()), Vec::<String>::new());
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_slow_release_is_no_way_around_maxttl() {
+    let testero = Testero::start_with(&[], &[("MAXTTL", "2s")]);
+    testero.json("POST", "/api/mem/set?amount=64Mi&wait=true", 200);
+    testero.json("DELETE", "/api/mem?over=1h", 202);
+    eventually("it is released", || testero.group("mem")["held"].whole() == 0);
+}
+
+#[test]
+fn what_was_refused_at_the_start_is_told_in_the_status() {
+    let testero =
+        Testero::start_with(&[], &[("HIGHMEMLIM", "1000000"), ("START_MEM", "64Mi"), ("START_CPU", "1000000m")]);
+    let group = testero.in_state("mem", "failed");
+    assert!(group["error"].string().contains("START_MEM 64Mi: refused"), "{group:?}");
+    let cpu = testero.in_state("cpu", "failed");
+    assert!(cpu["error"].string().contains("START_CPU"), "{cpu:?}");
+}
+
+#[test]
+fn sigterm_while_inodes_are_made_leaves_nothing_behind() {
+    for _ in 0..3 {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let testero = Testero::start_in(Arc::clone(&data), &[], &[]);
+        testero.json("POST", "/api/inode/set?count=300000", 202);
+        eventually("some are there", || testero.group("inode")["held"].whole() > 500);
+        testero.signal(libc::SIGTERM);
+        let (status, _, log) = testero.wait();
+        assert!(status.success() && super::harness::names(data.path()).is_empty(), "{status}: {log}");
+    }
+}
+
+#[test]
+fn a_client_that_has_said_all_it_has_to_say_is_told_the_truth() {
+    let testero = Testero::start();
+    let mut stream = testero.connect();
+    write!(stream, "GET /api/mem/set?amount=64Mi&over=2s&wait=true HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let answer = super::harness::Answer::parse(&bytes);
+    assert!(answer.status == 200 && answer.body.starts_with("Memory data request sent"), "{answer:?}");
 }

@@ -326,3 +326,13 @@ fn durations_beyond_any_clock_are_just_long() {
     });
     assert!(testero.get("/metrics").contains("\nqps 5\n") && !testero.log().contains("anic"));
 }
+
+#[test]
+fn jobs_count_what_is_still_held_on_a_ramp_down() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000")]);
+    testero.get("/api/mem/set?size=150000000");
+    testero.settled("mem");
+    testero.get("/api/mem/set?amount=1&over=20s");
+    let answer = testero.form("/ConsumeMem", "megabytes=100&durationSec=1");
+    assert_eq!(answer.status, 422, "{answer:?}");
+}

@@ -28,3 +28,4 @@ mod millicores;
 mod operate;
 mod process;
 mod quota;
+mod ramps;

@@ -1,7 +1,7 @@
 //! Faults on request: what a cluster does with a service that dies, hangs, is slow, fails, or does not want to stop.
 
 use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub struct Faults {
     /// Counts answers, so that a share of them fails, evenly.
     answers: AtomicU64,
     term: Mutex<Term>,
+    /// The process is to end: there is no need for more than one reason.
+    ends: AtomicBool,
     /// Counts runs of log lines: a new one ends the one before.
     log_run: AtomicU64,
 }
@@ -44,7 +46,7 @@ impl Faults {
     /// # Errors
     /// When there is no thread to wait in.
     pub fn exit(&self, code: u8, after: Duration) -> std::io::Result<()> {
-        later(after, move || {
+        self.later(after, move || {
             log::warn!("Fault: exit with {code}");
             process::exit(i32::from(code))
         })
@@ -55,10 +57,25 @@ impl Faults {
     /// # Errors
     /// When there is no thread to wait in.
     pub fn abort(&self, after: Duration) -> std::io::Result<()> {
-        later(after, || {
+        self.later(after, || {
             log::warn!("Fault: abort");
             process::abort()
         })
+    }
+
+    fn later(&self, after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        if self.ends.swap(true, Ordering::AcqRel) {
+            return Err(std::io::Error::other("an exit or abort is on its way already"));
+        }
+        // A moment more, so that the answer leaves first.
+        let wait = after.max(Duration::from_millis(50));
+        let work = move || {
+            thread::sleep(wait);
+            fault();
+        };
+        let started = spawn("fault", WORKER_STACK_BYTES, Box::new(work)).map(|_| ());
+        self.ends.store(started.is_ok(), Ordering::Release);
+        started
     }
 
     /// Answers nothing for so long.
@@ -150,16 +167,6 @@ impl Faults {
         }
         active
     }
-}
-
-fn later(after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    // A moment more, so that the answer leaves first.
-    let wait = after.max(Duration::from_millis(50));
-    let work = move || {
-        thread::sleep(wait);
-        fault();
-    };
-    spawn("fault", WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ fn sweep_one(path: &Path, staging: bool, shared: bool, notes: &mut Vec<String>) 
     if !ours || (shared && !here) || !is_still(&marker_path, &marker)? {
         return Ok(false);
     }
-    notes.extend(intent::read(path));
+    notes.append(&mut intent::read(path));
     remove_marked(path, &mut || ())?;
     Ok(true)
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::guard::Promise;
 use super::id::{Id, Ids};
+use super::intent::Intent;
 use super::order::{Caller, How, Order, Outcome, Wish};
 use super::quantity::Amount;
 use super::store::{Goal, Limit, Outlook, Store};
@@ -38,6 +39,7 @@ pub struct Group {
     ticket: Ticket,
     ids: Arc<Ids>,
     store: Arc<dyn Store>,
+    intent: Intent,
     stop: Stop,
     max_ttl: Option<Duration>,
     book: Mutex<Book>,
@@ -70,12 +72,19 @@ struct Queued {
 
 impl Group {
     /// A group that holds nothing yet. Nothing is held for longer than `max_ttl`.
-    pub fn new(store: Arc<dyn Store>, ids: Arc<Ids>, stop: Stop, max_ttl: Option<Duration>) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        intent: Intent,
+        ids: Arc<Ids>,
+        stop: Stop,
+        max_ttl: Option<Duration>,
+    ) -> Self {
         let book = Book { last: Id(0), goal: store.goal(0, false), trouble: None, phase: Phase::Over, order: None };
         Self {
             ticket: Ticket::new(),
             ids,
             store,
+            intent,
             stop,
             max_ttl,
             book: Mutex::new(book),
@@ -203,11 +212,11 @@ impl Group {
                 order.words,
                 order.caller
             );
-            self.store.intend(Some(&order));
+            self.intent.note(Some(&order));
         }
         if let Err(error) = self.spawn(&order, asked.goal, promise) {
             if order.how.force {
-                self.store.intend(None);
+                self.intent.note(None);
             }
             return Err(Refused::NotStarted(error));
         }
@@ -229,7 +238,8 @@ impl Group {
         let goal = self.store.goal(requested, wish.how.exact);
         let asked = Asked { amount: requested, goal, held, limit: Some(limit.clone()), outlook: Some(outlook) };
         // Nothing is promised for longer than this line.
-        let refused = if requested.max(goal.total()) > held { self.admit(&asked, wish).err() } else { None };
+        let grows = requested.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&wish.how));
+        let refused = if grows { self.admit(&asked, wish).err() } else { None };
         Ok(Preview { requested, planned: goal.total(), parts: goal.parts(), limit, most, refused })
     }
 
@@ -259,7 +269,7 @@ impl Group {
         let goal = self.store.goal(amount, wish.how.exact);
         // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
         // where the amount is not: what is held need not be a whole plan.
-        let grows = amount.max(goal.total()) > held;
+        let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&wish.how));
         let outlook = grows.then(|| self.store.look(held, &wish.how)).transpose().map_err(Refused::Unavailable)?;
         let limit = outlook.as_ref().map(|outlook| outlook.limit());
         Ok(Asked { amount, goal, held, limit, outlook })
@@ -297,7 +307,8 @@ impl Group {
         if self.stop.is_set() {
             return Err(Refused::Stopping);
         }
-        let order = Arc::new(Order::new(self.ids.next(), wish, 0, 0, None));
+        let order =
+            Arc::new(Order::new(self.ids.next(), wish, 0, 0, self.ttl(wish.ttl).filter(|_| wish.pace.is_some())));
         let parts = self.nothing().parts();
         count(&self.tally.accepted);
         let mut queue = lock(&self.queue);
@@ -359,6 +370,12 @@ impl Group {
                 return None;
             }
         }
+    }
+
+    /// Something that was to be there from the start could not be: the status tells.
+    pub(super) fn is_in_trouble(&self, trouble: String) {
+        let mut book = lock(&self.book);
+        (book.phase, book.trouble) = (Phase::Failed, Some(trouble));
     }
 
     /// The longest that what is asked for with `asked` may be held.

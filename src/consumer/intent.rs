@@ -6,48 +6,68 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::datafolder::DataFolder;
 use super::order::Order;
 use crate::clock::utc_stamp;
 
-/// The note's name. It is no class folder and no data file, so it counts nowhere.
-const NAME: &str = ".intent";
+/// What the notes' names begin with. They are no class folders and no data files, so they count nowhere.
+const PREFIX: &str = ".intent-";
 /// More than a note has.
 const MOST_BYTES: u64 = 2048;
+/// More notes than there are groups.
+const MOST_NOTES: usize = 16;
 
-/// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more.
-pub(super) fn note(folder: &DataFolder, order: Option<&Order>) {
-    let Ok(disk) = folder.disk() else { return };
-    let path = disk.path().join(NAME);
-    let result = match order {
-        Some(order) => write(&path, order),
-        None => match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        },
-    };
-    // The log has it as well.
-    if let Err(error) = result {
-        log::warn!("Cannot keep the note {}: {error}", path.display());
+/// Keeps the note of a group.
+pub(super) struct Intent {
+    folder: Arc<DataFolder>,
+    group: &'static str,
+    /// Whether there is one.
+    noted: AtomicBool,
+}
+
+impl Intent {
+    pub(super) fn new(folder: Arc<DataFolder>, group: &'static str) -> Self {
+        Self { folder, group, noted: AtomicBool::new(false) }
+    }
+
+    /// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more.
+    pub(super) fn note(&self, order: Option<&Order>) {
+        let before = self.noted.swap(order.is_some(), Ordering::AcqRel);
+        let Ok(disk) = self.folder.disk() else { return };
+        let path = disk.path().join(format!("{PREFIX}{}", self.group));
+        let result = match order {
+            Some(order) => write(&path, order),
+            None if before => fs::remove_file(&path),
+            None => return,
+        };
+        // The log has it as well.
+        if let Err(error) = result {
+            log::warn!("Cannot keep the note {}: {error}", path.display());
+        }
     }
 }
 
 fn write(path: &Path, order: &Order) -> io::Result<()> {
     let mut file = File::create(path)?;
     let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    writeln!(file, "{} ({planned} bytes), request {id}, by {}, at {now}", order.words, order.caller)?;
+    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)?;
     file.sync_all()
 }
 
-/// The note in the folder of a dead process, if it has one. Only what can be printed is read.
-pub(super) fn read(folder: &Path) -> Option<String> {
-    let path = folder.join(NAME);
+/// The notes in the folder of a dead process. Only what can be printed is read.
+pub(super) fn read(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
     // A link or a pipe is none of ours.
-    if !path.symlink_metadata().ok()?.is_file() {
-        return None;
-    }
+    let files = ours.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    files.take(MOST_NOTES).filter_map(|entry| read_one(&entry.path())).collect()
+}
+
+fn read_one(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
     let text: String = String::from_utf8_lossy(&bytes).trim().chars().filter(|c| !c.is_control()).collect();

@@ -219,6 +219,11 @@ impl LoadGroup {
         lock(&self.load).trouble.clone()
     }
 
+    /// A load that was to run from the start could not be started: the status tells.
+    pub(super) fn is_in_trouble(&self, trouble: String) {
+        lock(&self.load).trouble = Some(trouble);
+    }
+
     /// Whether a load is pending: accepted, and not begun.
     pub fn is_pending(&self) -> bool {
         self.ticket.peek() == Err(Conflict::Pending)

@@ -47,6 +47,10 @@ impl Maker for Inodes {
         &Names { name: "inode", work: "CreateInodes()", limit: "HIGHINODELIM", cost: 1700 }
     }
 
+    fn mend(&self) -> Result<(), String> {
+        self.folder.mend()
+    }
+
     fn held(&self) -> u64 {
         lock(&self.numbers).len() as u64
     }
@@ -84,7 +88,6 @@ impl Maker for Inodes {
     }
 
     fn room(&self) -> Result<(u64, String), String> {
-        self.folder.mend()?;
         let folder = self.folder.parent();
         let free = filesystem::inodes(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let source = format!("the file system of {}", folder.display());

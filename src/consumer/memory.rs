@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::content::Content;
 use super::failure::Failure;
@@ -21,6 +21,10 @@ const STEP: u64 = HUGE_PAGE as u64;
 /// What a ramp moves by at least: a small part, and whole pages whatever their size.
 const GRAIN: u64 = 256 << 10;
 
+/// Kinds in a byte.
+const FILE: u8 = 1;
+const SHM: u8 = 2;
+
 /// The memory held.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -28,6 +32,8 @@ pub struct Memory {
     parts: Mutex<Parts>,
     counts: [AtomicU64; CLASSES],
     odd: AtomicU64,
+    /// 0, [`FILE`] or [`SHM`].
+    kind: AtomicU8,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +55,15 @@ impl Memory {
     pub fn held(&self) -> Plan {
         let counts = std::array::from_fn(|class| self.counts[class].load(Ordering::Acquire));
         Plan::of_counts(&MEMORY, counts).with_odd(self.odd.load(Ordering::Acquire))
+    }
+
+    /// What it is made of.
+    pub fn kind(&self) -> Kind {
+        match self.kind.load(Ordering::Acquire) {
+            FILE => Kind::File,
+            SHM => Kind::Shm,
+            _ => Kind::Anon,
+        }
     }
 
     /// Makes what is held equal to `plan`, of this kind: releases first, so that never more is held than before or after.
@@ -83,6 +98,12 @@ impl Memory {
             self.odd.store(0, Ordering::Release);
         }
         parts.kind = kind;
+        let code = match kind {
+            Kind::Anon => 0,
+            Kind::File => FILE,
+            Kind::Shm => SHM,
+        };
+        self.kind.store(code, Ordering::Release);
         let mut steps = MemorySteps { memory: self, parts: &mut parts, plan, folder, promise, going, coming: None };
         let result = work.walk(&mut steps);
         drop(steps);

@@ -65,15 +65,16 @@ use crate::http::Server;
 use crate::http::bounds::{CONNECTION_BYTES, Room, connections, leaving_for};
 use crate::limits::cpu::cores;
 use crate::limits::{Kernel, rlimit};
-use crate::settings::{Identity, Settings, StartWish};
+use crate::settings::{Identity, Settings};
 use crate::shutdown::{Caught, Signal, Stop};
 
 use bumps::Bumps;
 use datafolder::DataFolder;
 use faults::{Faults, Term};
-use group::{Group, Refused};
+use group::Group;
 use guard::Guard;
 use id::Ids;
+use intent::Intent;
 use jobs::Jobs;
 use load::LoadGroup;
 use makers::{Descriptors, Inodes, Pids};
@@ -163,14 +164,18 @@ impl Consumer {
         let descriptors = TokenStore::new(Box::new(descriptors), guard, settings.fd_limit);
         let ids = Arc::new(Ids::new());
         let ttl = settings.max_ttl;
+        let group = |store: Arc<dyn Store>| {
+            let intent = Intent::new(Arc::clone(&folder), store.name());
+            Arc::new(Group::new(store, intent, Arc::clone(&ids), stop.clone(), ttl))
+        };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
         Ok(Self {
             jobs: Jobs::new(Arc::clone(&ids), settings.number, Arc::clone(&memory), ttl, stop.clone()),
-            memory: group(memory, &ids, stop, ttl),
-            disk: group(Arc::new(disk), &ids, stop, ttl),
-            inode: group(Arc::new(inodes), &ids, stop, ttl),
-            pid: group(Arc::new(pids), &ids, stop, ttl),
-            descriptor: group(Arc::new(descriptors), &ids, stop, ttl),
+            memory: group(memory),
+            disk: group(Arc::new(disk)),
+            inode: group(Arc::new(inodes)),
+            pid: group(Arc::new(pids)),
+            descriptor: group(Arc::new(descriptors)),
             cpu: loads("cpu", "CPU load"),
             io: loads("io", "IO load"),
             ids,
@@ -191,29 +196,26 @@ impl Consumer {
         })
     }
 
-    /// Takes what is to be taken from the start. What is refused is logged; the service serves all the same, and tells.
+    /// Takes what is to be taken from the start. What is refused is logged and told in the status; the service serves all
+    /// the same.
     fn take_at_start(&self, start: &crate::settings::Start) {
-        let say = |words: &str, refused: &dyn std::fmt::Display| log::error!("{words}: refused: {refused}");
-        let wish = |start: &StartWish| {
+        for (group, start) in [(&self.memory, &start.memory), (&self.disk, &start.disk)] {
+            let Some(start) = start else { continue };
             let mut wish = Wish::of(start.amount, Caller::nobody());
             (wish.ttl, wish.words) = (start.ttl, start.words.clone());
-            Ok::<Wish, Refused>(wish)
-        };
-        if let Some(start) = &start.memory
-            && let Err(refused) = self.memory.set(wish(start))
-        {
-            say(&start.words, &refused);
-        }
-        if let Some(start) = &start.disk
-            && let Err(refused) = self.disk.set(wish(start))
-        {
-            say(&start.words, &refused);
+            if let Err(refused) = group.set(Ok(wish)) {
+                let trouble = format!("{}: refused: {refused}", start.words);
+                log::error!("{trouble}");
+                group.is_in_trouble(trouble);
+            }
         }
         if let Some(start) = &start.cpu {
             let (who, words) = (Caller::nobody(), start.words.clone());
             let wish = self.cpu_load(Some(start.amount), Duration::ZERO, start.ttl, false, who, words);
             if let Err(refused) = self.cpu.start(wish) {
-                say(&start.words, &refused);
+                let trouble = format!("{}: refused: {refused}", start.words);
+                log::error!("{trouble}");
+                self.cpu.is_in_trouble(trouble);
             }
         }
     }
@@ -268,7 +270,7 @@ impl Consumer {
             }
         };
         let result = disk.remove(&mut each);
-        if result.is_err() && self.disk.is_working() {
+        if result.is_err() && self.writes_files() {
             // The kernel held the worker up, and it left one more file.
             self.wait_for_files(STUCK_WORKER_GRACE);
             return disk.remove(&mut each);
@@ -276,9 +278,14 @@ impl Consumer {
         result
     }
 
+    /// Whether a worker may still be making files.
+    fn writes_files(&self) -> bool {
+        self.disk.is_working() || self.inode.is_working()
+    }
+
     fn wait_for_files(&self, patience: Duration) {
         let (began, mut said) = (Instant::now(), Instant::now());
-        while self.disk.is_working() && began.elapsed() < patience {
+        while self.writes_files() && began.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
             if said.elapsed() >= Duration::from_secs(1) {
                 log::info!("Waiting for the kernel to take what is being written");
@@ -286,10 +293,6 @@ impl Consumer {
             }
         }
     }
-}
-
-fn group(store: Arc<dyn Store>, ids: &Arc<Ids>, stop: &Stop, max_ttl: Option<Duration>) -> Arc<Group> {
-    Arc::new(Group::new(store, Arc::clone(ids), stop.clone(), max_ttl))
 }
 
 /// Runs the service until SIGTERM or SIGINT.

@@ -118,6 +118,8 @@ pub trait Store: Send + Sync {
     /// Uses all that is held, so that the kernel sees it in use; ends early when `superseded` says so.
     fn touch(&self, _superseded: &dyn Fn() -> bool) {}
 
-    /// Notes on disk what is about to be done past the guard, so that the next process can tell; or that it is over.
-    fn intend(&self, _order: Option<&Order>) {}
+    /// Whether all that is held would be made anew, and growing or not, there must be room for it.
+    fn remakes(&self, _how: &How) -> bool {
+        false
+    }
 }

@@ -1,13 +1,11 @@
 //! Memory and files as stores, each with its limits.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::datafolder::DataFolder;
 use super::failure::Failure;
 use super::guard::{self, Guard, MemoryLimit, Promise, affordable};
-use super::intent;
 use super::mapping::page_size;
 use super::memory::Memory;
 use super::order::{How, Kind, Order};
@@ -26,6 +24,9 @@ struct Shares {
     jobs: u64,
 }
 
+/// Parts of a plan beside its largest, at most.
+const SMALL_PARTS: u64 = 100;
+
 /// Memory, below its limit and under the guard.
 pub struct MemoryStore {
     memory: Memory,
@@ -33,15 +34,13 @@ pub struct MemoryStore {
     limit: MemoryLimit,
     folder: Arc<DataFolder>,
     shares: Mutex<Shares>,
-    /// Whether there is a note on what is done past the guard.
-    noted: AtomicBool,
 }
 
 impl MemoryStore {
     /// Memory, limited by the user or by what is free now.
     pub fn new(guard: Guard, fixed: Option<u64>, folder: Arc<DataFolder>) -> Self {
         let limit = MemoryLimit::new(guard.clone(), fixed);
-        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default(), noted: AtomicBool::new(false) }
+        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default() }
     }
 
     /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
@@ -52,7 +51,9 @@ impl MemoryStore {
     pub fn admit_job(&self, bytes: u64) -> Result<Promise, u64> {
         let outlook = self.guard.look();
         let mut shares = lock(&self.shares);
-        let left = self.limit.get(&outlook, self.memory.held().total()).saturating_sub(shares.set + shares.jobs);
+        // On a ramp down, more is held than was set.
+        let held = self.memory.held().total();
+        let left = self.limit.get(&outlook, held).saturating_sub(shares.set.max(held) + shares.jobs);
         if bytes > left {
             return Err(left.min(if self.limit.is_fixed() { u64::MAX } else { self.guard.room(&outlook) }));
         }
@@ -67,6 +68,15 @@ impl MemoryStore {
         shares.jobs = shares.jobs.saturating_sub(bytes);
     }
 
+    /// Bytes of mapped files there is room for: on their file system, and in descriptors, of which each part takes one.
+    fn room_for_files(&self) -> Result<u64, String> {
+        let folder = self.folder.parent();
+        let available = filesystem::available(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        // A quarter of the descriptors; beside the largest parts there are at most a hundred small ones.
+        let parts = rlimit::descriptors().map_or(u64::MAX, |most| (most / 4).saturating_sub(SMALL_PARTS));
+        Ok(affordable(available).min(parts.saturating_mul(MEMORY.sizes[CLASSES - 1])))
+    }
+
     /// Bytes that jobs were promised.
     pub fn jobs(&self) -> u64 {
         lock(&self.shares).jobs
@@ -78,8 +88,12 @@ struct MemoryOutlook<'s> {
     store: &'s MemoryStore,
     memory: guard::Outlook,
     limit: u64,
+    /// What jobs had when it was looked.
+    jobs: u64,
     /// Where the pages are a file's: what its file system has left.
     on_disk: u64,
+    /// All of it is written anew, whatever is held.
+    afresh: bool,
     /// Nobody watches: the user means it.
     unwatched: bool,
 }
@@ -91,18 +105,26 @@ impl Outlook for MemoryOutlook<'_> {
 
     fn most(&self, held: u64) -> u64 {
         let in_memory = if self.unwatched { u64::MAX } else { self.store.guard.room(&self.memory) };
-        held.saturating_add(in_memory.min(self.on_disk))
+        let on_disk = if self.afresh { self.on_disk } else { held.saturating_add(self.on_disk) };
+        held.saturating_add(in_memory).min(on_disk)
     }
 
     fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
         let growth = total.saturating_sub(held);
-        if growth > self.on_disk {
+        if (if self.afresh { total } else { growth }) > self.on_disk {
             return Err(self.most(held));
         }
-        if self.unwatched {
-            return Ok(Promise::none());
+        // The limit binds the sum with jobs, and one may have come since it was looked at. Rounding may exceed it.
+        let mut shares = lock(&self.store.shares);
+        if growth > 0 && shares.jobs > self.jobs {
+            return Err(self.most(held).min(self.limit.saturating_sub(shares.jobs)));
         }
-        self.store.guard.admit(&self.memory, growth).map_err(|_| self.most(held))
+        let promise = match self.unwatched {
+            true => Promise::none(),
+            false => self.store.guard.admit(&self.memory, growth).map_err(|_| self.most(held))?,
+        };
+        shares.set = shares.set.max(total);
+        Ok(promise)
     }
 }
 
@@ -136,14 +158,9 @@ impl Store for MemoryStore {
         let unwatched = how.force || self.limit.is_fixed();
         let limit = self.limit.get(&memory, held);
         let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
-        let on_disk = match how.kind {
-            Kind::File => {
-                let folder = self.folder.parent();
-                filesystem::available(folder).map_err(|error| format!("{}: {error}", folder.display()))?
-            }
-            _ => u64::MAX,
-        };
-        Ok(Box::new(MemoryOutlook { store: self, memory, limit, on_disk: affordable(on_disk), unwatched }))
+        let on_disk = if how.kind == Kind::File { self.room_for_files()? } else { u64::MAX };
+        let (jobs, afresh) = (self.jobs(), self.remakes(how));
+        Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, afresh, unwatched }))
     }
 
     fn promise_nothing(&self) -> Promise {
@@ -155,17 +172,18 @@ impl Store for MemoryStore {
     }
 
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
-        self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, self.folder.parent(), promise, work)
+        // Our own folder: where a file cannot be made without a name, whoever sweeps finds it there.
+        let disk = self.folder.disk();
+        let folder = disk.as_ref().map_or_else(|_| self.folder.parent(), |disk| disk.path());
+        self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, folder, promise, work)
     }
 
     fn touch(&self, superseded: &dyn Fn() -> bool) {
         self.memory.touch(superseded);
     }
 
-    fn intend(&self, order: Option<&Order>) {
-        if self.noted.swap(order.is_some(), Ordering::AcqRel) || order.is_some() {
-            intent::note(&self.folder, order);
-        }
+    fn remakes(&self, how: &How) -> bool {
+        how.kind == Kind::File && self.memory.kind() != Kind::File
     }
 }
 

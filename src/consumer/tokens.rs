@@ -17,6 +17,14 @@ pub trait Maker: Send + Sync {
     /// What they are called.
     fn names(&self) -> &'static Names;
 
+    /// Makes it possible again to make them, if it is not.
+    ///
+    /// # Errors
+    /// When it still is not.
+    fn mend(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// How many there are.
     fn held(&self) -> u64;
 
@@ -110,6 +118,10 @@ impl Store for TokenStore {
 
     fn unit(&self) -> Unit {
         Unit::Count
+    }
+
+    fn mend(&self) -> Result<(), String> {
+        self.maker.mend()
     }
 
     fn goal(&self, amount: u64, _exact: bool) -> Goal {

@@ -99,7 +99,7 @@ impl Group {
         }
         // What was taken past the guard is gone, or something else has taken its place.
         if self.level.get() == 0 || (result.is_ok() && !order.how.force) {
-            self.store.intend(None);
+            self.intent.note(None);
         }
         let outcome = Outcome::of(&result);
         let (name, id, seconds) = (self.store.work(), order.id, began.elapsed().as_secs());

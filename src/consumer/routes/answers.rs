@@ -34,13 +34,18 @@ pub(super) fn json(status: u16, value: &Value) -> Answer {
 pub(super) struct Problem {
     status: u16,
     code: &'static str,
-    message: String,
+    pub(super) message: String,
     details: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), details: Vec::new() }
+    }
+
+    /// Whether it is for the client to mend.
+    pub(super) fn is_of_the_client(&self) -> bool {
+        self.status == 400
     }
 
     fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -63,7 +68,8 @@ impl Problem {
         };
         match status {
             401 => with_field(answer, "WWW-Authenticate", "Bearer realm=\"testero\""),
-            409 | 503 => with_field(answer, "Retry-After", "1"),
+            // Where trying again helps.
+            _ if matches!(code, "busy" | "pending" | "full") || status == 503 => with_field(answer, "Retry-After", "1"),
             _ => answer,
         }
     }

@@ -109,6 +109,9 @@ impl Consumer {
         let group = self.group(holder);
         let hold = match long_answer(request, asked) {
             Ok(hold) => hold,
+            Err(problem) if problem.is_of_the_client() => {
+                return self.refused(holder, verb, Refused::Invalid(problem.message), asked);
+            }
             Err(problem) => return problem.answer(asked.json),
         };
         let accepted = match give(wish) {
@@ -120,8 +123,10 @@ impl Consumer {
             Long::No if asked.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
             Long::No => say(contract::accepted(holder, order.requested, order.id)),
             Long::Wait(_hold) => match group.wait(&order, PAUSE, || request.client_is_gone()) {
-                // It has not ended: the service stops, or nobody is there any more.
-                None => stopping().answer(asked.json),
+                None if self.stop.is_set() => stopping().answer(asked.json),
+                // It has not ended, and nobody seems to be there any more: what is true is that it is accepted.
+                None if asked.json => json(202, &receipt(group, &accepted)),
+                None => say(contract::accepted(holder, order.requested, order.id)),
                 Some(outcome) => waited(self, holder, &order, &outcome, asked.json),
             },
             Long::Follow(hold) => self.follow(holder, order, hold, asked.json),
@@ -182,15 +187,19 @@ impl Consumer {
         }
         self.log(asked, "accepted");
         if !matches!(hold, Long::No) {
+            let mut left = Vec::new();
             for (group, order) in self.groups().iter().zip(&released) {
-                if group.wait(order, PAUSE, || request.client_is_gone()).is_none() {
-                    return stopping().answer(asked.json);
+                match group.wait(order, PAUSE, || request.client_is_gone()) {
+                    Some(Outcome::Failed(why)) => left.push(format!("{}: {why}", group.store().name())),
+                    Some(_) => {}
+                    None if self.stop.is_set() => return stopping().answer(asked.json),
+                    None => break,
                 }
             }
-            return if asked.json {
-                json(200, &super::status::status(self))
-            } else {
-                say("Everything is released".into())
+            return match (left.is_empty(), asked.json) {
+                (true, true) => json(200, &super::status::status(self)),
+                (true, false) => say("Everything is released".into()),
+                (false, as_json) => Problem::new(500, "failed", left.join("; ")).answer(as_json),
             };
         }
         if asked.json {

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::status::in_words;
-use super::table::Job;
+use super::answers::{Problem, json, not_allowed};
+use super::status::{in_words, status};
+use super::table::{Job, Route};
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::jobs::JobRefused;
@@ -12,6 +13,7 @@ use crate::consumer::number::parse_signed;
 use crate::consumer::span::LONGEST;
 use crate::decimal::{Plain, float};
 use crate::http::{Answer, Method, Request, text};
+use crate::object;
 
 /// What is said about a request that is none of its own.
 const NOT_A_POST: &str = "Bad request. Not a POST request\n";
@@ -25,10 +27,11 @@ impl Consumer {
     /// Starts a job.
     pub(super) fn job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
         if *request.method != Method::Post {
-            return text(400, NOT_A_POST).into();
+            let methods = Route::Job(job).methods();
+            return if asked.json { not_allowed(request.method, methods, true) } else { text(400, NOT_A_POST).into() };
         }
         if job == Job::Status {
-            return text(200, in_words(self) + "\n").into();
+            return if asked.json { json(200, &status(self)) } else { text(200, in_words(self) + "\n").into() };
         }
         let (status, told) = match self.try_job(job, request, asked) {
             Ok(told) => (200, told),
@@ -40,7 +43,18 @@ impl Consumer {
         } else if job == Job::Bump {
             self.log(asked, "done");
         }
-        text(status, told).into()
+        match (asked.json, status) {
+            (false, _) => text(status, told).into(),
+            (true, 200) => json(200, &object! { "done": told.trim_end().replace('\n', ", ") }),
+            (true, _) => {
+                let code = match status {
+                    400 => "invalid",
+                    422 => "over-limit",
+                    _ => "unavailable",
+                };
+                Problem::new(status, code, told.trim_end()).answer(true)
+            }
+        }
     }
 
     /// Millicores that the running load is to use.

@@ -112,6 +112,7 @@ impl Consumer {
         }
         let long = match long_answer(request, asked) {
             Ok(long) => long,
+            Err(problem) if problem.is_of_the_client() => return refuse(LoadRefused::Invalid(problem.message)),
             Err(problem) => return problem.answer(asked.json),
         };
         let wish = match wish {
@@ -131,12 +132,12 @@ impl Consumer {
             Long::No if asked.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
             Long::Wait(_hold) => match group.wait(&load, PAUSE, || request.client_is_gone()) {
-                None => stopping().answer(asked.json),
-                Some(Outcome::Failed(why)) => {
-                    Problem::new(if asked.json { 500 } else { 200 }, "failed", why).answer(asked.json)
-                }
+                None if self.stop.is_set() => stopping().answer(asked.json),
+                None if asked.json => json(202, &receipt(group, &load)),
+                Some(Outcome::Failed(why)) if asked.json => Problem::new(500, "failed", why).answer(true),
+                Some(Outcome::Failed(why)) => say(format!("{told}\nLast request failed: {why}")),
                 Some(outcome) if asked.json => json(200, &receipt(group, &load).with("outcome", outcome.to_string())),
-                Some(_) => say(told),
+                Some(_) | None => say(told),
             },
             Long::Follow(hold) => {
                 let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), asked.json);
@@ -223,6 +224,9 @@ impl Consumer {
 
     /// Stops whatever load runs.
     pub(super) fn release_load(&self, loader: Loader, asked: &Asked<'_, '_>) -> Answer {
+        if let Err(why) = asked.only(&[]) {
+            return Problem::new(400, "invalid", why).answer(asked.json);
+        }
         self.cancel_load(loader);
         self.log(asked, "done");
         if asked.json {
@@ -312,5 +316,5 @@ fn receipt(group: &LoadGroup, load: &Load) -> Value {
 pub(super) fn line(load: &Load) -> String {
     let left = load.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let left = left.map_or_else(|| String::from("until stopped"), |left| format!("{} to go", span::in_words(left)));
-    format!("{}  {left}", load.task.line())
+    format!("{}  {left}  id {}", load.task.line(), load.id)
 }

@@ -289,8 +289,11 @@ fn row(group: &Group) -> String {
 
 fn loads(consumer: &Consumer) -> Vec<String> {
     let mut lines = Vec::new();
-    let idle = || String::from("idle");
-    lines.push(format!("cpu       {}", consumer.cpu.load().map_or_else(idle, |load| line(&load))));
+    let idle = |trouble: Option<String>| trouble.map_or_else(|| String::from("idle"), |why| format!("failed: {why}"));
+    lines.push(format!(
+        "cpu       {}",
+        consumer.cpu.load().map_or_else(|| idle(consumer.cpu.trouble()), |load| line(&load))
+    ));
     let jobs = consumer.jobs.sums();
     if jobs.cpu_jobs > 0 {
         lines.push(format!(
@@ -309,7 +312,10 @@ fn loads(consumer: &Consumer) -> Vec<String> {
             .map_or_else(String::new, |t| format!(", throttled in {} of {} periods", t.throttled_periods, t.periods));
         lines.push(format!("quota     {}m{capped}{throttled}", quota.millicores));
     }
-    lines.push(format!("io        {}", consumer.io.load().map_or_else(idle, |load| line(&load))));
+    lines.push(format!(
+        "io        {}",
+        consumer.io.load().map_or_else(|| idle(consumer.io.trouble()), |load| line(&load))
+    ));
     lines
 }
 
