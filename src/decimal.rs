@@ -85,8 +85,9 @@ impl fmt::Display for Plain {
 /// A floating-point number with so many places behind the point.
 pub fn fixed(value: f64, places: usize) -> String {
     let unit = 10i128.pow(places as u32);
-    // A cast holds what is too large at the edge.
-    let scaled = (value.clamp(-LARGEST, LARGEST) * unit as f64).round() as i128;
+    let value = value.clamp(-LARGEST, LARGEST);
+    // A large number has no places behind the point.
+    let scaled = if value.abs() < 1e12 { (value * unit as f64).round() as i128 } else { value as i128 * unit };
     let (sign, size) = (if scaled < 0 { "-" } else { "" }, scaled.unsigned_abs());
     let (whole, part) = (size / unit.unsigned_abs(), size % unit.unsigned_abs());
     if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part:0places$}") }
