@@ -68,7 +68,11 @@ fn populate_and_write(plan: &Plan) -> Duration {
     for (size, count) in plan.parts() {
         for _ in 0..count {
             let mut part = Mapping::new(size as usize, Backing::Private).unwrap();
-            part.write(0, size as usize, |bytes| bytes.fill(b'x')).unwrap();
+            let fill = |bytes: &mut [u8]| {
+                bytes.fill(b'x');
+                Ok(())
+            };
+            part.write(0, size as usize, fill).unwrap();
             parts.push(std::hint::black_box(part));
         }
     }

@@ -5,6 +5,9 @@
 //! nothing to shrink in a page or in many. Each page begins with its serial number, so KSM finds no twins.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+
+use super::mapping::{Backing, Mapping, page_size};
 
 /// Contents come in pages of this many bytes.
 pub const PAGE: usize = 4096;
@@ -17,8 +20,9 @@ const SHIFT: usize = 61;
 #[derive(Debug)]
 pub struct Content {
     serial: u64,
-    /// The noise and, behind it, its first page again.
-    noise: Vec<u8>,
+    /// The noise and a page more, from where the last page of a round is taken. A mapping, so that the kernel has it back
+    /// when it is not needed, whatever an allocator would keep.
+    noise: Option<Mapping>,
     /// Where the next page begins.
     place: usize,
     /// Where this round began.
@@ -35,17 +39,21 @@ impl Content {
     /// A source unlike any other: its pages differ from those of another process on the same machine, too. The noise is
     /// made when it is needed.
     pub fn new() -> Self {
-        Self { serial: 0, noise: Vec::new(), place: 0, round: 0 }
+        Self { serial: 0, noise: None, place: 0, round: 0 }
     }
 
     /// Fills `pages`, whose length must be a multiple of [`PAGE`].
-    pub fn fill(&mut self, pages: &mut [u8]) {
+    ///
+    /// # Errors
+    /// When the kernel has no memory for the noise.
+    pub fn fill(&mut self, pages: &mut [u8]) -> io::Result<()> {
         debug_assert!(pages.len().is_multiple_of(PAGE));
-        if self.noise.is_empty() {
-            self.noise = noise();
-        }
+        let noise = match &mut self.noise {
+            Some(noise) => noise,
+            none => none.insert(noise()?),
+        };
         for page in pages.chunks_exact_mut(PAGE) {
-            page.copy_from_slice(&self.noise[self.place..self.place + PAGE]);
+            page.copy_from_slice(&noise.bytes()[self.place..self.place + PAGE]);
             self.serial += 1;
             page[..8].copy_from_slice(&label(self.serial));
             self.place += PAGE;
@@ -54,26 +62,32 @@ impl Content {
                 self.place = self.round;
             }
         }
+        Ok(())
     }
 
     /// Gives the noise back; it is made anew when it is needed.
     pub fn rest(&mut self) {
-        self.noise = Vec::new();
+        self.noise = None;
     }
 }
 
 /// Random printable bytes (Marsaglia's xorshift, 64 of 95 letters).
-fn noise() -> Vec<u8> {
+fn noise() -> io::Result<Mapping> {
     // The standard library's hash keys are random; an all-zero state would stay zero.
     let mut state = RandomState::new().hash_one(()) | 1;
-    let mut noise = Vec::with_capacity(NOISE + 2 * PAGE);
-    while noise.len() < NOISE + PAGE {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        noise.extend_from_slice(&label(state));
-    }
-    noise
+    // Whole pages, whatever their size.
+    let length = (NOISE + PAGE).next_multiple_of(page_size() as usize);
+    let mut noise = Mapping::new(length, Backing::Private)?;
+    noise.write(0, length, |bytes| {
+        for word in bytes.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&label(state));
+        }
+        Ok(())
+    })?;
+    Ok(noise)
 }
 
 /// 48 bits of a number as eight printable bytes: enough for an exbibyte of pages.
@@ -92,8 +106,8 @@ mod tests {
         let mut bytes = vec![0; PAGES * PAGE];
         let (one, two) = bytes.split_at_mut(PAGES / 2 * PAGE);
         let mut content = Content::new();
-        content.fill(one);
-        content.fill(two);
+        content.fill(one).unwrap();
+        content.fill(two).unwrap();
         bytes
     }
 
@@ -116,8 +130,8 @@ mod tests {
     #[test]
     fn two_sources_differ() {
         let (mut one, mut two) = (vec![0; PAGE], vec![0; PAGE]);
-        Content::new().fill(&mut one);
-        Content::new().fill(&mut two);
+        Content::new().fill(&mut one).unwrap();
+        Content::new().fill(&mut two).unwrap();
         assert_ne!(one, two);
     }
 

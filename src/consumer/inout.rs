@@ -167,7 +167,7 @@ fn once(
     if file.metadata()?.len() < offset + length as u64 {
         return Err(io::ErrorKind::NotFound.into());
     }
-    content.fill(&mut buffer[..length.next_multiple_of(PAGE)]);
+    content.fill(&mut buffer[..length.next_multiple_of(PAGE)])?;
     let began = Instant::now();
     file.write_all_at(&buffer[..length], offset)?;
     file.sync_data()?;

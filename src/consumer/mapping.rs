@@ -137,12 +137,17 @@ impl Mapping {
     ///
     /// # Errors
     /// When the kernel has no memory or no space for it.
-    pub fn write(&mut self, offset: usize, length: usize, mut content: impl FnMut(&mut [u8])) -> io::Result<()> {
+    pub fn write(
+        &mut self,
+        offset: usize,
+        length: usize,
+        mut content: impl FnMut(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         if let Backing::File(file) = &self.backing {
             let mut buffer = vec![0; length.min(FILE_BUFFER)];
             for place in (0..length).step_by(FILE_BUFFER) {
                 let piece = &mut buffer[..FILE_BUFFER.min(length - place)];
-                content(piece);
+                content(piece)?;
                 file.write_all_at(piece, (offset + place) as u64)?;
             }
             // Kernels before 5.14 do not know the call; there the pages are in the page cache, and not mapped.
@@ -152,8 +157,7 @@ impl Mapping {
             };
         }
         self.populate(offset, length)?;
-        content(&mut self.bytes_mut()[offset..offset + length]);
-        Ok(())
+        content(&mut self.bytes_mut()[offset..offset + length])
     }
 
     /// Makes a piece resident, in one call instead of a fault a page. Kernels before 5.14, which do not know the call,
@@ -175,6 +179,12 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         Ok(())
+    }
+
+    /// The bytes of the mapping.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping is `length` readable bytes, zero until written, and borrowed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
     /// The bytes of the mapping, which is no file's.
@@ -207,6 +217,13 @@ mod tests {
         [Backing::Private, Backing::Shared, Backing::File(tempfile::tempfile().unwrap())]
     }
 
+    fn filled_with(byte: u8) -> impl FnMut(&mut [u8]) -> io::Result<()> {
+        move |bytes| {
+            bytes.fill(byte);
+            Ok(())
+        }
+    }
+
     fn byte(mapping: &Mapping, offset: usize) -> u8 {
         assert!(offset < mapping.length);
         // SAFETY: the offset is within the mapping.
@@ -225,7 +242,7 @@ mod tests {
                 if length >= HUGE_PAGE && private {
                     assert_eq!(mapping.start.as_ptr().align_offset(HUGE_PAGE), 0);
                 }
-                mapping.write(0, length, |bytes| bytes.fill(2)).unwrap();
+                mapping.write(0, length, filled_with(2)).unwrap();
                 assert_eq!((byte(&mapping, 0), byte(&mapping, length - 1)), (2, 2));
             }
         }
@@ -235,7 +252,7 @@ mod tests {
     fn what_is_cut_off_is_given_back_and_the_rest_stays() {
         for backing in backings() {
             let mut mapping = Mapping::new(4 << 20, backing).unwrap();
-            mapping.write(0, 4 << 20, |bytes| bytes.fill(b'x')).unwrap();
+            mapping.write(0, 4 << 20, filled_with(b'x')).unwrap();
             mapping.cut_back(1 << 20).unwrap();
             assert_eq!((mapping.len(), byte(&mapping, (1 << 20) - 1)), (1 << 20, b'x'));
             if let Backing::File(file) = &mapping.backing {

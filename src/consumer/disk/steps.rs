@@ -160,9 +160,10 @@ impl Steps for FileSteps<'_> {
         if self.buffer.len() < pages {
             self.buffer.resize(pages, 0);
         }
-        self.content.fill(&mut self.buffer[..pages]);
+        let filled = self.content.fill(&mut self.buffer[..pages]);
         let refused = |verb: &str| Failure::of(format!("{verb} {}", writing.path.display()));
-        if let Err(failure) = writing.file.write_all(&self.buffer[..now as usize]).map_err(refused("writing")) {
+        let written = filled.and_then(|()| writing.file.write_all(&self.buffer[..now as usize]));
+        if let Err(failure) = written.map_err(refused("writing")) {
             self.writing = Some(writing);
             return Err(failure);
         }
