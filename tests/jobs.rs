@@ -336,3 +336,11 @@ fn jobs_count_what_is_still_held_on_a_ramp_down() {
     let answer = testero.form("/ConsumeMem", "megabytes=100&durationSec=1");
     assert_eq!(answer.status, 422, "{answer:?}");
 }
+
+#[test]
+fn a_dry_run_takes_nothing_from_jobs() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000")]);
+    testero.get("/api/mem/set?amount=190M&dry_run=true");
+    let answer = testero.form("/ConsumeMem", "megabytes=100&durationSec=1");
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

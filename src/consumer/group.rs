@@ -218,6 +218,8 @@ impl Group {
             if order.how.force {
                 self.intent.note(None);
             }
+            // What counts against the limit is what it was.
+            self.store.accepted(lock(&self.book).goal.total());
             return Err(Refused::NotStarted(error));
         }
         self.write_down(&order, asked.goal, Phase::Pending);
@@ -236,10 +238,16 @@ impl Group {
         let (limit, most) = self.bounds(&*outlook, held, wish);
         let requested = self.resolve(wish, held)?;
         let goal = self.store.goal(requested, wish.how.exact);
-        let asked = Asked { amount: requested, goal, held, limit: Some(limit.clone()), outlook: Some(outlook) };
-        // Nothing is promised for longer than this line.
-        let grows = requested.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&wish.how));
-        let refused = if grows { self.admit(&asked, wish).err() } else { None };
+        // As `admit` has it, without a promise that others would have to keep clear of.
+        let total = outlook.most(held);
+        let remakes = goal.total() > 0 && self.store.remakes(&wish.how);
+        let refused = if requested > held && requested > limit.most {
+            Some(Refused::OverLimit { requested, limit: limit.clone(), most })
+        } else if (goal.total() > held || remakes) && goal.total() > total {
+            Some(Refused::DoesNotFit { requested, available: most })
+        } else {
+            None
+        };
         Ok(Preview { requested, planned: goal.total(), parts: goal.parts(), limit, most, refused })
     }
 
