@@ -14,7 +14,7 @@ use lexopt::Arg;
 
 use crate::access::TokenSource;
 use crate::consumer::number::parse_unsigned;
-use crate::consumer::quantity::{Amount, Unit};
+use crate::consumer::quantity::{Amount, Unit, quantity};
 use crate::consumer::span::span;
 
 /// The number factored unless the user sets another.
@@ -42,6 +42,7 @@ Options, and the variables they win over:
       --data-dir DIR     where files go; must exist [.]                            (DATADIR)
       --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
       --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
+      --disk-reserve AMOUNT   of that limit, left for logs and others, like 64Mi   (DISKRESERVE)
       --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
       --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
       --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)
@@ -206,11 +207,12 @@ fn last<'s>(said: &'s [(&'static str, String)], name: &str) -> Option<&'s String
 }
 
 /// The flags that take a value, without their dashes, and the variables they win over.
-const NAMES: [(&str, &str); 19] = [
+const NAMES: [(&str, &str); 20] = [
     ("listen", ""),
     ("data-dir", "DATADIR"),
     ("mem-limit", "HIGHMEMLIM"),
     ("disk-limit", "HIGHFILELIM"),
+    ("disk-reserve", "DISKRESERVE"),
     ("cpu-limit", "HIGHCPULIM"),
     ("inode-limit", "HIGHINODELIM"),
     ("pid-limit", "HIGHPIDLIM"),
@@ -393,6 +395,22 @@ impl Said {
         }))
     }
 
+    /// The limit of files, less what is to be left of it for what is written by others: where the limit is the pod's
+    /// ephemeral storage, its logs count, too.
+    fn disk_limit(&self, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
+        let limit = self.limit("disk-limit", "HIGHFILELIM", warnings)?.filter(|&limit| limit > 0);
+        let Some((name, text)) = self.said("disk-reserve") else { return Ok(limit) };
+        let reserve = quantity(text, Unit::Bytes).map_err(|why| format!("{name} '{text}': {why}"))?;
+        match limit {
+            None => {
+                warnings.push(format!("{name} is passed over: it is a part of HIGHFILELIM, which is not set"));
+                Ok(None)
+            }
+            Some(limit) if reserve < limit => Ok(Some(limit - reserve)),
+            Some(limit) => Err(format!("{name} '{text}' leaves nothing of the limit of {limit} bytes")),
+        }
+    }
+
     fn number(&self) -> Result<Number, String> {
         let (name, text) = match (last(&self.flags, "number"), last(&self.variables, "NUMTOFACTOR")) {
             (Some(text), _) => ("--number", text),
@@ -412,7 +430,7 @@ impl Settings {
         let mut warnings = Vec::new();
         let data_dir = last(&said.flags, "data-dir").or_else(|| last(&said.variables, "DATADIR"));
         let memory_limit = said.limit("mem-limit", "HIGHMEMLIM", &mut warnings)?;
-        let disk_limit = said.limit("disk-limit", "HIGHFILELIM", &mut warnings)?;
+        let disk_limit = said.disk_limit(&mut warnings)?;
         let cpu_limit = match said.limit("cpu-limit", "HIGHCPULIM", &mut warnings)? {
             None => CpuLimit::Default,
             Some(0) => CpuLimit::Unlimited,
@@ -422,7 +440,7 @@ impl Settings {
             listen: said.listen()?,
             data_dir: data_dir.map_or_else(|| PathBuf::from("."), PathBuf::from),
             memory_limit: memory_limit.filter(|&limit| limit > 0),
-            disk_limit: disk_limit.filter(|&limit| limit > 0),
+            disk_limit,
             cpu_limit,
             inode_limit: said.limit("inode-limit", "HIGHINODELIM", &mut warnings)?.filter(|&limit| limit > 0),
             pid_limit: said.limit("pid-limit", "HIGHPIDLIM", &mut warnings)?.filter(|&limit| limit > 0),
@@ -503,6 +521,23 @@ mod tests {
         assert_eq!((meant.memory_limit, meant.disk_limit, meant.cpu_limit), (None, None, CpuLimit::Default));
         assert_eq!(meant.warnings.len(), 2);
         assert!(meant.warnings[0].contains("HIGHMEMLIM") && meant.warnings[0].contains("12Gi"));
+    }
+
+    #[test]
+    fn a_reserve_is_taken_off_the_limit_of_files() {
+        let meant = settings(&[], &[("HIGHFILELIM", "1073741824"), ("DISKRESERVE", "64Mi")]);
+        assert_eq!(meant.disk_limit, Some(960 << 20));
+        let meant = settings(&["--disk-reserve=0", "--disk-limit=5"], &[("DISKRESERVE", "64Mi")]);
+        assert_eq!(meant.disk_limit, Some(5));
+        for lost in [&[("DISKRESERVE", "1")][..], &[("DISKRESERVE", "1"), ("HIGHFILELIM", "0")]] {
+            let meant = settings(&[], lost);
+            assert_eq!(meant.disk_limit, None);
+            assert!(meant.warnings[0].contains("HIGHFILELIM"), "{:?}", meant.warnings);
+        }
+        for (reserve, words) in [("5", "leaves nothing"), ("50pct", "50pct"), ("much", "much")] {
+            let error = read(&["--disk-limit=5"], &[("DISKRESERVE", reserve)]).unwrap_err();
+            assert!(error.contains(words) && error.contains("DISKRESERVE"), "{error}");
+        }
     }
 
     #[test]
