@@ -36,9 +36,9 @@ impl Exposition {
         Self { page: String::with_capacity(16 * 1024), open, family: "" }
     }
 
-    /// The content type of such a page.
-    pub fn content_type(open: bool) -> &'static str {
-        if open {
+    /// The content type of this page.
+    pub fn content_type(&self) -> &'static str {
+        if self.open {
             "application/openmetrics-text; version=1.0.0; charset=utf-8"
         } else {
             "text/plain; version=0.0.4; charset=utf-8"

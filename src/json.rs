@@ -13,6 +13,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i128),
+    /// A whole number of any length, in decimal digits.
+    Digits(String),
     /// Any other number; what is not finite is written as `null`.
     Float(f64),
     /// Text.
@@ -53,6 +55,7 @@ impl fmt::Display for Value {
             Self::Null => out.write_str("null"),
             Self::Bool(value) => value.fmt(out),
             Self::Int(value) => value.fmt(out),
+            Self::Digits(digits) => out.write_str(digits),
             Self::Float(value) if value.is_finite() => Plain(*value).fmt(out),
             Self::Float(_) => out.write_str("null"),
             Self::Text(text) => write_text(out, text),

@@ -17,9 +17,12 @@
 //! | [`http`] | the edge every role stands on: strict, bounded, one thread a connection |
 //! | [`shutdown`] | SIGTERM and SIGINT become one stop signal that everybody watches |
 //! | [`consumer`] | the main job: the ticket, the plan, memory, files, CPU, and the routes to them |
+//! | `fibonacci`, `counter` | two small services with state; each a feature |
 //! | [`limits`] | what this process may still take, and what its container uses: one file a kernel source |
 //! | [`access`], [`audit`] | who may, and who did what |
+//! | [`answers`], [`probes`] | what every role answers with, and what the kubelet asks |
 //! | [`json`], [`exposition`], [`decimal`] | what programs and scrapers read, and the numbers in it |
+//! | [`scrape`], [`tally`] | what every role tells a Prometheus |
 //! | [`health`] | `testero health`, the probe for an image with no shell |
 //! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
 //!
@@ -29,17 +32,24 @@
 //! `consumer::calls`, `limits::cpu`, `limits::filesystem` and `limits::rlimit`.
 
 pub mod access;
+pub mod answers;
 pub mod audit;
 pub mod clock;
 pub mod consumer;
 pub mod decimal;
 pub mod exposition;
+#[cfg(feature = "fibonacci")]
+pub mod fibonacci;
 pub mod health;
 pub mod http;
 pub mod json;
 pub mod limits;
 pub mod logging;
+pub mod probes;
 pub mod process;
+pub mod role;
+pub mod scrape;
 pub mod settings;
 pub mod shutdown;
 mod sync;
+pub mod tally;

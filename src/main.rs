@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use testero::settings::{Command, HELP};
+#[cfg(feature = "fibonacci")]
+use testero::fibonacci;
+use testero::settings::Command;
 use testero::{consumer, health, logging};
 
 fn main() -> ExitCode {
@@ -15,9 +17,14 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Help => print(HELP),
+        Command::Help(text) => print(text),
         Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Health(url, token) => health::ask(&url, token.as_ref()).map_err(|error| format!("{url}: {error}")),
+        #[cfg(feature = "fibonacci")]
+        Command::Fibonacci(settings) => {
+            logging::start(settings.json_log, &settings.identity);
+            fibonacci::run(&settings).map_err(|error| error.to_string())
+        }
         Command::Consume(settings) => {
             logging::start(settings.json_log, &settings.identity);
             consumer::run(&settings).map_err(|error| error.to_string())

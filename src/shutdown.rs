@@ -120,6 +120,13 @@ impl Caught {
         self.armed.store(!passed_over(&signal), Ordering::Release);
         signal
     }
+
+    /// The signal that has come, if one has. A second one ends the process.
+    pub fn came(&mut self) -> Option<Signal> {
+        let signal = Signal(self.signals.pending().next()?);
+        self.armed.store(true, Ordering::Release);
+        Some(signal)
+    }
 }
 
 #[cfg(test)]

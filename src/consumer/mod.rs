@@ -45,7 +45,6 @@ pub mod memory;
 pub mod number;
 pub mod order;
 pub mod plan;
-pub mod probes;
 pub mod quantity;
 pub mod routes;
 pub mod span;
@@ -58,15 +57,17 @@ pub mod walk;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::access::Access;
-use crate::http::Server;
-use crate::http::bounds::{CONNECTION_BYTES, Room, connections, leaving_for};
+use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
+use crate::limits::Kernel;
 use crate::limits::cpu::cores;
-use crate::limits::{Kernel, rlimit};
+use crate::probes::Probe;
+use crate::role::{self, Role, Serving};
 use crate::settings::{Identity, Settings};
-use crate::shutdown::{Caught, Signal, Stop};
+use crate::shutdown::{Signal, Stop};
+use crate::tally::HttpTally;
 
 use bumps::Bumps;
 use datafolder::DataFolder;
@@ -79,8 +80,6 @@ use jobs::Jobs;
 use load::LoadGroup;
 use makers::{Descriptors, Inodes, Pids};
 use order::{Caller, Wish};
-use probes::Probe;
-use routes::tally::HttpTally;
 use store::Store;
 use stores::{DiskStore, MemoryStore};
 use tokens::TokenStore;
@@ -88,8 +87,6 @@ use tokens::TokenStore;
 /// What the service keeps for itself beside its connections: its own pages, a worker with its stack and buffer, and
 /// the kernel's per-CPU charges, which a container is billed for in advance.
 const RESERVE_BYTES: u64 = 4 << 20;
-/// How long answers in flight get at the end.
-const GRACE: Duration = Duration::from_millis(500);
 /// How long the worker that writes files gets at the end; it needs a few milliseconds.
 const WORKER_GRACE: Duration = Duration::from_secs(2);
 /// How long it gets when the kernel holds it up: a slow disk that is full of dirty pages.
@@ -185,7 +182,7 @@ impl Consumer {
             faults: Arc::default(),
             faults_on: settings.faults,
             access: Access::new(settings.token.clone(), settings.token_reads)?,
-            http: HttpTally::default(),
+            http: HttpTally::new(routes::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
             kernel,
@@ -220,15 +217,8 @@ impl Consumer {
         }
     }
 
-    /// When the service started, in seconds since the epoch.
-    fn started_at(&self) -> f64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        since.saturating_sub(self.started.elapsed()).as_secs_f64()
-    }
-
-    /// Sees the service through a signal: says whether it stops now. SIGTERM may be ignored or delayed on request; then
-    /// comes the time in which it is unready and serves.
-    fn stops_on(&self, signal: &Signal, delay: Duration) -> bool {
+    /// Whether a signal is obeyed: SIGTERM may be ignored or delayed on request.
+    fn obeys(&self, signal: &Signal) -> bool {
         log::info!("Signal received: {}", signal.name());
         let term = if signal.is_term() { self.faults.term() } else { Term::Stops };
         match term {
@@ -241,11 +231,6 @@ impl Consumer {
                 thread::sleep(delay);
             }
             Term::Stops => {}
-        }
-        self.ready.stop();
-        if !delay.is_zero() {
-            log::info!("Unready, and serving for {} more", span::in_words(delay));
-            thread::sleep(delay);
         }
         true
     }
@@ -300,54 +285,28 @@ impl Consumer {
 /// # Errors
 /// When it cannot start (the address, DATADIR, the token), or cannot remove its files at the end.
 pub fn run(settings: &Settings) -> io::Result<()> {
-    let caught = Caught::start()?;
-    let stop = Stop::new()?;
     crate::process::ignore_file_size_signal();
-    settings.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    for (name, value) in settings.identity.labels() {
-        log::info!("Running in {name} {value}");
-    }
-    let kernel = Kernel::default();
-    let connections = connections(Room {
-        descriptors: rlimit::descriptors(),
-        threads: kernel.threads_available(),
-        memory: kernel.memory_available().limit,
-    });
     // The address first: where another testero listens already, nothing is to be made or swept.
-    let server = Server::bind(settings.listen, connections, stop.clone())
-        .map_err(|error| io::Error::new(error.kind(), format!("Cannot listen on {}: {error}", settings.listen)))?;
-    let consumer = Arc::new(Consumer::new(settings, kernel, connections, &stop)?);
-    let served = serve(server, &consumer, caught, settings);
+    let role = Role::begin(settings.listen, &settings.identity, &settings.warnings)?;
+    let stop = role.stop.clone();
+    let consumer = Arc::new(Consumer::new(settings, Kernel::default(), role.connections, &stop)?);
+    let served = serve(role, &consumer, settings);
     // Whatever happened: files go while the last answers do.
     stop.stop();
     let cleaned = consumer.clean_up();
-    let accepting = served?;
-    // It logs its own panic; there is nobody else to tell.
-    let _ = accepting.join();
+    served?.finish();
     cleaned.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))
 }
 
-/// Serves until a signal ends it. Returns the thread that is still seeing the last answers off.
-fn serve(
-    server: Server,
-    consumer: &Arc<Consumer>,
-    mut caught: Caught,
-    settings: &Settings,
-) -> io::Result<thread::JoinHandle<()>> {
-    let address = server.local_addr()?;
-    let service = Arc::clone(consumer);
-    let accepting = thread::Builder::new()
-        .name(String::from("accept"))
-        .spawn(move || server.serve(service).finish(GRACE))
-        .map_err(|error| {
-            io::Error::new(error.kind(), format!("Cannot start a thread to accept connections: {error}"))
-        })?;
-    log::info!("Starting web server on: {address}");
+/// Serves until a signal ends it.
+fn serve(role: Role, consumer: &Arc<Consumer>, settings: &Settings) -> io::Result<Serving> {
+    let mut serving = role.serve(Arc::clone(consumer) as _)?;
     consumer.take_at_start(&settings.start);
     loop {
-        let signal = caught.wait(|signal| signal.is_term() && consumer.faults.term() == Term::Ignored);
-        if consumer.stops_on(&signal, settings.shutdown_delay) {
-            return Ok(accepting);
+        let signal = serving.signal(|signal| signal.is_term() && consumer.faults.term() == Term::Ignored);
+        if consumer.obeys(&signal) {
+            role::unready(&consumer.ready, settings.shutdown_delay);
+            return Ok(serving);
         }
     }
 }

@@ -23,14 +23,14 @@ use super::target::{percent_decode, split};
 use crate::shutdown::Stop;
 
 /// What all connections share.
-pub(super) struct Edge<S> {
-    pub(super) service: Arc<S>,
+pub(super) struct Edge {
+    pub(super) service: Arc<dyn Service>,
     pub(super) brake: Arc<Brake>,
     pub(super) stop: Stop,
 }
 
 /// Serves the connection in `seat` until one side is done with it.
-pub(super) fn serve<S: Service>(seat: &Seat, edge: &Edge<S>) {
+pub(super) fn serve(seat: &Seat, edge: &Edge) {
     let mut connection = Connection { wire: Wire::new(&seat.place.stream), seat, head: Vec::new(), edge };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
     while let Ok(Next::Request) = connection.turn() {}
@@ -75,15 +75,15 @@ enum Next {
     End,
 }
 
-struct Connection<'p, S> {
+struct Connection<'p> {
     wire: Wire<'p>,
     seat: &'p Seat,
     /// The head of the request being served.
     head: Vec<u8>,
-    edge: &'p Edge<S>,
+    edge: &'p Edge,
 }
 
-impl<S: Service> Connection<'_, S> {
+impl Connection<'_> {
     /// One request and its answer.
     fn turn(&mut self) -> io::Result<Next> {
         if self.edge.stop.is_set() {

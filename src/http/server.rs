@@ -45,7 +45,7 @@ impl Server {
     }
 
     /// Serves until the stop signal, then closes the listener. [`Drain`] has the connections that are left.
-    pub fn serve<S: Service>(self, service: Arc<S>) -> Drain {
+    pub fn serve(self, service: Arc<dyn Service>) -> Drain {
         let brake = Brake::new(self.connections, self.stop.clone());
         let edge = Arc::new(Edge { service, brake, stop: self.stop.clone() });
         let mut pause = FIRST_PAUSE;
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Gives a connection its thread, or a refusal.
-    fn start<S: Service>(&self, permit: Permit, stream: TcpStream, edge: &Arc<Edge<S>>) {
+    fn start(&self, permit: Permit, stream: TcpStream, edge: &Arc<Edge>) {
         // Neither can fail on a live socket with a time that is not zero; a dead one is found out by the first read.
         let _ = stream.set_read_timeout(Some(IDLE));
         let _ = stream.set_write_timeout(Some(ANSWER_DEADLINE));

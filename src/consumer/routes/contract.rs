@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::answers::{say, say_late};
+use super::answers::say_late;
 use super::table::Holder;
+use crate::answers::say;
 use crate::clock::local_date;
 use crate::consumer::group::{Account, Refused};
 use crate::consumer::load::{Load, LoadRefused};

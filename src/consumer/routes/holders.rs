@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::answers::{Problem, full, json, refused, say, say_late, stopping};
+use super::answers::{full, refused, say_late, stopping};
 use super::contract;
 use super::status::{group_line, of_group, of_order};
 use super::table::Holder;
-use super::{unsaid, with_field};
+use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{self, Asked, caller, words};

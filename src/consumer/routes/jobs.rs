@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::answers::{Problem, json, not_allowed};
 use super::status::{in_words, status};
 use super::table::{Job, Route};
+use crate::answers::{Problem, json, not_allowed};
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::jobs::JobRefused;

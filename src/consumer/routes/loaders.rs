@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::answers::{Problem, json, load_refused, say, say_late, stopping};
+use super::answers::{load_refused, say_late, stopping};
 use super::contract::{cpu_text, load_refusal};
 use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use super::table::Loader;
-use super::{unsaid, with_field};
+use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::{local_date, utc_stamp};
 use crate::consumer::asked::{self, Asked, caller, cpu_target, words};
 use crate::consumer::cpu::CpuSpec;

@@ -5,12 +5,11 @@
 //! | `table` | every path, what it does, and who may ask for it how |
 //! | `contract` | the original's words, byte for byte |
 //! | `holders`, `loaders` | what the groups are asked: in the contract's words where it has some, and in JSON |
-//! | `answers` | JSON answers, and the one shape of errors |
+//! | `answers` | what is refused |
 //! | `status` | all there is to know, for programs and for people |
 //! | `scrape` | the same for a Prometheus |
 //! | `jobs` | the resource-consumer's interface |
 //! | `operate` | probes and faults |
-//! | `tally` | how often each route was asked, and how long it took |
 
 mod answers;
 mod contract;
@@ -21,7 +20,6 @@ mod operate;
 mod scrape;
 mod status;
 pub mod table;
-pub mod tally;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,12 +28,13 @@ use super::Consumer;
 use super::asked::Asked;
 use super::group::Group;
 use crate::access::is_from_another_site;
+use crate::answers::{Problem, json as in_json, not_allowed, probe, say, wants_json};
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
 use crate::http::head::{Head, Rejection};
+use crate::http::query::Query;
 use crate::http::target::{cleaned, percent_decode, percent_encode, split};
-use crate::http::{Answer, BodyRule, Method, Request, Service, Text, field, redirect, text};
+use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
 
-use answers::{Problem, say};
 use table::{Holder, Route, find};
 
 impl Service for Consumer {
@@ -43,10 +42,9 @@ impl Service for Consumer {
         let began = Instant::now();
         let found = find(&request.path);
         let route = found.map(|(_, route)| route);
-        let json = wants_json(request.fields.first("Accept"), request.query.value("format").as_deref());
+        let json = wants_json(request.fields, request.query);
         let answer = self.with_faults(request, route, json);
-        let place = found.map_or(tally::UNKNOWN, |(place, _)| place);
-        self.http.count(place, answer.response.status_code().0, began.elapsed());
+        self.http.count(found.map(|(place, _)| place), answer.response.status_code().0, began.elapsed());
         answer
     }
 
@@ -56,8 +54,7 @@ impl Service for Consumer {
         let (path, query) = split(head.target);
         let path = percent_decode(path).unwrap_or_default();
         let contract = find(&path).is_none_or(|(_, route)| route.is_contract());
-        let format = crate::http::query::Query(query).value("format");
-        let json = wants_json(head.fields.first("Accept"), format.as_deref());
+        let json = wants_json(&head.fields, Query(query));
         if form && (json || !contract) { BodyRule::Keep(FORM_BYTES) } else { BodyRule::Discard(BODY_BYTES) }
     }
 
@@ -67,11 +64,10 @@ impl Service for Consumer {
 
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
         let (_, query) = split(head.target);
-        let format = crate::http::query::Query(query).value("format");
         let status = rejection.status.0;
-        self.http.count(tally::REFUSED, status, std::time::Duration::ZERO);
+        self.http.count_refusal(status);
         let problem = Problem::new(status, "refused", rejection.reason);
-        problem.answer(wants_json(head.fields.first("Accept"), format.as_deref())).response
+        problem.answer(wants_json(&head.fields, Query(query))).response
     }
 }
 
@@ -135,7 +131,7 @@ impl Consumer {
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
         if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
-            return answers::not_allowed(request.method, route.methods(), json);
+            return not_allowed(request.method, route.methods(), json);
         }
         let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
         if route.changes(request.method) && !previews && asked.bytes("dry_run").is_some() {
@@ -147,18 +143,18 @@ impl Consumer {
             Route::Planned(holder) => self.planned(holder, json),
             Route::Held(holder) => self.held(holder, json),
             Route::Group(holder) if deletes => self.release(holder, request, asked),
-            Route::Group(holder) => answers::json(200, &status::of_group(self, self.group(holder))),
+            Route::Group(holder) => in_json(200, &status::of_group(self, self.group(holder))),
             Route::Load(loader) => self.load(loader, request, asked),
             Route::Stop(loader) => self.stop_load(loader, request, asked),
             Route::Running(loader) => self.running(loader, json),
             Route::Loads(loader) if deletes => self.release_load(loader, asked),
-            Route::Loads(loader) => answers::json(200, &self.load_status(loader)),
+            Route::Loads(loader) => in_json(200, &self.load_status(loader)),
             Route::All => self.release_all(request, asked),
-            Route::Status if json => answers::json(200, &status::status(self)),
+            Route::Status if json => in_json(200, &status::status(self)),
             Route::Status => say(status::in_words(self)),
             Route::Metrics => scrape::page(self, request),
-            Route::Healthz => operate::probe(self.health.trouble(), json),
-            Route::Readyz => operate::probe(self.ready.trouble(), json),
+            Route::Healthz => probe(self.health.trouble(), json),
+            Route::Readyz => probe(self.ready.trouble(), json),
             Route::Switch(probe, on) => self.switch(probe, on, asked),
             Route::Fault(fault) => self.fault(fault, asked),
             Route::Job(job) => self.job(job, request, asked),
@@ -190,55 +186,7 @@ fn unknown(json: bool) -> Answer {
     }
 }
 
-/// Whether a client asks for JSON: by name, not by accepting anything.
-fn wants_json(accept: Option<&[u8]>, format: Option<&[u8]>) -> bool {
-    if let Some(format) = format {
-        return format == b"json";
-    }
-    let ranges = accept.unwrap_or_default().split(|&byte| byte == b',');
-    ranges.into_iter().any(|range| {
-        let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-        let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
-        named && !parts.any(|part| part == b"q=0" || part == b"q=0.0")
-    })
-}
-
 fn is_form(content_type: &[u8]) -> bool {
     let kind = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
     kind.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-}
-
-/// The answer to HEAD where GET would change something: its length is not known, since nothing is done.
-fn unsaid() -> Answer {
-    let nothing: Text = text(200, "");
-    let types = nothing.headers().to_vec();
-    let nothing = std::io::Cursor::new(Vec::new());
-    crate::http::Response::new(crate::http::StatusCode(200), types, nothing, None, None).into()
-}
-
-/// The same answer, with one more field.
-fn with_field(mut answer: Answer, name: &'static str, value: &str) -> Answer {
-    answer.response.add_header(field(name, value));
-    answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_for_who_asks_for_it_by_name() {
-        for (accept, format, json) in [
-            (Some("application/json"), None, true),
-            (Some("text/html, Application/JSON;q=0.9"), None, true),
-            (Some("application/json;q=0"), None, false),
-            (Some("*/*"), None, false),
-            (Some("application/jsonx"), None, false),
-            (None, Some("json"), true),
-            (Some("application/json"), Some("text"), false),
-            (None, None, false),
-        ] {
-            assert_eq!(wants_json(accept.map(str::as_bytes), format.map(str::as_bytes)), json, "{accept:?} {format:?}");
-        }
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::answers::{Problem, json, say};
 use super::table::{Fault, Probe};
+use crate::answers::{Problem, json, say};
 use crate::consumer::Consumer;
 use crate::consumer::asked::Asked;
 use crate::consumer::faults::Term;
@@ -18,15 +18,6 @@ const LONGEST_DELAY_MS: u64 = 60_000;
 /// Most log lines of a run, and most a second.
 const MOST_LINES: u64 = 10_000_000;
 const MOST_LINES_A_SECOND: u64 = 100_000;
-
-/// What a probe says.
-pub(super) fn probe(trouble: Option<String>, as_json: bool) -> Answer {
-    match trouble {
-        None if as_json => json(200, &object! { "status": "ok" }),
-        None => say(String::from("ok")),
-        Some(why) => Problem::new(503, "unavailable", why).answer(as_json),
-    }
-}
 
 impl Consumer {
     /// Switches a probe on or off.

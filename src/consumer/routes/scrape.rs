@@ -3,39 +3,31 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::status::{STATES, state};
-use super::tally::{BOUNDS, STATUSES};
 use crate::consumer::Consumer;
 use crate::consumer::group::Tally;
 use crate::consumer::load::Figures;
 use crate::consumer::quantity::Unit;
 use crate::decimal::Plain;
-use crate::exposition::{Exposition, Kind, prefers_open};
-use crate::http::{Answer, Request, content};
+use crate::exposition::{Exposition, Kind};
+use crate::http::{Answer, Request};
 use crate::limits::container::Container;
 use crate::limits::cpu::quota;
 use crate::limits::pressure::{RESOURCES, pressure};
-use crate::limits::process;
-use crate::limits::rlimit;
+use crate::scrape;
 
 /// The page.
 pub(super) fn page(consumer: &Consumer, request: &Request<'_>) -> Answer {
-    let accept = request.fields.first("Accept").unwrap_or_default();
-    let open = prefers_open(&String::from_utf8_lossy(accept));
-    let mut page = Exposition::new(open);
-    let mut labels = vec![("version", env!("CARGO_PKG_VERSION"))];
-    labels.extend(consumer.identity.labels());
-    page.family("testero_build", Kind::Info, "The version, and which pod this is.");
-    page.sample("_info", &labels, &1);
+    let mut page = scrape::begin(request, &consumer.identity);
     groups(consumer, &mut page);
     works(consumer, &mut page);
     cpu(consumer, &mut page);
     container(consumer, &mut page);
-    http(consumer, &mut page);
-    own(consumer, &mut page);
+    scrape::http(&consumer.http, &mut page);
+    scrape::process(&consumer.kernel, consumer.started, &mut page);
     for (name, value) in consumer.bumps.values() {
         page.foreign_gauge(&name, "Bumped on request.", &Plain(value));
     }
-    content(200, Exposition::content_type(open), page.finish()).into()
+    scrape::finish(page)
 }
 
 fn groups(consumer: &Consumer, page: &mut Exposition) {
@@ -186,56 +178,4 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
             }
         }
     }
-}
-
-fn http(consumer: &Consumer, page: &mut Exposition) {
-    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    // Routes that nobody has asked for yet would be most of the page.
-    let asked: Vec<_> =
-        consumer.http.routes().filter(|(_, route)| route.statuses.iter().any(|count| of(count) > 0)).collect();
-    page.family("testero_http_requests", Kind::Counter, "Requests answered, by route and status.");
-    for (route, tally) in &asked {
-        for (status, count) in STATUSES.iter().zip(&tally.statuses) {
-            if of(count) > 0 {
-                let code = if *status == 0 { String::from("other") } else { status.to_string() };
-                page.sample("_total", &[("route", route), ("code", &code)], &of(count));
-            }
-        }
-    }
-    page.family("testero_http_request_duration_seconds", Kind::Histogram, "How long answers took, without the brake.");
-    for (route, tally) in &asked {
-        let mut below = 0;
-        for (place, count) in tally.times.iter().enumerate() {
-            below += of(count);
-            let bound = BOUNDS.get(place).map_or_else(|| String::from("+Inf"), |ms| bound_text(*ms));
-            page.sample("_bucket", &[("route", route), ("le", &bound)], &below);
-        }
-        page.sample("_sum", &[("route", route)], &Plain(of(&tally.total_us) as f64 / 1e6));
-        page.sample("_count", &[("route", route)], &below);
-    }
-}
-
-fn own(consumer: &Consumer, page: &mut Exposition) {
-    let figures = process::Figures::read(&consumer.kernel);
-    page.counter("process_cpu_seconds", "CPU time used, in seconds.", &Plain(figures.cpu_seconds));
-    page.gauge("process_resident_memory_bytes", "Resident memory, in bytes.", &figures.resident);
-    page.gauge("process_virtual_memory_bytes", "Address space, in bytes.", &figures.address_space);
-    page.gauge("process_threads", "Threads.", &figures.threads);
-    if let Ok(open) = consumer.kernel.descriptors_open() {
-        page.gauge("process_open_fds", "Open descriptors.", &open);
-    }
-    if let Some(most) = rlimit::descriptors() {
-        page.gauge("process_max_fds", "Most open descriptors.", &most);
-    }
-    page.gauge(
-        "process_start_time_seconds",
-        "When the process started, in seconds since the epoch.",
-        &Plain(consumer.started_at()),
-    );
-}
-
-/// A bound in seconds. OpenMetrics wants whole numbers with a point as well.
-fn bound_text(ms: u64) -> String {
-    let text = Plain(ms as f64 / 1e3).to_string();
-    if text.contains('.') { text } else { text + ".0" }
 }

@@ -1,0 +1,100 @@
+//! The original's state file: one line, `hits,position,previous,current,next`.
+
+use num_bigint::BigUint;
+
+use super::sequence::{Mark, Place, last_index};
+use crate::settings::fibonacci::MOST_DIGITS;
+
+/// The line.
+pub fn line(place: &Place) -> String {
+    let Place { mark, previous, current, next } = place;
+    format!("{},{},{previous},{current},{next}\n", mark.hits, mark.position())
+}
+
+/// Whether it has the shape of the line, whatever the numbers in it.
+pub fn is_line(bytes: &[u8]) -> bool {
+    fields(bytes).is_some()
+}
+
+fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_ascii();
+    let mut fields = text.split(',').map(str::trim_ascii);
+    let five = std::array::from_fn(|_| fields.next().unwrap_or_default());
+    let digits = |field: &str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
+    (fields.next().is_none() && five.into_iter().all(digits)).then_some(five)
+}
+
+/// Where the line says the sequence stands. The original's numbers are wrong from the 94th on, where its 64 bits end;
+/// the position says what they should have been.
+///
+/// `None` when it is no such line, or its numbers are not neighbours in the sequence near that position.
+pub fn mark(bytes: &[u8]) -> Option<Mark> {
+    let [hits, position, numbers @ ..] = fields(bytes)?;
+    let (hits, position) = (hits.parse().ok()?, position.parse::<u64>().ok()?);
+    // Nothing that was ever written is longer, and nothing longer is to be computed.
+    if position > last_index(MOST_DIGITS) || numbers.iter().any(|number| number.len() > MOST_DIGITS as usize + 1) {
+        return None;
+    }
+    let numbers = numbers.map(|number| number.parse::<BigUint>().unwrap_or_default());
+    let in_64_bits = |number: &BigUint| number.iter_u64_digits().next().unwrap_or(0);
+    let said: [u64; 3] = numbers.each_ref().map(in_64_bits);
+    // The original's position may be off by one after a step back.
+    [position, position.saturating_sub(1), position + 1].into_iter().map(|index| Mark { hits, index }).find(|mark| {
+        let place = Place::at(*mark);
+        let there = [place.previous, place.current, place.next];
+        let exact = there.iter().zip(&numbers).all(|(there, said)| **there == *said);
+        exact || (numbers.iter().all(|number| number.bits() <= 64) && there.each_ref().map(|n| in_64_bits(n)) == said)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_it_was_made_of() {
+        for index in [0, 1, 2, 3, 10, 93, 94, 95, 1000] {
+            let place = Place::at(Mark { hits: 77, index });
+            let line = line(&place);
+            assert_eq!(mark(line.as_bytes()), Some(place.mark), "{line}");
+            assert!(is_line(line.as_bytes()));
+        }
+        assert_eq!(line(&Place::at(Mark { hits: 5, index: 6 })), "5,6,5,8,13\n");
+    }
+
+    #[test]
+    fn the_originals_wrapped_numbers_are_put_right() {
+        // F(94) does not fit into 64 bits: what the original wrote is that much less.
+        let (f93, f94, f95) =
+            (12_200_160_415_121_876_738u64, 19_740_274_219_868_223_167u128, 31_940_434_634_990_099_905u128);
+        let line = format!("94,94,{f93},{},{}", f94 as u64, f95 as u64);
+        assert_eq!(mark(line.as_bytes()), Some(Mark { hits: 94, index: 94 }));
+    }
+
+    #[test]
+    fn what_is_no_state_is_none() {
+        for text in [
+            "",
+            "\n",
+            "1,2,3",
+            "1,1,0,1,2,3",
+            "x,1,0,1,1",
+            "-1,1,0,1,1",
+            "1,1,0,7,7",
+            "1,5,8,13,21",
+            "9,99999999999999,1,1,2",
+            "18446744073709551616,1,0,0,1",
+            "1,1,0,0,1\n2,1,0,1,1",
+        ] {
+            assert_eq!(mark(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(mark(b" 3, 2 ,1,1,2 \r\n"), Some(Mark { hits: 3, index: 2 }));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(text in "[0-9,x \\n]{0,60}") {
+            let _ = mark(text.as_bytes());
+        }
+    }
+}

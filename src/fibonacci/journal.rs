@@ -1,0 +1,205 @@
+//! The journal's bytes: a header that says where it begins, then batches of steps, each with its checksum.
+//!
+//! All numbers are little-endian.
+//!
+//! ```text
+//! header   "testfibo"  generation u64  hits u64  index u64  crc32 of these
+//! batch    b"\xF1\xB0\xCC\x1A"  steps u32  hits before u64  the steps, a byte each  crc32 of generation and these
+//! ```
+//!
+//! The generation, a number that each journal has of its own, goes into every checksum, so that what an older file left in
+//! the same blocks is never taken for a batch of this one.
+
+use super::sequence::{Mark, Step};
+
+/// Most steps of a batch.
+pub const MOST_STEPS: usize = 64 * 1024;
+const FILE_MAGIC: &[u8; 8] = b"testfibo";
+const BATCH_MAGIC: &[u8; 4] = b"\xF1\xB0\xCC\x1A";
+/// How long a header is.
+pub const HEADER_BYTES: usize = 8 + 8 + 8 + 8 + 4;
+/// How long a batch is without its steps: what stands before them, and the checksum.
+const BEFORE_STEPS: usize = 4 + 4 + 8;
+const CHECKSUM: usize = 4;
+
+/// The header of a journal that begins at `mark`.
+pub fn header(generation: u64, mark: Mark) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    bytes.extend_from_slice(FILE_MAGIC);
+    for number in [generation, mark.hits, mark.index] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// Adds a batch to `bytes`: these steps, of which there are at most [`MOST_STEPS`], after so many hits.
+pub fn push_batch(bytes: &mut Vec<u8>, generation: u64, hits: u64, steps: &[Step]) {
+    let start = bytes.len();
+    bytes.extend_from_slice(BATCH_MAGIC);
+    bytes.extend_from_slice(&(steps.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&hits.to_le_bytes());
+    bytes.extend(steps.iter().map(|step| match step {
+        Step::Next => 1,
+        Step::Previous => 2,
+        Step::Reset => 3,
+    }));
+    let checksum = checksum(generation, &bytes[start..]);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+}
+
+fn checksum(generation: u64, batch: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&generation.to_le_bytes());
+    hasher.update(batch);
+    hasher.finalize()
+}
+
+/// What a journal says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Its generation.
+    pub generation: u64,
+    /// Where its last valid step leads.
+    pub mark: Mark,
+    /// How it ends.
+    pub end: End,
+}
+
+/// How a journal ends.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a valid batch.
+    Whole,
+    /// In the middle of what was being written when the lights went out; nobody had an answer to it.
+    Torn,
+    /// There are valid batches behind what is not valid: steps that were answered are lost.
+    Damaged,
+}
+
+/// Reads a journal; `None` when its header is not valid.
+pub fn read(bytes: &[u8]) -> Option<Read> {
+    let (header, mut rest) = bytes.split_at_checked(HEADER_BYTES)?;
+    let (head, checksum) = header.split_at(HEADER_BYTES - CHECKSUM);
+    if !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
+        return None;
+    }
+    let (generation, hits, index) = (number(&head[8..]), number(&head[16..]), number(&head[24..]));
+    let mut mark = Mark { hits, index };
+    loop {
+        if rest.is_empty() {
+            return Some(Read { generation, mark, end: End::Whole });
+        }
+        let Some((steps, after)) = batch(generation, rest).filter(|(hits, ..)| *hits == mark.hits).map(|b| (b.1, b.2))
+        else {
+            break;
+        };
+        mark = steps.iter().filter_map(|byte| step(*byte)).fold(mark, Mark::after);
+        rest = after;
+    }
+    // One batch is in flight at a time, so only the last can be torn.
+    let followed = (1..rest.len()).any(|start| batch(generation, &rest[start..]).is_some());
+    Some(Read { generation, mark, end: if followed { End::Damaged } else { End::Torn } })
+}
+
+/// A valid batch at the beginning of `bytes`: the hits before it, its steps, and what follows.
+fn batch(generation: u64, bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
+    let head = bytes.get(..BEFORE_STEPS)?;
+    let count = u32::from_le_bytes(head[4..8].try_into().ok()?) as usize;
+    if !head.starts_with(BATCH_MAGIC) || count == 0 || count > MOST_STEPS {
+        return None;
+    }
+    let (summed, rest) = bytes.split_at_checked(BEFORE_STEPS + count)?;
+    let (sum, rest) = rest.split_at_checked(CHECKSUM)?;
+    let steps = &summed[BEFORE_STEPS..];
+    let valid = sum == checksum(generation, summed).to_le_bytes() && steps.iter().all(|byte| step(*byte).is_some());
+    valid.then(|| (number(&head[8..]), steps, rest))
+}
+
+fn step(byte: u8) -> Option<Step> {
+    match byte {
+        1 => Some(Step::Next),
+        2 => Some(Step::Previous),
+        3 => Some(Step::Reset),
+        _ => None,
+    }
+}
+
+/// The number at the beginning of `bytes`, which are at least eight.
+fn number(bytes: &[u8]) -> u64 {
+    bytes[..8].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Mark = Mark { hits: 7, index: 3 };
+
+    /// A journal of these batches, where each ends, and where the sequence stands then.
+    fn written(batches: &[Vec<Step>]) -> (Vec<u8>, Vec<(usize, Mark)>) {
+        let mut bytes = header(9, START);
+        let mut ends = vec![(bytes.len(), START)];
+        for batch in batches {
+            let mark = ends[ends.len() - 1].1;
+            push_batch(&mut bytes, 9, mark.hits, batch);
+            ends.push((bytes.len(), batch.iter().fold(mark, |mark, step| mark.after(*step))));
+        }
+        (bytes, ends)
+    }
+
+    fn batches() -> impl Strategy<Value = Vec<Vec<Step>>> {
+        let step = prop_oneof![Just(Step::Next), Just(Step::Previous), Just(Step::Reset)];
+        prop::collection::vec(prop::collection::vec(step, 1..20), 1..8)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(batches in batches()) {
+            let (bytes, ends) = written(&batches);
+            let mark = ends[ends.len() - 1].1;
+            prop_assert_eq!(read(&bytes), Some(Read { generation: 9, mark, end: End::Whole }));
+        }
+
+        #[test]
+        fn a_cut_anywhere_loses_only_what_it_cuts(batches in batches(), cut in any::<prop::sample::Index>()) {
+            let (bytes, ends) = written(&batches);
+            let cut = cut.index(bytes.len() + 1);
+            let before = ends.iter().rev().find(|(end, _)| *end <= cut);
+            let found = read(&bytes[..cut]);
+            let end = if ends.iter().any(|(end, _)| *end == cut) { End::Whole } else { End::Torn };
+            prop_assert_eq!(found, before.map(|(_, mark)| Read { generation: 9, mark: *mark, end }));
+        }
+
+        #[test]
+        fn a_wrong_bit_is_noticed(batches in batches(), place in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let (mut bytes, ends) = written(&batches);
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1u8 << bit;
+            let Some(found) = read(&bytes) else {
+                prop_assert!(place < HEADER_BYTES);
+                return Ok(());
+            };
+            let (batch, mark) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= place).unwrap();
+            prop_assert_eq!(found.mark, mark.1);
+            let last = batch + 2 == ends.len();
+            prop_assert_eq!(found.end, if last { End::Torn } else { End::Damaged });
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), valid in any::<bool>()) {
+            let mut file = if valid { header(1, START) } else { Vec::new() };
+            file.extend(bytes);
+            let _ = read(&file);
+        }
+    }
+
+    #[test]
+    fn another_generations_batch_is_none_of_ours() {
+        let mut bytes = header(9, START);
+        push_batch(&mut bytes, 8, START.hits, &[Step::Next]);
+        assert_eq!(read(&bytes), Some(Read { generation: 9, mark: START, end: End::Torn }));
+    }
+}

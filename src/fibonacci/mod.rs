@@ -1,0 +1,181 @@
+//! A service with a state worth killing: Fibonacci's numbers, one a request, and none that was answered is ever lost.
+//!
+//! ```text
+//! routes   a request becomes a step, and the number it leads to an answer
+//! desk     requests hand in steps and wait: one sync for all that are there (group commit)
+//! ledger   steps in a journal, and what becomes of it when the disk fails
+//! journal, csv   the bytes of its two files
+//! files    the folder they are in, which tests can cut the power of
+//! sequence the numbers
+//! ```
+
+pub mod csv;
+pub mod desk;
+pub mod files;
+pub mod journal;
+pub mod ledger;
+#[cfg(test)]
+mod powercut;
+mod routes;
+pub mod sequence;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::limits::Kernel;
+use crate::probes::Probe;
+use crate::role::{Role, Serving};
+use crate::settings::Identity;
+use crate::settings::fibonacci::{Durability, Settings};
+use crate::shutdown::Stop;
+use crate::sync::spawn;
+use crate::tally::HttpTally;
+
+use desk::Desk;
+use files::{Folder, OnDisk};
+use ledger::{Found, Ledger};
+use sequence::{Place, last_index};
+
+/// Held by the process whose folder it is. Never renamed or removed, so that everybody means the same file.
+const LOCK: &str = "fibo.lock";
+/// How long a process waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often the original's file is written, and how long a step may be in memory alone where that was asked for.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A thread that formats numbers and writes files.
+const KEEPER_STACK_BYTES: usize = 64 * 1024;
+
+/// The service.
+struct Fibonacci {
+    /// There once the folder is ours and read.
+    desk: OnceLock<Desk>,
+    folder: Arc<dyn Folder>,
+    /// Damaged files that were found.
+    damaged: OnceLock<usize>,
+    ready: Probe,
+    http: HttpTally,
+    kernel: Kernel,
+    identity: Identity,
+    started: Instant,
+}
+
+/// Runs the service until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start: the address, the folder, another process that does not let go of it.
+pub fn run(settings: &Settings) -> io::Result<()> {
+    crate::process::ignore_file_size_signal();
+    let role = Role::begin(settings.listen, &settings.identity, &[])?;
+    let stop = role.stop.clone();
+    let service = Arc::new(Fibonacci {
+        desk: OnceLock::new(),
+        folder: Arc::new(OnDisk::new(&settings.data_dir)?),
+        damaged: OnceLock::new(),
+        ready: Probe::default(),
+        http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
+        kernel: Kernel::default(),
+        identity: settings.identity.clone(),
+        started: Instant::now(),
+    });
+    let mut serving = role.serve(Arc::clone(&service) as _)?;
+    let result = service.keep(settings, &mut serving, &stop);
+    stop.stop();
+    serving.finish();
+    result
+}
+
+impl Fibonacci {
+    /// Gets hold of the folder, and serves until a signal.
+    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<()> {
+        // Until the process ends: nobody else is to touch the folder while the last answers go out.
+        let Some(_lock) = wait_for_lock(&settings.data_dir, serving)? else { return Ok(()) };
+        self.open(settings)?;
+        let (service, until) = (Arc::clone(self), stop.clone());
+        let keeper = spawn("keeper", KEEPER_STACK_BYTES, Box::new(move || service.keep_files(&until)))?;
+        serving.until_signal(&self.ready, settings.shutdown_delay);
+        stop.stop();
+        // It logs its own panic.
+        let _ = keeper.join();
+        Ok(())
+    }
+
+    fn open(&self, settings: &Settings) -> io::Result<()> {
+        let Found { ledger, mark, damaged, taken_over } = Ledger::open(Arc::clone(&self.folder))?;
+        for path in &damaged {
+            log::error!("A file is damaged, and kept as {}; what it had lost is lost", path.display());
+        }
+        let kept = if taken_over { ", taken over from fibo.csv" } else { "" };
+        log::info!("The sequence stands at position {} after {} hits{kept}", mark.position(), mark.hits);
+        let _ = self.damaged.set(damaged.len());
+        let desk = Desk::new(ledger, Place::at(mark), last_index(settings.limit_digits), settings.durability);
+        if settings.durability == Durability::Interval {
+            log::warn!("DURABILITY is interval: the last second of steps may be lost when the process is killed");
+        }
+        let _ = self.desk.set(desk);
+        Ok(())
+    }
+
+    /// Once a second and at the end: steps that are not on disk yet go there, and the original's file follows.
+    fn keep_files(&self, stop: &Stop) {
+        let Some(desk) = self.desk.get() else { return };
+        let (mut written, mut troubled) = (None, false);
+        loop {
+            let stopping = stop.sleep(INTERVAL);
+            let kept = desk.flush().map_err(|why| why.to_string()).and_then(|place| {
+                if written == Some(place.mark) {
+                    return Ok(());
+                }
+                ledger::write_csv(&*self.folder, &place).map_err(|error| format!("{}: {error}", ledger::CSV))?;
+                written = Some(place.mark);
+                Ok(())
+            });
+            match &kept {
+                Err(why) if !troubled => log::warn!("Cannot keep the state: {why}"),
+                Ok(()) if troubled => log::info!("The state is kept again"),
+                _ => {}
+            }
+            troubled = kept.is_err();
+            if stopping {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for the lock on the folder; `None` when a signal came first.
+fn wait_for_lock(folder: &Path, serving: &mut Serving) -> io::Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let in_words = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(in_words)?;
+    let (began, mut said) = (Instant::now(), false);
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {}
+            Err(TryLockError::WouldBlock) => {
+                let words = format!(
+                    "another process has the lock {}, and did not let go of it in {} s: one process a folder",
+                    path.display(),
+                    PATIENCE.as_secs()
+                );
+                return Err(io::Error::other(words));
+            }
+            Err(TryLockError::Error(error)) => return Err(in_words(error)),
+        }
+        if !said {
+            log::info!("Another process has the lock {}, waiting for it", path.display());
+            said = true;
+        }
+        if let Some(signal) = serving.came() {
+            log::info!("Signal received: {}", signal.name());
+            return Ok(None);
+        }
+        thread::sleep(LOOK);
+    }
+}

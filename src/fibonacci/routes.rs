@@ -1,0 +1,181 @@
+//! The routes: a request becomes a step, and the number it leads to an answer.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Fibonacci;
+use super::desk::{Desk, Refusal};
+use super::sequence::{Place, Step};
+use crate::answers::{Problem, json, not_allowed, probe, say, unsaid, wants_json};
+use crate::decimal::Plain;
+use crate::exposition::Kind;
+use crate::http::head::{Head, Rejection};
+use crate::http::query::Query;
+use crate::http::target::split;
+use crate::http::{Answer, Method, Request, Service, Text};
+use crate::json::Value;
+use crate::object;
+use crate::scrape;
+
+/// What a path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Home,
+    Current,
+    Step(Step),
+    Healthz,
+    Readyz,
+    Metrics,
+}
+
+/// All of them.
+pub(super) const ROUTES: [(&str, Route); 8] = [
+    ("/", Route::Home),
+    ("/current", Route::Current),
+    ("/next", Route::Step(Step::Next)),
+    ("/previous", Route::Step(Step::Previous)),
+    ("/reset", Route::Step(Step::Reset)),
+    ("/healthz", Route::Healthz),
+    ("/readyz", Route::Readyz),
+    ("/metrics", Route::Metrics),
+];
+
+/// What all of them take.
+const METHODS: [Method; 2] = [Method::Get, Method::Head];
+
+const HOME: &str = "\
+Fibonacci's numbers, one a request; an answered step is never lost.
+
+/current    the number where the sequence stands
+/next       the next number
+/previous   one step back, and the number there
+/reset      to the beginning, and the state there
+/healthz, /readyz, /metrics    for those who watch
+
+With Accept: application/json, or ?format=json, the answers are objects.";
+
+impl Service for Fibonacci {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let began = Instant::now();
+        let place = ROUTES.iter().position(|(path, _)| path.as_bytes() == &*request.path);
+        let as_json = wants_json(request.fields, request.query);
+        let answer = match place {
+            None => Problem::new(404, "not-found", "there is no such path; / tells what there is").answer(as_json),
+            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
+            Some(place) => self.routed(ROUTES[place].1, request, as_json),
+        };
+        self.http.count(place, answer.response.status_code().0, began.elapsed());
+        answer
+    }
+
+    fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
+        let status = rejection.status.0;
+        self.http.count_refusal(status);
+        let (_, query) = split(head.target);
+        Problem::new(status, "refused", rejection.reason).answer(wants_json(&head.fields, Query(query))).response
+    }
+}
+
+impl Fibonacci {
+    fn routed(&self, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+        match route {
+            Route::Home if as_json => json(200, &home()),
+            Route::Home => say(String::from(HOME)),
+            Route::Healthz => probe(None, as_json),
+            Route::Readyz => probe(self.trouble(), as_json),
+            Route::Metrics => self.metrics(request),
+            Route::Current | Route::Step(_) => match self.desk.get() {
+                None => Problem::new(503, "waiting", WAITING).answer(as_json),
+                Some(desk) => number(desk, route, request, as_json),
+            },
+        }
+    }
+
+    /// Why it is not ready, if it is not.
+    fn trouble(&self) -> Option<String> {
+        let waiting = || self.desk.get().is_none().then(|| String::from(WAITING));
+        self.ready.trouble().or_else(waiting)
+    }
+
+    fn metrics(&self, request: &Request<'_>) -> Answer {
+        let mut page = scrape::begin(request, &self.identity);
+        page.gauge("testero_ready", "1 when /readyz says ok.", &u8::from(self.trouble().is_none()));
+        if let Some(desk) = self.desk.get() {
+            let place = desk.place();
+            page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
+            page.gauge("testero_fibonacci_bits", "How long its number is, in bits.", &place.current.bits());
+            page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
+            let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+            let tally = &desk.tally;
+            page.counter(
+                "testero_fibonacci_committed",
+                "Steps taken to the disk by this process.",
+                &of(&tally.committed),
+            );
+            page.counter("testero_fibonacci_commits", "Syncs that took them there.", &of(&tally.commits));
+            let seconds = Plain(of(&tally.nanos) as f64 / 1e9);
+            page.counter("testero_fibonacci_commit_seconds", "Time spent on syncs.", &seconds);
+            page.counter("testero_fibonacci_commit_failures", "Syncs that failed.", &of(&tally.failures));
+        }
+        if let Some(damaged) = self.damaged.get() {
+            let help = "Damaged files that were found at the start and kept aside.";
+            page.family("testero_fibonacci_damaged_files", Kind::Gauge, help);
+            page.sample("", &[], damaged);
+        }
+        scrape::http(&self.http, &mut page);
+        scrape::process(&self.kernel, self.started, &mut page);
+        scrape::finish(page)
+    }
+}
+
+const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
+
+fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+    let place = match route {
+        // HEAD changes nothing, so there is nothing to say.
+        Route::Step(_) if request.changes_nothing() => return unsaid(),
+        Route::Step(step) => match desk.step(step) {
+            Ok(place) => place,
+            Err(refusal) => {
+                let (status, code) = match refusal {
+                    Refusal::TooLong => (409, "too-long"),
+                    Refusal::Full(_) => (507, "disk-full"),
+                    Refusal::Failed(_) => (503, "disk-failed"),
+                };
+                return Problem::new(status, code, refusal.to_string()).answer(as_json);
+            }
+        },
+        _ => desk.place(),
+    };
+    match route {
+        _ if as_json => json(200, &state(&place)),
+        Route::Step(Step::Reset) => say(Value::from(capitals(&place)).to_string()),
+        _ => say(place.current.to_string()),
+    }
+}
+
+/// The state, for programs. The numbers are JSON numbers of any length.
+fn state(place: &Place) -> Value {
+    let number = |number: &num_bigint::BigUint| Value::Digits(number.to_string());
+    object! {
+        "position": place.mark.position(),
+        "previous": number(&place.previous),
+        "current": number(&place.current),
+        "next": number(&place.next),
+        "hits": place.mark.hits,
+    }
+}
+
+/// The state as the original's clients see it, in a string.
+fn capitals(place: &Place) -> String {
+    let Place { mark, previous, current, next } = place;
+    let (hits, position) = (mark.hits, mark.position());
+    format!(r#"{{"Current":{current},"Hitcount":{hits},"Next":{next},"Position":{position},"Previous":{previous}}}"#)
+}
+
+fn home() -> Value {
+    object! {
+        "service": "fibonacci",
+        "endpoints": Value::List(ROUTES.iter().map(|(path, _)| Value::from(*path)).collect()),
+    }
+}

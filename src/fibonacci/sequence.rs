@@ -1,0 +1,159 @@
+//! The sequence: where it stands, and what a step makes of it.
+//!
+//! Everything follows from two numbers, the hits and the index, so that is all that is kept on disk (a [`Mark`]); the
+//! Fibonacci numbers themselves are in memory, and a step costs one addition.
+
+use std::sync::Arc;
+
+use num_bigint::BigUint;
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To the next number.
+    Next,
+    /// To the one before; at the beginning it stays.
+    Previous,
+    /// To the beginning.
+    Reset,
+}
+
+/// Where the sequence stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Steps made, ever.
+    pub hits: u64,
+    /// Which Fibonacci number is the current one: F(0) is 0, F(1) and F(2) are 1.
+    pub index: u64,
+}
+
+impl Mark {
+    /// Where a step leads.
+    pub fn after(self, step: Step) -> Self {
+        let index = match step {
+            Step::Next => self.index + 1,
+            Step::Previous => self.index.saturating_sub(1),
+            Step::Reset => 0,
+        };
+        Self { hits: self.hits + 1, index }
+    }
+
+    /// The position, as the original counts: the 0 and the first 1 share the first.
+    pub fn position(self) -> u64 {
+        self.index.max(1)
+    }
+}
+
+/// A mark, and the numbers there. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The mark.
+    pub mark: Mark,
+    /// The number before; 0 at the beginning.
+    pub previous: Arc<BigUint>,
+    /// The number.
+    pub current: Arc<BigUint>,
+    /// The number after.
+    pub next: Arc<BigUint>,
+}
+
+impl Place {
+    /// The numbers at a mark, by fast doubling: some twenty multiplications for a number of 100,000 digits.
+    pub fn at(mark: Mark) -> Self {
+        // F(2k) = F(k)(2F(k+1) - F(k)), F(2k+1) = F(k)² + F(k+1)², from the highest bit down.
+        let (mut here, mut ahead) = (BigUint::ZERO, BigUint::from(1u8));
+        for bit in (0..u64::BITS - mark.index.leading_zeros()).rev() {
+            let doubled = &here * ((&ahead << 1u8) - &here);
+            let after = &here * &here + &ahead * &ahead;
+            (here, ahead) =
+                if mark.index >> bit & 1 == 0 { (doubled, after) } else { (after.clone(), doubled + after) };
+        }
+        let before = if mark.index == 0 { BigUint::ZERO } else { &ahead - &here };
+        Self { mark, previous: Arc::new(before), current: Arc::new(here), next: Arc::new(ahead) }
+    }
+
+    /// Where a step leads.
+    pub fn after(&self, step: Step) -> Self {
+        let mark = self.mark.after(step);
+        match step {
+            Step::Next => {
+                let (previous, current) = (Arc::clone(&self.current), Arc::clone(&self.next));
+                Self { mark, next: Arc::new(&*previous + &*current), previous, current }
+            }
+            Step::Previous if self.mark.index > 1 => {
+                let (current, next) = (Arc::clone(&self.previous), Arc::clone(&self.current));
+                Self { mark, previous: Arc::new(&*next - &*current), current, next }
+            }
+            Step::Previous | Step::Reset => Self::at(mark),
+        }
+    }
+}
+
+/// The last index whose number has at most so many digits.
+pub fn last_index(digits: u32) -> u64 {
+    // F(n) is φⁿ/√5, rounded; its logarithm is n·log φ - log √5.
+    let sqrt = 5f64.sqrt();
+    let phi = f64::midpoint(1.0, sqrt);
+    let mut index = ((f64::from(digits) + sqrt.log10()) / phi.log10()) as u64;
+    // What the logarithm says of an index so high is exact to a billionth of a digit.
+    while index > 0 && index as f64 * phi.log10() - sqrt.log10() >= f64::from(digits) {
+        index -= 1;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(place: &Place) -> String {
+        place.current.to_string()
+    }
+
+    #[test]
+    fn the_first_steps_are_those_of_the_original() {
+        let mut place = Place::at(Mark::default());
+        assert_eq!((number(&place).as_str(), place.mark.position()), ("0", 1));
+        for (value, position) in [("1", 1), ("1", 2), ("2", 3), ("3", 4), ("5", 5), ("8", 6)] {
+            place = place.after(Step::Next);
+            assert_eq!((number(&place).as_str(), place.mark.position()), (value, position));
+        }
+        for (value, position) in [("5", 5), ("3", 4), ("2", 3), ("1", 2), ("1", 1), ("0", 1), ("0", 1)] {
+            place = place.after(Step::Previous);
+            assert_eq!((number(&place).as_str(), place.mark.position()), (value, position));
+        }
+        assert_eq!(place.mark.hits, 13);
+        place = place.after(Step::Next).after(Step::Next).after(Step::Next).after(Step::Reset);
+        assert_eq!((number(&place).as_str(), place.previous.to_string().as_str()), ("0", "0"));
+        assert_eq!((place.next.to_string().as_str(), place.mark), ("1", Mark { hits: 17, index: 0 }));
+    }
+
+    #[test]
+    fn numbers_are_exact_where_64_bits_end() {
+        let place = (0..94).fold(Place::at(Mark::default()), |place, _| place.after(Step::Next));
+        assert_eq!(number(&place), "19740274219868223167");
+        let far = Place::at(Mark { hits: 0, index: 300 });
+        assert_eq!(number(&far), "222232244629420445529739893461909967206666939096499764990979600");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn stepping_and_jumping_lead_to_the_same_place(start in 0u64..2000, steps in proptest::collection::vec(0u8..7, 0..200)) {
+            let mut place = Place::at(Mark { hits: 5, index: start });
+            for step in steps {
+                let step = match step { 0..4 => Step::Next, 4..6 => Step::Previous, _ => Step::Reset };
+                place = place.after(step);
+                proptest::prop_assert_eq!(&place, &Place::at(place.mark));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_index_has_so_many_digits_and_the_next_one_more() {
+        for digits in (1..400).chain([1000, 4096, 20_000]) {
+            let digits = digits as usize;
+            let last = Place::at(Mark { hits: 0, index: last_index(digits as u32) });
+            assert_eq!((number(&last).len(), last.next.to_string().len()), (digits, digits + 1));
+        }
+    }
+}

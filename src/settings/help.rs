@@ -1,0 +1,95 @@
+//! What `--help` says.
+
+/// `testero --help`.
+pub(super) const CONSUMER: &str = "\
+testero makes a pod really take memory, disk, CPU and more, on request over HTTP.
+
+Usage: testero [OPTIONS]
+       testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
+       testero health [--url URL]
+
+  curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
+  curl 'http://localhost:8080/api/disk/set?amount=50pct'    take disk
+  curl 'http://localhost:8080/api/cpu/load?time=60'         one CPU flat out for 60 seconds
+  curl -X DELETE 'http://localhost:8080/api'                give everything back
+  curl 'http://localhost:8080/api/status'                   what is held, and what there is
+
+Options, and the variables they win over:
+      --listen ADDR      where to listen [0.0.0.0:8080]; [::]:8080 takes IPv4 too  (IP, PORT)
+      --data-dir DIR     where files go; must exist [.]                            (DATADIR)
+      --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
+      --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
+      --disk-reserve AMOUNT   of that limit, left for logs and others, like 64Mi   (DISKRESERVE)
+      --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
+      --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
+      --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)
+      --fd-limit N       most open descriptors, 0: what there is room for          (HIGHFDLIM)
+      --number N         the number to factor, below 2^128                         (NUMTOFACTOR)
+      --max-ttl TIME     nothing is held for longer                                (MAXTTL)
+      --start-mem AMOUNT[,ttl=TIME]   taken at the start; also --start-disk        (START_MEM, START_DISK)
+      --start-cpu AMOUNT[,ttl=TIME]   used from the start, like 500m               (START_CPU)
+      --token-file FILE  changes need this bearer token; or in the variable TOKEN  (TOKENFILE)
+      --token-reads on   reads and probes need it, too                             (TOKENREADS)
+      --faults on        faults on request: /fault/exit and others                 (FAULTS)
+      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+      --log-format json  log lines as JSON                                         (LOGFORMAT)
+  -h, --help             this text
+  -V, --version          the version
+
+testero health exits with 0 when the service answers, with 1 when it does not.
+      --url URL          where it is asked [http://127.0.0.1:8080/healthz, or as IP and PORT say]
+
+RUST_LOG chooses what is logged: error, warn, info (default), debug.
+POD_NAME, NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
+Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
+";
+
+/// `testero fibonacci --help`.
+#[cfg(feature = "fibonacci")]
+pub(super) const FIBONACCI: &str = "\
+testero fibonacci hands out Fibonacci's numbers, one a request, and never loses one that it has answered.
+
+Usage: testero fibonacci [OPTIONS]      (or testero pex)
+
+  curl http://localhost:8081/next           the next number
+  curl http://localhost:8081/previous       one step back
+  curl http://localhost:8081/current        where it stands
+  curl http://localhost:8081/reset          begin again
+
+Options, and the variables they win over:
+      --listen ADDR      where to listen [0.0.0.0:8081]; [::]:8081 takes IPv4 too  (IP, PORT)
+      --data-dir DIR     where the state is kept; must exist [.]                   (DATADIR)
+      --limit-digits N   numbers have at most so many digits [100000]              (LIMITDIGITS)
+      --durability step|interval   answer when the step is on disk [step], or      (DURABILITY)
+                         at once and sync every second, as the original did
+      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+      --log-format json  log lines as JSON                                         (LOGFORMAT)
+  -h, --help             this text
+  -V, --version          the version
+
+Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
+";
+
+/// `testero counter --help`.
+#[cfg(feature = "counter")]
+pub(super) const COUNTER: &str = "\
+testero counter tells each request which one it is, to this instance and to all of them.
+
+Usage: testero counter [OPTIONS]        (or testero count)
+
+  curl http://localhost:8083/
+
+Options, and the variables they win over, which may also stand in a file .env in the working folder:
+      --listen ADDR      where to listen [0.0.0.0:8083]                            (IP, PORT, SERVICE_PORT)
+      --redis-url URL    where the total is counted: redis://user:password@host:6379/0, or
+                         unix:///path/to/socket                                    (REDIS_URL)
+                         the original's CONTAINER_DB_HOST and CONTAINER_DB_PORT do as well; with none of them
+                         the total is a file that all instances on the machine share
+      --data-dir DIR     where that file is; must exist [.]                        (DATADIR)
+      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+      --log-format json  log lines as JSON                                         (LOGFORMAT)
+  -h, --help             this text
+  -V, --version          the version
+
+Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
+";
