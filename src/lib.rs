@@ -36,6 +36,8 @@ pub mod answers;
 pub mod audit;
 pub mod clock;
 pub mod consumer;
+#[cfg(feature = "counter")]
+pub mod counter;
 pub mod decimal;
 pub mod exposition;
 #[cfg(feature = "fibonacci")]

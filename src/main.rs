@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+#[cfg(feature = "counter")]
+use testero::counter;
 #[cfg(feature = "fibonacci")]
 use testero::fibonacci;
 use testero::settings::Command;
@@ -24,6 +26,11 @@ fn main() -> ExitCode {
         Command::Fibonacci(settings) => {
             logging::start(settings.json_log, &settings.identity);
             fibonacci::run(&settings).map_err(|error| error.to_string())
+        }
+        #[cfg(feature = "counter")]
+        Command::Count(settings) => {
+            logging::start(settings.json_log, &settings.identity);
+            counter::run(&settings).map_err(|error| error.to_string())
         }
         Command::Consume(settings) => {
             logging::start(settings.json_log, &settings.identity);

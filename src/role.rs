@@ -50,13 +50,21 @@ impl Role {
         Ok(Self { stop, connections, server, caught })
     }
 
+    /// Where it really listens: the port chosen, where 0 was asked for.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.server.local_addr()
+    }
+
     /// Serves, in threads of its own.
     ///
     /// # Errors
     /// When there is no thread for it.
     pub fn serve(self, service: Arc<dyn Service>) -> io::Result<Serving> {
+        let address = self.local_addr()?;
         let Self { server, caught, .. } = self;
-        let address = server.local_addr()?;
         let accepting = thread::Builder::new()
             .name(String::from("accept"))
             .spawn(move || server.serve(service).finish(GRACE))

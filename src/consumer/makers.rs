@@ -144,8 +144,16 @@ impl Maker for Pids {
                 thread::park();
             }
         };
-        let thread = spawn("parked", PARKED_STACK_BYTES, Box::new(sleep))?;
-        lock(&self.parked).push(Parked { thread, woken });
+        match spawn("parked", PARKED_STACK_BYTES, Box::new(sleep)) {
+            Ok(thread) => lock(&self.parked).push(Parked { thread, woken }),
+            Err(error) => {
+                // A limit above our cgroup namespace (the pod's, the node's), which left nothing for the service itself.
+                let back = self.reserve.min(self.held());
+                self.discard(back)?;
+                let words = "a limit that cannot be seen from here; what the service itself needs was given back";
+                return Err(io::Error::new(error.kind(), format!("{error}: {words} ({back} threads)")));
+            }
+        }
         Ok(())
     }
 

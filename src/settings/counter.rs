@@ -1,1 +1,143 @@
+//! What was said to the counter, in the original's words and in ours.
 
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redis::{Client, IntoConnectionInfo};
+
+use super::{Identity, Said, Vocabulary, help, last};
+
+/// The port it listens on unless told otherwise.
+const PORT: u16 = 8083;
+/// Redis' own port.
+const REDIS_PORT: u16 = 6379;
+/// The file of variables in the working folder.
+const DOT_ENV: &str = ".env";
+
+/// The words it understands. SERVICE_HOST is the original's name for itself, and means nothing here: it listens where IP
+/// says, and calls itself what the host is called.
+pub(super) const VOCABULARY: Vocabulary = Vocabulary {
+    names: &[
+        ("data-dir", "DATADIR"),
+        ("redis-url", "REDIS_URL"),
+        ("", "SERVICE_PORT"),
+        ("", "ContainerDBhost"),
+        ("", "CONTAINER_DB_HOST"),
+        ("", "ContainerDBport"),
+        ("", "CONTAINER_DB_PORT"),
+    ],
+    serves: true,
+    help: help::COUNTER,
+};
+
+/// Where the total is counted.
+#[derive(Clone)]
+pub enum Store {
+    /// In a Redis.
+    Redis(Client),
+    /// In a file in this folder.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // What else is in it may be a password.
+            Self::Redis(client) => write!(out, "Redis({})", client.get_connection_info().addr()),
+            Self::File(folder) => write!(out, "File({})", folder.display()),
+        }
+    }
+}
+
+/// How to run the service.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the total is counted.
+    pub store: Store,
+    /// For how long the service goes on, unready, after SIGTERM.
+    pub shutdown_delay: Duration,
+    /// Whether log lines are JSON.
+    pub json_log: bool,
+    /// Which pod this is.
+    pub identity: Identity,
+}
+
+/// The variables of the file `.env` in the working folder; none where there is no such file.
+///
+/// # Errors
+/// When it cannot be read, or a line is no `NAME=value`.
+pub(super) fn dot_env() -> Result<Vec<(String, OsString)>, String> {
+    let in_words = |error: dotenvy::Error| format!("{DOT_ENV}: {error}");
+    match dotenvy::from_path_iter(DOT_ENV) {
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(in_words(error)),
+        Ok(lines) => {
+            lines.map(|line| line.map(|(name, value)| (name, value.into()))).collect::<Result<_, _>>().map_err(in_words)
+        }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// One line that says what is wrong and what would be right.
+    pub(super) fn mean(said: &Said) -> Result<Self, String> {
+        let mut listen = said.listen(PORT)?;
+        let flag = last(&said.flags, "listen").is_some();
+        if let Some(text) = last(&said.variables, "SERVICE_PORT").filter(|_| !flag) {
+            listen.set_port(text.parse().map_err(|_| format!("SERVICE_PORT '{text}' is not a port, 0 to 65535"))?);
+        }
+        let store = match said.said("redis-url") {
+            // The URL may have a password in it, so it is not said again.
+            Some((name, url)) => Store::Redis(
+                Client::open(url)
+                    .map_err(|error| format!("{name} is no URL of a Redis, like redis://host:6379/0: {error}"))?,
+            ),
+            None => match database(said)? {
+                Some(address) => Store::Redis(
+                    address
+                        .clone()
+                        .into_connection_info()
+                        .and_then(Client::open)
+                        .map_err(|error| format!("{}: {error}", address.0))?,
+                ),
+                None => Store::File(said.data_dir()),
+            },
+        };
+        Ok(Self {
+            listen,
+            store,
+            shutdown_delay: said.shutdown_delay()?,
+            json_log: said.json_log()?,
+            identity: said.identity(),
+        })
+    }
+}
+
+/// The database that the original's variables name.
+fn database(said: &Said) -> Result<Option<(String, u16)>, String> {
+    let either = |names: [&'static str; 2]| {
+        names.into_iter().find_map(|name| last(&said.variables, name).map(|text| (name, text.as_str())))
+    };
+    let host = either(["ContainerDBhost", "CONTAINER_DB_HOST"]).map(|(_, host)| host.to_owned());
+    let Some((name, text)) = either(["ContainerDBport", "CONTAINER_DB_PORT"]) else {
+        return Ok(host.map(|host| (host, REDIS_PORT)));
+    };
+    // Where there is a Service of that name, Kubernetes makes a link of it: tcp://10.0.0.1:6379.
+    let (linked, port) = match text.strip_prefix("tcp://").and_then(|link| link.rsplit_once(':')) {
+        Some((host, port)) => (Some(host.trim_start_matches('[').trim_end_matches(']').to_owned()), port),
+        None => (None, text),
+    };
+    let port = port
+        .parse()
+        .map_err(|_| format!("{name} '{text}' is not a port, 1 to 65535, nor a link like tcp://10.0.0.1:6379"))?;
+    match host.or(linked) {
+        Some(host) => Ok(Some((host, port))),
+        None => Err(format!("{name} is set, and CONTAINER_DB_HOST is not: at which host?")),
+    }
+}

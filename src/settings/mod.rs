@@ -31,10 +31,10 @@ pub enum Command {
     Consume(Box<Settings>),
     /// Count in Fibonacci's numbers.
     #[cfg(feature = "fibonacci")]
-    Fibonacci(fibonacci::Settings),
+    Fibonacci(Box<fibonacci::Settings>),
     /// Count requests.
     #[cfg(feature = "counter")]
-    Count(counter::Settings),
+    Count(Box<counter::Settings>),
     /// Ask a running service, at this URL, with this token.
     Health(String, Option<TokenSource>),
     /// Show this text.
@@ -107,20 +107,23 @@ impl Command {
             arguments.next();
         }
         let parser = Parser::from_args(arguments);
-        let hear = |vocabulary| Said::hear(parser, vocabulary, &variable);
+        let hear = |parser, vocabulary| Said::hear(parser, vocabulary, &variable);
         match role.as_str() {
             "consumer" => {
-                hear(&consumer::VOCABULARY)?.means(|said| Settings::mean(said).map(Box::new).map(Self::Consume))
+                hear(parser, &consumer::VOCABULARY)?.means(|said| Settings::mean(said).map(Box::new).map(Self::Consume))
             }
             #[cfg(feature = "fibonacci")]
-            "fibonacci" | "pex" => {
-                hear(&fibonacci::VOCABULARY)?.means(|said| fibonacci::Settings::mean(said).map(Self::Fibonacci))
-            }
+            "fibonacci" | "pex" => hear(parser, &fibonacci::VOCABULARY)?
+                .means(|said| fibonacci::Settings::mean(said).map(Box::new).map(Self::Fibonacci)),
             #[cfg(feature = "counter")]
             "counter" | "count" => {
-                hear(&counter::VOCABULARY)?.means(|said| counter::Settings::mean(said).map(Self::Count))
+                let file = counter::dot_env()?;
+                let in_file = |name: &str| file.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+                let either = |name: &str| variable(name).or_else(|| in_file(name));
+                Said::hear(parser, &counter::VOCABULARY, &either)?
+                    .means(|said| counter::Settings::mean(said).map(Box::new).map(Self::Count))
             }
-            "health" => hear(&HEALTH)?.means(|said| {
+            "health" => hear(parser, &HEALTH)?.means(|said| {
                 let url = match last(&said.flags, "url") {
                     Some(url) => url.clone(),
                     None => default_url(said.listen(consumer::PORT)?),

@@ -70,11 +70,15 @@ impl Group {
             let expired =
                 || (outcome == Outcome::Expired).then(|| Queued { order: self.expiry(&order), phase: Phase::Expired });
             let Some(next) = queue.take().or_else(expired) else {
-                // With the queue locked, so that no release is queued behind a worker that has gone.
+                // With the queue locked, so that no release is queued behind a worker that has gone. Whoever waits for the
+                // order hears of its end when the ticket is free, and so can go on at once.
                 drop(worker);
+                drop(queue);
+                self.tell(&order, outcome);
                 return order;
             };
             drop(queue);
+            self.tell(&order, outcome);
             order = next.order;
             let nothing = self.nothing();
             self.write_down(&order, nothing, Phase::Working);
@@ -121,9 +125,15 @@ impl Group {
         }
         // The promise first, then the ticket: the next request finds both settled.
         drop(promise);
-        order.ended(outcome.clone());
-        self.changed.notify_all();
         outcome
+    }
+
+    /// Tells all who wait for it that an order has ended, and how.
+    fn tell(&self, order: &Order, outcome: Outcome) {
+        order.ended(outcome);
+        // Who has looked, and does not wait yet, has the book.
+        drop(lock(&self.book));
+        self.changed.notify_all();
     }
 
     /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.

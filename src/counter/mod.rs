@@ -1,0 +1,76 @@
+//! A service that shows which replica answers: each request is told which one it is, to this instance and to all of them.
+//!
+//! ```text
+//! routes   a request becomes a count, and the count an answer
+//! total    where the total is counted: one of two stores
+//! shared   a file that all instances on the machine share
+//! database a Redis, which all instances of a cluster share
+//! ```
+
+pub mod database;
+mod routes;
+pub mod shared;
+pub mod total;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use crate::limits::Kernel;
+use crate::probes::Probe;
+use crate::process::host_name;
+use crate::role::Role;
+use crate::settings::Identity;
+use crate::settings::counter::{Settings, Store};
+use crate::tally::HttpTally;
+
+use database::Redis;
+use shared::Shared;
+use total::{Tally, Total};
+
+/// The service.
+struct Counter {
+    /// `HOST:PORT`, for people.
+    name: String,
+    /// Requests of this instance that were answered.
+    answered: AtomicU64,
+    total: Box<dyn Total>,
+    tally: Tally,
+    ready: Probe,
+    http: HttpTally,
+    kernel: Kernel,
+    identity: Identity,
+    started: Instant,
+}
+
+/// Runs the service until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start: the address, the file of the total.
+pub fn run(settings: &Settings) -> io::Result<()> {
+    crate::process::ignore_file_size_signal();
+    let role = Role::begin(settings.listen, &settings.identity, &[])?;
+    let stop = role.stop.clone();
+    let total: Box<dyn Total> = match &settings.store {
+        Store::Redis(client) => Box::new(Redis::start(client)?),
+        Store::File(folder) => Box::new(Shared::open(folder)?),
+    };
+    log::info!("The total is counted in {}", total.place());
+    let service = Arc::new(Counter {
+        name: format!("{}:{}", host_name(), role.local_addr()?.port()),
+        answered: AtomicU64::new(0),
+        total,
+        tally: Tally::default(),
+        ready: Probe::default(),
+        http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
+        kernel: Kernel::default(),
+        identity: settings.identity.clone(),
+        started: Instant::now(),
+    });
+    let mut serving = role.serve(Arc::clone(&service) as _)?;
+    serving.until_signal(&service.ready, settings.shutdown_delay);
+    stop.stop();
+    serving.finish();
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The routes: a request becomes a count, and the count an answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::Counter;
+use crate::answers::{Problem, json, not_allowed, probe, unsaid, wants_json};
+use crate::http::head::{Head, Rejection};
+use crate::http::query::Query;
+use crate::http::target::split;
+use crate::http::{Answer, Method, Request, Service, Text, content, text};
+use crate::object;
+use crate::scrape;
+
+/// What a path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Count,
+    Healthz,
+    Readyz,
+    Metrics,
+}
+
+/// All of them.
+pub(super) const ROUTES: [(&str, Route); 4] =
+    [("/", Route::Count), ("/healthz", Route::Healthz), ("/readyz", Route::Readyz), ("/metrics", Route::Metrics)];
+
+/// What all of them take.
+const METHODS: [Method; 2] = [Method::Get, Method::Head];
+
+impl Service for Counter {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let began = Instant::now();
+        let place = ROUTES.iter().position(|(path, _)| path.as_bytes() == &*request.path);
+        let as_json = wants_json(request.fields, request.query);
+        let answer = match place {
+            None => Problem::new(404, "not-found", "there is no such path; / counts").answer(as_json),
+            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
+            Some(place) => match ROUTES[place].1 {
+                // HEAD changes nothing, so it is not counted.
+                Route::Count if request.changes_nothing() => unsaid(),
+                Route::Count => self.count(as_json),
+                Route::Healthz => probe(None, as_json),
+                Route::Readyz => probe(self.trouble(request), as_json),
+                Route::Metrics => self.metrics(request),
+            },
+        };
+        self.http.count(place, answer.response.status_code().0, began.elapsed());
+        answer
+    }
+
+    fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
+        let status = rejection.status.0;
+        self.http.count_refusal(status);
+        let (_, query) = split(head.target);
+        Problem::new(status, "refused", rejection.reason).answer(wants_json(&head.fields, Query(query))).response
+    }
+}
+
+impl Counter {
+    fn count(&self, as_json: bool) -> Answer {
+        let total = self.total.next();
+        self.tally.count(&total);
+        let (total, name) = match total {
+            Ok(total) => (total, &self.name),
+            // The original's words, and its status.
+            Err(why) if as_json => {
+                return Problem::new(501, "store-away", format!("Increment Transaction Error: {why}")).answer(true);
+            }
+            Err(_) => return text(501, "Increment Transaction Error\n").into(),
+        };
+        let own = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        if as_json {
+            return json(
+                200,
+                &object! { "instance": name.as_str(), "instance_requests": own, "cluster_requests": total },
+            );
+        }
+        let words = format!(
+            "You are talking to instance {name}.\nThis is request {own} to this instance and request {total} to the \
+             cluster.\n"
+        );
+        content(200, "application/text", words).into()
+    }
+
+    /// Why it is not ready, if it is not. With `?store` it is not while the total is away; without, it is all the same: an
+    /// instance that nobody asks shows nobody what is wrong.
+    fn trouble(&self, request: &Request<'_>) -> Option<String> {
+        let store_too = request.query.pairs().any(|(name, _)| *name == *b"store");
+        self.ready.trouble().or_else(|| if store_too { self.total.check().err() } else { None })
+    }
+
+    fn metrics(&self, request: &Request<'_>) -> Answer {
+        let mut page = scrape::begin(request, &self.identity);
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (ready, up) = (self.ready.trouble().is_none(), !self.tally.away.load(Ordering::Relaxed));
+        page.gauge("testero_ready", "1 when /readyz says ok.", &u8::from(ready));
+        page.counter("testero_counter_answered", "Requests that were told their number.", &of(&self.answered));
+        page.gauge("testero_counter_last_total", "The highest total handed out here.", &of(&self.tally.last));
+        page.gauge("testero_counter_store_up", "0 when the last request had no total.", &u8::from(up));
+        page.counter("testero_counter_store_failures", "Requests that had no total.", &of(&self.tally.failures));
+        scrape::http(&self.http, &mut page);
+        scrape::process(&self.kernel, self.started, &mut page);
+        scrape::finish(page)
+    }
+}
