@@ -10,6 +10,7 @@
 //! | `scrape` | the same for a Prometheus |
 //! | `jobs` | the resource-consumer's interface |
 //! | `operate` | probes and faults |
+//! | `page` | the page for browsers |
 
 mod answers;
 mod contract;
@@ -17,6 +18,8 @@ mod holders;
 mod jobs;
 mod loaders;
 mod operate;
+#[cfg(feature = "page")]
+mod page;
 mod scrape;
 mod status;
 pub mod table;
@@ -30,12 +33,18 @@ use super::group::Group;
 use crate::access::is_from_another_site;
 use crate::answers::{Problem, json as in_json, not_allowed, probe, say, wants_json};
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
+#[cfg(feature = "openapi")]
+use crate::http::content;
 use crate::http::head::{Head, Rejection};
 use crate::http::query::Query;
 use crate::http::target::{cleaned, percent_decode, percent_encode, split};
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
 
 use table::{Holder, Route, find};
+
+/// The contract for machines: OpenAPI 3.1, of everything that speaks JSON.
+#[cfg(feature = "openapi")]
+const OPENAPI: &str = include_str!("openapi.json");
 
 impl Service for Consumer {
     fn answer(&self, request: &Request<'_>) -> Answer {
@@ -106,7 +115,7 @@ impl Consumer {
         let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
             Problem::new(403, "foreign-site", why).answer(json)
-        } else if !self.access.allows(request, changes) {
+        } else if !route.is_public() && !self.access.allows(request, changes) {
             Problem::new(401, "token-needed", "this needs the header Authorization: Bearer and the token").answer(json)
         } else {
             self.routed(request, &asked, route)
@@ -158,6 +167,10 @@ impl Consumer {
             Route::Switch(probe, on) => self.switch(probe, on, asked),
             Route::Fault(fault) => self.fault(fault, asked),
             Route::Job(job) => self.job(job, request, asked),
+            #[cfg(feature = "page")]
+            Route::Page => page::page(request, json),
+            #[cfg(feature = "openapi")]
+            Route::OpenApi => content(200, "application/json", OPENAPI).into(),
         }
     }
 

@@ -61,6 +61,12 @@ pub enum Route {
     Fault(Fault),
     /// A job of the resource-consumer's interface.
     Job(Job),
+    /// The page for browsers.
+    #[cfg(feature = "page")]
+    Page,
+    /// What can be asked for in JSON, for machines.
+    #[cfg(feature = "openapi")]
+    OpenApi,
 }
 
 /// A probe.
@@ -105,7 +111,11 @@ pub enum Job {
 }
 
 /// All of them. The path is what metrics call the route.
-pub const ROUTES: [(&str, Route); 53] = [
+pub const ROUTES: &[(&str, Route)] = &[
+    #[cfg(feature = "page")]
+    ("/", Route::Page),
+    #[cfg(feature = "openapi")]
+    ("/openapi.json", Route::OpenApi),
     ("/api/mem/set", Route::Set(Holder::Memory)),
     ("/api/mem/add", Route::Set(Holder::Memory)),
     ("/api/mem/getdef", Route::Planned(Holder::Memory)),
@@ -205,6 +215,18 @@ impl Route {
         )
     }
 
+    /// Whether it tells nothing of the state: then nobody needs a token to read it, not even where reads need one. The page
+    /// that asks for the token has to come without.
+    pub fn is_public(self) -> bool {
+        match self {
+            #[cfg(feature = "page")]
+            Self::Page => true,
+            #[cfg(feature = "openapi")]
+            Self::OpenApi => true,
+            _ => false,
+        }
+    }
+
     /// Whether faults leave it alone: what watches us must see the truth, and what ends a fault must be there.
     pub fn is_honest(self) -> bool {
         matches!(self, Self::Healthz | Self::Readyz | Self::Metrics | Self::Fault(_) | Self::Switch(..))
@@ -228,7 +250,7 @@ mod tests {
 
     #[test]
     fn reads_change_nothing_and_head_never_does() {
-        for (path, route) in &ROUTES {
+        for (path, route) in ROUTES {
             assert!(!route.changes(&Method::Head), "{path}");
             if route.methods().contains(&Method::Head) {
                 assert!(!route.changes(&Method::Get), "{path}");
