@@ -144,17 +144,15 @@ impl Maker for Pids {
                 thread::park();
             }
         };
-        match spawn("parked", PARKED_STACK_BYTES, Box::new(sleep)) {
-            Ok(thread) => lock(&self.parked).push(Parked { thread, woken }),
-            Err(error) => {
-                // A limit above our cgroup namespace (the pod's, the node's), which left nothing for the service itself.
-                let back = self.reserve.min(self.held());
-                self.discard(back)?;
-                let words = "a limit that cannot be seen from here; what the service itself needs was given back";
-                return Err(io::Error::new(error.kind(), format!("{error}: {words} ({back} threads)")));
-            }
-        }
+        let thread = spawn("parked", PARKED_STACK_BYTES, Box::new(sleep))?;
+        lock(&self.parked).push(Parked { thread, woken });
         Ok(())
+    }
+
+    fn make_way(&self) -> io::Result<u64> {
+        // The pod's limit is above our cgroup namespace, and the node's is nobody's: neither can be seen from here.
+        let back = self.reserve.min(self.held());
+        self.discard(back).map(|()| back)
     }
 
     fn discard(&self, count: u64) -> io::Result<()> {

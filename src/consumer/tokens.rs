@@ -37,6 +37,11 @@ pub trait Maker: Send + Sync {
     /// Gives so many back, the youngest first.
     ///
     /// # Errors
+    /// Gives back what the service needs for itself, after a failure to make one more. Says how many that were.
+    fn make_way(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
     /// When the kernel refuses. They are gone from our books all the same.
     fn discard(&self, count: u64) -> io::Result<()>;
 
@@ -188,7 +193,15 @@ impl Steps for TokenSteps<'_> {
                 // What was made until now counts; the next call meets the trouble again.
                 Err(_) if made > 0 => return Ok(made),
                 Err(error) => {
-                    return Err(Failure::of(format!("making one more {}", self.maker.names().name))(error));
+                    // There is less than we knew of, and nothing was left for the service itself.
+                    let name = self.maker.names().name;
+                    let back = self.maker.make_way().map_err(Failure::of(format!("giving back {name}")))?;
+                    let given = if back > 0 {
+                        format!(" ({back} were given back, so that the service goes on)")
+                    } else {
+                        String::new()
+                    };
+                    return Err(Failure::of(format!("making one more {name}{given}"))(error));
                 }
             }
         }
