@@ -23,7 +23,8 @@
 //! | [`answers`], [`probes`] | what every role answers with, and what the kubelet asks |
 //! | [`json`], [`exposition`], [`decimal`] | what programs and scrapers read, and the numbers in it |
 //! | [`scrape`], [`tally`] | what every role tells a Prometheus |
-//! | [`health`] | `testero health`, the probe for an image with no shell |
+//! | `client`, [`health`] | the command line and the probe, for an image with no shell |
+//! | [`wire`] | the client's side of HTTP |
 //! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
 //!
 //! No module reaches around its neighbour: only `http` (and the health probe, its client) touches sockets, only
@@ -34,6 +35,8 @@
 pub mod access;
 pub mod answers;
 pub mod audit;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 pub mod consumer;
 #[cfg(feature = "counter")]
@@ -55,3 +58,4 @@ pub mod settings;
 pub mod shutdown;
 mod sync;
 pub mod tally;
+pub mod wire;

@@ -21,6 +21,16 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help(text) => print(text),
         Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
+        #[cfg(feature = "client")]
+        Command::Ask(job) => {
+            return match testero::client::run(&job) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(trouble) => {
+                    complain(trouble.words());
+                    ExitCode::from(trouble.code())
+                }
+            };
+        }
         Command::Health(url, token) => health::ask(&url, token.as_ref()).map_err(|error| format!("{url}: {error}")),
         #[cfg(feature = "fibonacci")]
         Command::Fibonacci(settings) => {

@@ -3,7 +3,7 @@
 //! The grammar of quantities is that of Kubernetes' `resource.Quantity`: a decimal number, then `Ki` … `Ei`, or `n`,
 //! `u`, `m`, `k` … `E`, or an exponent (`e9`). What is finer than the unit is rounded up, as Kubernetes does it.
 
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, fixed};
 
 /// What an amount counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,23 @@ fn scaled(number: Decimal, multiplier: u64, exponent: i32) -> Result<u64, String
     u64::try_from(whole).map_err(|_| too_large())
 }
 
+/// An amount as a person reads it: `512.0 MiB`.
+pub fn in_words(value: u64, unit: Unit) -> String {
+    if unit != Unit::Bytes {
+        return if value == u64::MAX { String::from("no limit") } else { value.to_string() };
+    }
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut scaled, mut place) = (value as f64, 0);
+    while scaled >= 1023.95 && place + 1 < UNITS.len() {
+        (scaled, place) = (scaled / 1024.0, place + 1);
+    }
+    match (value, place) {
+        (u64::MAX, _) => String::from("no limit"),
+        (_, 0) => format!("{value} B"),
+        _ => format!("{} {}", fixed(scaled, 1), UNITS[place]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,5 +263,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn amounts_are_read_by_people() {
+        for (bytes, words) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (512 << 20, "512.0 MiB"),
+            ((1 << 30) - 1, "1.0 GiB"),
+            (u64::MAX, "no limit"),
+        ] {
+            assert_eq!(in_words(bytes, Unit::Bytes), words);
+        }
+        assert_eq!(in_words(500, Unit::Count), "500");
     }
 }

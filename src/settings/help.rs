@@ -7,6 +7,7 @@ testero makes a pod really take memory, disk, CPU and more, on request over HTTP
 Usage: testero [OPTIONS]
        testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
        testero health [--url URL]
+       testero status|mem|disk|cpu|… …         asks a running testero, see testero status --help
 
   curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
   curl 'http://localhost:8080/api/disk/set?amount=50pct'    take disk
@@ -92,4 +93,35 @@ Options, and the variables they win over, which may also stand in a file .env in
   -V, --version          the version
 
 Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
+";
+
+/// `testero status --help`, and that of the other commands that ask a running service.
+#[cfg(feature = "client")]
+pub(super) const CLIENT: &str = "\
+testero asks a running testero, since in its image there is no curl:
+  kubectl exec deploy/testero -- /testero mem set 512Mi --wait
+
+  testero status [--watch] [--json]                  what is held, and what there is
+  testero mem|disk|inode|pid|fd set AMOUNT           512Mi, 2G, 50pct, max, max-64Mi
+          [--ttl 5m] [--over 30s | --rate 50Mi] [--force] [--dry-run] [--wait]
+          [--exact] (mem, disk)  [--kind anon|file|shm] [--touch 10s] (mem)  [--fsync] (disk)
+  testero mem|disk|inode|pid|fd get [--json]
+  testero mem|disk|inode|pid|fd release [--over 30s | --rate 50Mi] [--wait]
+  testero cpu load --time 90s [--cpu 1500m] [--over 30s] [--replace] [--dry-run] [--wait]
+  testero io load --time 90s [--rate 20Mi] [--replace] [--dry-run] [--wait]
+  testero cpu|io stop, testero cpu|io get [--json]
+  testero release                                    everything
+  testero ready|health disable [--for 30s], testero ready|health enable
+  testero spread mem|disk AMOUNT --service testero-headless:8080[,…] [--by even|available]
+          [--ttl 5m] [--over 30s | --rate 50Mi] [--exact] [--force]
+  testero spread cpu AMOUNT --service … --time 90s [--by even|available] [--over 30s] [--replace] [--wait]
+  testero completions bash|zsh|fish
+
+Of whom, for all of them:
+      --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
+      --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
+
+--wait tells how far it is until it is done. spread divides AMOUNT over all pods behind the name, and waits; 50pct and
+max are each pod's own.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
 ";

@@ -35,6 +35,9 @@ pub enum Command {
     /// Count requests.
     #[cfg(feature = "counter")]
     Count(Box<counter::Settings>),
+    /// Ask a running service for something.
+    #[cfg(feature = "client")]
+    Ask(Box<crate::client::Job>),
     /// Ask a running service, at this URL, with this token.
     Health(String, Option<TokenSource>),
     /// Show this text.
@@ -106,6 +109,18 @@ impl Command {
         if first.is_some() {
             arguments.next();
         }
+        #[cfg(feature = "client")]
+        {
+            use crate::client::words;
+            let second = arguments.peek().and_then(|word| word.to_str());
+            // Without a second word, health is the probe.
+            let is_probe = role == "health" && second.is_none_or(|word| word.starts_with('-'));
+            if words::is_command(&role) && !is_probe {
+                let here = || Ok(default_url(Said::of_environment(&variable)?.listen(consumer::PORT)?, ""));
+                let job = words::read(&role, Parser::from_args(arguments), &variable, here)?;
+                return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
+            }
+        }
         let parser = Parser::from_args(arguments);
         let hear = |parser, vocabulary| Said::hear(parser, vocabulary, &variable);
         match role.as_str() {
@@ -126,7 +141,7 @@ impl Command {
             "health" => hear(parser, &HEALTH)?.means(|said| {
                 let url = match last(&said.flags, "url") {
                     Some(url) => url.clone(),
-                    None => default_url(said.listen(consumer::PORT)?),
+                    None => default_url(said.listen(consumer::PORT)?, "/healthz"),
                 };
                 Ok(Self::Health(url, said.token()?))
             }),
@@ -202,6 +217,17 @@ impl Said {
             }
         }
         Ok(Heard::Said(said))
+    }
+
+    /// What every role that serves knows from the environment.
+    #[cfg(feature = "client")]
+    fn of_environment(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        match Self::hear(Parser::from_args([""; 0]), &HEALTH, &|name| {
+            variable(name).filter(|_| !name.starts_with("TOKEN"))
+        })? {
+            Heard::Said(said) => Ok(said),
+            Heard::Told(_) => unreachable!("nothing was asked"),
+        }
     }
 
     /// Where to listen: at this port unless told otherwise, at any address of the host.
@@ -290,14 +316,14 @@ impl Said {
     }
 }
 
-/// Where a service that listens on `listen` can be asked from the same host.
-fn default_url(listen: SocketAddr) -> String {
+/// Where a service that listens on `listen` can be asked from the same host, for this path.
+fn default_url(listen: SocketAddr, path: &str) -> String {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}/healthz", SocketAddr::new(ip, listen.port()))
+    format!("http://{}{path}", SocketAddr::new(ip, listen.port()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::table::Loader;
 use crate::clock::utc_stamp;
 use crate::consumer::group::{Group, Phase, Snapshot};
 use crate::consumer::order::Order;
-use crate::consumer::quantity::Unit;
+use crate::consumer::quantity::{Unit, in_words as amount};
 use crate::consumer::{Consumer, span};
 use crate::decimal::fixed;
 use crate::json::{Value, thousandths};
@@ -344,41 +344,4 @@ fn surroundings(consumer: &Consumer) -> Vec<String> {
             number(consumer.kernel.descriptors_open().ok()),
         ),
     ]
-}
-
-/// An amount as a person reads it: `512.0 MiB`.
-pub(super) fn amount(value: u64, unit: Unit) -> String {
-    if unit != Unit::Bytes {
-        return if value == u64::MAX { String::from("no limit") } else { value.to_string() };
-    }
-    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let (mut scaled, mut place) = (value as f64, 0);
-    while scaled >= 1023.95 && place + 1 < UNITS.len() {
-        (scaled, place) = (scaled / 1024.0, place + 1);
-    }
-    match (value, place) {
-        (u64::MAX, _) => String::from("no limit"),
-        (_, 0) => format!("{value} B"),
-        _ => format!("{} {}", fixed(scaled, 1), UNITS[place]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_read_by_people() {
-        for (bytes, words) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (512 << 20, "512.0 MiB"),
-            ((1 << 30) - 1, "1.0 GiB"),
-            (u64::MAX, "no limit"),
-        ] {
-            assert_eq!(amount(bytes, Unit::Bytes), words);
-        }
-        assert_eq!(amount(500, Unit::Count), "500");
-    }
 }

@@ -1,0 +1,188 @@
+//! A change: asked for, and followed if the user waits for it.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use super::reply::{Object, good};
+use super::{PATIENCE, SILENCE, Service, Trouble, print};
+use crate::consumer::quantity::{Unit, in_words as amount};
+use crate::consumer::span;
+
+/// How wide a bar is.
+const BAR: usize = 24;
+
+/// A change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: String,
+    /// Its parameters, as they stand in a query.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Whether the user waits until it is done.
+    pub wait: bool,
+    /// What its amounts count.
+    pub unit: Unit,
+    /// What to say when it is accepted.
+    pub done: String,
+}
+
+impl Call {
+    /// Path and query.
+    pub(super) fn target(&self) -> String {
+        let mut target = format!("{}?format=json", self.path);
+        let follow = self.wait.then(|| ("follow", String::from("true")));
+        for (name, value) in self.parameters.iter().chain(&follow) {
+            // Values are checked words: amounts and durations. What could end one is escaped all the same.
+            let value = crate::http::target::percent_encode(value.as_bytes()).replace('&', "%26").replace('+', "%2B");
+            target.push_str(&format!("&{name}={value}"));
+        }
+        target
+    }
+
+    pub(super) fn run(&self, service: &Service<'_>) -> Result<(), Trouble> {
+        let mut last = None;
+        let mut bar = Bar::new(self.unit);
+        let patience = if self.wait { SILENCE } else { PATIENCE };
+        let reply = service.in_lines(self.method, &self.target(), patience, &mut |line| {
+            let line = Object::read(line);
+            bar.draw(&line);
+            last = Some(line);
+        });
+        bar.end();
+        let object = good(&reply?)?;
+        if self.wait {
+            return outcome(last.as_ref())
+                .map_or_else(|| print(&format!("{}\n", self.done)), |why| Err(Trouble::Refused(why)));
+        }
+        print(&format!("{}\n", self.told(&object)))
+    }
+
+    /// What a receipt says.
+    fn told(&self, receipt: &Object) -> String {
+        if self.parameters.iter().any(|(name, _)| *name == "dry_run") {
+            let planned = amount(receipt.whole(&["planned"]), self.unit);
+            return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
+                (Some(reason), _) => format!("would be refused: {reason}"),
+                (None, Some(_)) => format!("would hold {planned}; nothing was done"),
+                (None, None) => String::from("would be started; nothing was done"),
+            };
+        }
+        match (receipt.number(&["planned"]), receipt.text(&["id"])) {
+            (Some(planned), Some(id)) => {
+                format!("accepted: {} in all, request {id}", amount(planned as u64, self.unit))
+            }
+            (None, Some(id)) => format!("accepted, request {id}"),
+            _ => self.done.clone(),
+        }
+    }
+}
+
+/// Why what was waited for is not done, if it is not.
+pub(super) fn outcome(last: Option<&Object>) -> Option<String> {
+    match last.and_then(|last| last.text(&["outcome"])) {
+        Some("done") => None,
+        Some(other) => Some(other.to_owned()),
+        None => Some(String::from("the service ended before it was done")),
+    }
+}
+
+/// Progress: a bar on a terminal, plain lines elsewhere.
+struct Bar {
+    unit: Unit,
+    is_terminal: bool,
+    drawn: bool,
+}
+
+impl Bar {
+    fn new(unit: Unit) -> Self {
+        Self { unit, is_terminal: io::stdout().is_terminal(), drawn: false }
+    }
+
+    fn draw(&mut self, line: &Object) {
+        let text = in_words(line, self.unit);
+        // A terminal that has gone away needs no progress.
+        let _ = if self.is_terminal {
+            let full = (share(line) * BAR as f64) as usize;
+            write!(io::stdout(), "\r[{}{}] {text}\x1b[K", "#".repeat(full), ".".repeat(BAR - full))
+        } else {
+            writeln!(io::stdout(), "{text}")
+        };
+        let _ = io::stdout().flush();
+        self.drawn = true;
+    }
+
+    fn end(&self) {
+        if self.drawn && self.is_terminal {
+            let _ = writeln!(io::stdout());
+        }
+    }
+}
+
+/// How much is done: of the amount, or of the time.
+fn share(line: &Object) -> f64 {
+    let of_time = || Some(1.0 - line.number(&["seconds_left"])? / line.number(&["seconds"])?);
+    let share = line.number(&["progress"]).or_else(of_time).filter(|share| share.is_finite());
+    share.unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+/// A line of progress.
+fn in_words(line: &Object, unit: Unit) -> String {
+    let percent = (share(line) * 100.0) as u64;
+    let mut text = match (line.number(&["held"]), line.number(&["achieved_millicores"])) {
+        (Some(held), _) => {
+            let planned = amount(line.whole(&["planned"]), unit);
+            format!("{percent:>3} %  {} of {planned}", amount(held as u64, unit))
+        }
+        (None, Some(achieved)) => {
+            format!("{percent:>3} %  {}m of {}m", achieved as u64, line.whole(&["wanted_millicores"]))
+        }
+        _ => format!("{percent:>3} %"),
+    };
+    if let Some(rate) = line.number(&["rate"]).filter(|rate| *rate > 0.0) {
+        text.push_str(&format!("  {}/s", amount(rate as u64, unit)));
+    }
+    if let Some(left) = line.number(&["seconds_left"]) {
+        text.push_str(&format!("  {} to go", span::in_words(Duration::from_secs_f64(left.clamp(0.0, 1e9).ceil()))));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_by_people() {
+        let line = |text: &str| in_words(&Object::read(text.as_bytes()), Unit::Bytes);
+        assert_eq!(
+            line(r#"{"held":268435456,"planned":536870912,"progress":0.5,"rate":104857600,"seconds_left":2.56}"#),
+            " 50 %  256.0 MiB of 512.0 MiB  100.0 MiB/s  3 s to go"
+        );
+        assert_eq!(line(r#"{"progress":1,"held":0,"planned":0,"rate":0}"#), "100 %  0 B of 0 B");
+        assert_eq!(line("no JSON"), "  0 %");
+    }
+
+    #[test]
+    fn outcomes_are_told() {
+        let of = |text: &str| outcome(Some(&Object::read(text.as_bytes())));
+        assert_eq!(of(r#"{"outcome":"done"}"#), None);
+        assert_eq!(of(r#"{"outcome":"failed: no room"}"#).as_deref(), Some("failed: no room"));
+        assert!(of(r#"{"outcome":null}"#).is_some());
+        assert!(outcome(None).is_some());
+    }
+
+    #[test]
+    fn a_target_holds_its_words_together() {
+        let call = Call {
+            method: "POST",
+            path: String::from("/api/mem/set"),
+            parameters: vec![("amount", String::from("50%")), ("ttl", String::from("1m"))],
+            wait: true,
+            unit: Unit::Bytes,
+            done: String::new(),
+        };
+        assert_eq!(call.target(), "/api/mem/set?format=json&amount=50%25&ttl=1m&follow=true");
+    }
+}

@@ -1,0 +1,134 @@
+//! The command line: the program asks a running one, because in its image there is no curl.
+//!
+//! ```text
+//! words        the arguments become a job
+//! call         a change is asked for, and its progress told
+//! show         what there is to know
+//! spread       one amount over all pods behind a name
+//! completions  what a shell offers while one types
+//! reply        what came back, in JSON
+//! ```
+
+pub mod call;
+pub mod completions;
+mod reply;
+pub mod show;
+pub mod spread;
+pub mod words;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::access::TokenSource;
+use crate::wire::{Ask, Reply, Url};
+
+/// How long anything may take where nobody asked to wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a service may be silent while it tells how far it is: it says something twice a second.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What the user wants done, and of whom.
+#[derive(Debug)]
+pub struct Job {
+    /// What.
+    pub what: What,
+    /// The service's URL.
+    pub url: String,
+    /// The token it may want.
+    pub token: Option<TokenSource>,
+}
+
+/// What the user wants done.
+#[derive(Debug)]
+pub enum What {
+    /// To be told.
+    Show(show::Show),
+    /// A change.
+    Call(call::Call),
+    /// A change of many.
+    Spread(spread::Spread),
+    /// The script for a shell.
+    Completions(completions::Shell),
+}
+
+/// Why it was not done. The exit code tells scripts.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The service refused it, or it failed: 1.
+    Refused(String),
+    /// Nobody answered: 3.
+    Unreachable(String),
+}
+
+impl Trouble {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Unreachable(_) => 3,
+        }
+    }
+
+    /// What to say.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Refused(words) | Self::Unreachable(words) => words,
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// When it could not be done.
+pub fn run(job: &Job) -> Result<(), Trouble> {
+    let token = || job.token.as_ref().map(TokenSource::read).transpose();
+    let token = token().map_err(|error| Trouble::Refused(format!("the token cannot be read: {error}")))?;
+    let service = Service { url: &job.url, token: token.as_deref() };
+    match &job.what {
+        What::Show(show) => show.run(&service),
+        What::Call(call) => call.run(&service),
+        What::Spread(spread) => spread.run(token.as_deref()),
+        What::Completions(shell) => print(&shell.script()),
+    }
+}
+
+/// The service that is asked.
+struct Service<'s> {
+    url: &'s str,
+    token: Option<&'s str>,
+}
+
+impl Service<'_> {
+    /// Asks for a path and query, below the URL's own path.
+    fn ask(&self, method: &str, target: &str) -> Result<Reply, Trouble> {
+        self.in_lines(method, target, PATIENCE, &mut |_| ())
+    }
+
+    fn in_lines(
+        &self,
+        method: &str,
+        target: &str,
+        patience: Duration,
+        line: &mut dyn FnMut(&[u8]),
+    ) -> Result<Reply, Trouble> {
+        let mut asked = || -> io::Result<Reply> {
+            let url = Url::parse(self.url)?;
+            let target = format!("{}{target}", url.path.trim_end_matches('/'));
+            let (authority, token) = (url.authority, self.token);
+            Ask { authority, method, target: &target, token, patience, deadline: None }
+                .in_lines(&url.addresses()?, line)
+        };
+        asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
+    }
+}
+
+/// Writes to stdout. A reader that has gone away is no failure.
+fn print(text: &str) -> Result<(), Trouble> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::Refused(format!("cannot write: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

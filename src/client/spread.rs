@@ -1,0 +1,251 @@
+//! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::thread;
+
+use super::call::{Call, outcome};
+use super::reply::{Object, good};
+use super::{PATIENCE, SILENCE, Service, Trouble, print};
+use crate::consumer::quantity::{Amount, Unit, in_words};
+use crate::sync::lock;
+use crate::wire::Url;
+
+/// Most pods at once: each has a thread here while it works.
+const MOST_PODS: usize = 1024;
+/// The stack of such a thread.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// How an amount is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// To each the same.
+    Even,
+    /// To each by what it can hold: what it holds, and what it has available.
+    Available,
+}
+
+/// An amount for many.
+#[derive(Debug)]
+pub struct Spread {
+    /// What is taken: mem, disk, cpu.
+    pub group: &'static str,
+    /// How much in all. What is relative is relative to each pod, and not divided.
+    pub amount: Amount,
+    /// As the user wrote it.
+    pub words: String,
+    /// The parameters that the flags became.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Names with ports.
+    pub services: Vec<String>,
+    /// How it is divided.
+    pub by: By,
+    /// Whether the work of each is waited for.
+    pub wait: bool,
+    /// What the amount counts.
+    pub unit: Unit,
+}
+
+/// A pod, and what became of its part.
+struct Pod {
+    address: SocketAddr,
+    /// Its name, where it tells one.
+    name: Option<String>,
+    /// What it can hold, in the unit.
+    room: u64,
+    part: u64,
+    result: Result<u64, Trouble>,
+}
+
+impl Spread {
+    pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
+        let mut pods: Vec<Pod> = self.addresses()?.into_iter().map(Pod::at).collect();
+        on_each(&mut pods, |pod| pod.result = self.greet(pod, token).map(|()| 0));
+        self.divide(&mut pods);
+        on_each(&mut pods, |pod| {
+            if pod.result.is_ok() {
+                pod.result = self.send(pod, token);
+            }
+        });
+        self.tell(&pods)
+    }
+
+    /// Every address behind the names, each once.
+    fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
+        let mut all = BTreeSet::new();
+        for service in &self.services {
+            let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
+            let url = Url { authority: service, path: "" };
+            let found = url.addresses().map_err(|error| unreachable(error.to_string()))?;
+            if found.is_empty() {
+                return Err(unreachable(String::from("has no address")));
+            }
+            all.extend(found);
+        }
+        if all.len() > MOST_PODS {
+            return Err(Trouble::Refused(format!("{} pods are more than {MOST_PODS}", all.len())));
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    /// Learns what a pod is called, and what it can hold.
+    fn greet(&self, pod: &mut Pod, token: Option<&str>) -> Result<(), Trouble> {
+        let url = format!("http://{}", pod.address);
+        let status = good(&Service { url: &url, token }.ask("GET", "/api/status?format=json")?)?;
+        pod.name = status.text(&["pod"]).map(str::to_owned);
+        pod.room = match self.group {
+            "cpu" => status.whole(&["groups", "cpu", "limit_millicores"]),
+            group => status.whole(&["groups", group, "held"]) + status.whole(&["groups", group, "available"]),
+        };
+        Ok(())
+    }
+
+    /// Gives each pod that answers its part; the parts are the amount, to the last unit.
+    fn divide(&self, pods: &mut [Pod]) {
+        let Amount::Exactly(total) = self.amount else { return };
+        let mut takers: Vec<&mut Pod> = match self.by {
+            // Who does not answer has its part as well: it is missing, and is said to be.
+            By::Even => pods.iter_mut().collect(),
+            By::Available => pods.iter_mut().filter(|pod| pod.result.is_ok()).collect(),
+        };
+        let weight = |pod: &Pod| if self.by == By::Even { 1 } else { u128::from(pod.room) };
+        let weights: Vec<u128> = takers.iter().map(|pod| weight(pod)).collect();
+        for (pod, part) in takers.iter_mut().zip(parts(total, &weights)) {
+            pod.part = part;
+        }
+    }
+
+    fn send(&self, pod: &Pod, token: Option<&str>) -> Result<u64, Trouble> {
+        let amount = match (self.amount, self.unit) {
+            (Amount::Exactly(_), Unit::Millicores) => format!("{}m", pod.part),
+            (Amount::Exactly(_), _) => pod.part.to_string(),
+            _ => self.words.clone(),
+        };
+        let (verb, name) = if self.group == "cpu" { ("load", "cpu") } else { ("set", "amount") };
+        let mut parameters = vec![(name, amount)];
+        parameters.extend(self.parameters.iter().cloned());
+        let path = format!("/api/{}/{verb}", self.group);
+        let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
+        let url = format!("http://{}", pod.address);
+        let mut last = None;
+        let patience = if self.wait { SILENCE } else { PATIENCE };
+        let service = Service { url: &url, token };
+        let reply =
+            service.in_lines(call.method, &call.target(), patience, &mut |line| last = Some(Object::read(line)))?;
+        let object = good(&reply)?;
+        if !self.wait {
+            return Ok(object.whole(&["wanted_millicores"]).max(pod.part));
+        }
+        match (outcome(last.as_ref()), last) {
+            (None, Some(last)) if self.group != "cpu" => Ok(last.whole(&["held"])),
+            (None, _) => Ok(pod.part),
+            (Some(why), _) => Err(Trouble::Refused(why)),
+        }
+    }
+
+    /// A line a pod, and the sum.
+    fn tell(&self, pods: &[Pod]) -> Result<(), Trouble> {
+        let in_unit = |amount| match self.unit {
+            Unit::Millicores => format!("{amount}m"),
+            unit => in_words(amount, unit),
+        };
+        let (verb, mut sum, mut good) = (if self.group == "cpu" { "used" } else { "held" }, 0, 0);
+        let names = pods.iter().map(|pod| pod.label().len()).max().unwrap_or(0);
+        let mut text = String::new();
+        for pod in pods {
+            let said = match &pod.result {
+                Ok(held) => {
+                    (sum, good) = (sum + held, good + 1);
+                    in_unit(*held)
+                }
+                Err(Trouble::Refused(why)) => format!("refused: {why}"),
+                Err(Trouble::Unreachable(why)) => format!("unreachable: {why}"),
+            };
+            text += &format!("{:<names$}  {said}\n", pod.label());
+        }
+        let of = match self.amount {
+            Amount::Exactly(total) => format!(" of {}", in_unit(total)),
+            _ => String::new(),
+        };
+        text += &format!("{:<names$}  {}{of} {verb} by {good} of {} pods\n", "sum", in_unit(sum), pods.len());
+        print(&text)?;
+        let unreachable = |pod: &Pod| matches!(pod.result, Err(Trouble::Unreachable(_)));
+        match pods.len() - good {
+            0 => Ok(()),
+            failed if failed == pods.len() && pods.iter().all(unreachable) => {
+                Err(Trouble::Unreachable(String::from("no pod answers")))
+            }
+            failed => Err(Trouble::Refused(format!("{failed} of {} pods did not do it", pods.len()))),
+        }
+    }
+}
+
+impl Pod {
+    fn at(address: SocketAddr) -> Self {
+        Self { address, name: None, room: 0, part: 0, result: Ok(0) }
+    }
+
+    fn label(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.address.to_string(), |name| format!("{name} ({})", self.address))
+    }
+}
+
+/// Does it for all pods at once.
+fn on_each(pods: &mut [Pod], work: impl Fn(&mut Pod) + Sync) {
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for (place, pod) in pods.iter_mut().enumerate() {
+            let builder = thread::Builder::new().stack_size(STACK_BYTES);
+            if let Err(error) = builder.spawn_scoped(scope, || work(pod)) {
+                lock(&failed).push((place, error.to_string()));
+            }
+        }
+    });
+    for (place, why) in lock(&failed).drain(..) {
+        pods[place].result = Err(Trouble::Refused(format!("no thread for it: {why}")));
+    }
+}
+
+/// Divides a total by weights; what rounding leaves over goes to the first, a unit each.
+fn parts(total: u64, weights: &[u128]) -> Vec<u64> {
+    let sum: u128 = weights.iter().sum();
+    if sum == 0 {
+        return parts_of_equals(total, weights.len());
+    }
+    let mut parts: Vec<u64> = weights.iter().map(|weight| (u128::from(total) * weight / sum) as u64).collect();
+    let mut left = total - parts.iter().sum::<u64>();
+    for part in &mut parts {
+        let one = left.min(1);
+        (*part, left) = (*part + one, left - one);
+    }
+    parts
+}
+
+/// Where nobody has room, it is divided all the same, so that each says why not.
+fn parts_of_equals(total: u64, count: usize) -> Vec<u64> {
+    if count == 0 { Vec::new() } else { parts(total, &vec![1; count]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_the_whole() {
+        assert_eq!(parts(10, &[1, 1, 1]), [4, 3, 3]);
+        assert_eq!(parts(100, &[1, 3]), [25, 75]);
+        assert_eq!(parts(7, &[0, 0]), [4, 3]);
+        assert_eq!(parts(7, &[]), [0; 0]);
+        assert_eq!(parts(0, &[5]), [0]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_unit_is_lost(total: u64, weights in proptest::collection::vec(0u64.., 1..20)) {
+            let weights: Vec<u128> = weights.into_iter().map(u128::from).collect();
+            let parts = parts(total, &weights);
+            proptest::prop_assert_eq!(parts.iter().map(|part| u128::from(*part)).sum::<u128>(), u128::from(total));
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The arguments become a job.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+use super::call::Call;
+use super::completions::Shell;
+use super::show::Show;
+use super::spread::{By, Spread};
+use super::{Job, What};
+use crate::access::TokenSource;
+use crate::consumer::quantity::{Amount, Unit, quantity};
+use crate::consumer::span::span;
+
+/// A flag: its name, the parameter it becomes, and what it takes.
+pub struct Flag {
+    /// Without its dashes.
+    pub name: &'static str,
+    parameter: &'static str,
+    /// What its value is.
+    pub takes: Takes,
+}
+
+/// What a flag's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// It has none.
+    Nothing,
+    /// A duration: `90s`.
+    Span,
+    /// An amount a second, or in all.
+    Amount,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// Anything.
+    Text,
+}
+
+const fn flag(name: &'static str, parameter: &'static str, takes: Takes) -> Flag {
+    Flag { name, parameter, takes }
+}
+
+/// The flags of every command that asks a service.
+pub const COMMON: [Flag; 3] =
+    [flag("url", "", Takes::Text), flag("token", "", Takes::Text), flag("token-file", "", Takes::Text)];
+const OVER: Flag = flag("over", "over", Takes::Span);
+const RATE: Flag = flag("rate", "rate", Takes::Amount);
+const WAIT: Flag = flag("wait", "", Takes::Nothing);
+const DRY_RUN: Flag = flag("dry-run", "dry_run", Takes::Nothing);
+const TTL: Flag = flag("ttl", "ttl", Takes::Span);
+const EXACT: Flag = flag("exact", "exact", Takes::Nothing);
+const FORCE: Flag = flag("force", "force", Takes::Nothing);
+const TIME: Flag = flag("time", "duration", Takes::Span);
+const REPLACE: Flag = flag("replace", "replace", Takes::Nothing);
+const JSON: Flag = flag("json", "", Takes::Nothing);
+const FOR: Flag = flag("for", "for", Takes::Span);
+const SERVICE: Flag = flag("service", "", Takes::Text);
+const BY: Flag = flag("by", "", Takes::OneOf(&["even", "available"]));
+
+const SET_MEMORY: [Flag; 9] = [
+    TTL,
+    OVER,
+    RATE,
+    EXACT,
+    FORCE,
+    flag("kind", "kind", Takes::OneOf(&["anon", "file", "shm"])),
+    flag("touch", "touch", Takes::Span),
+    DRY_RUN,
+    WAIT,
+];
+const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", "fsync", Takes::Nothing), DRY_RUN, WAIT];
+const SET_COUNT: [Flag; 6] = [TTL, OVER, RATE, FORCE, DRY_RUN, WAIT];
+const CPU_LOAD: [Flag; 6] = [flag("cpu", "cpu", Takes::Amount), TIME, OVER, REPLACE, DRY_RUN, WAIT];
+const IO_LOAD: [Flag; 5] = [RATE, TIME, REPLACE, DRY_RUN, WAIT];
+const RELEASE: [Flag; 3] = [OVER, RATE, WAIT];
+const SPREAD_MEMORY: [Flag; 7] = [SERVICE, BY, TTL, OVER, RATE, EXACT, FORCE];
+const SPREAD_CPU: [Flag; 6] = [SERVICE, BY, TIME, OVER, REPLACE, WAIT];
+
+/// What stands behind a command: its second word, whether an amount follows, and its flags.
+pub type Verb = (&'static str, bool, &'static [Flag]);
+
+/// All commands that ask a service, and what stands behind them. An empty second word is none.
+pub const COMMANDS: &[(&str, &[Verb])] = &[
+    ("status", &[("", false, &[flag("watch", "", Takes::Nothing), JSON])]),
+    ("mem", &[("set", true, &SET_MEMORY), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
+    ("disk", &[("set", true, &SET_DISK), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
+    ("inode", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
+    ("pid", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
+    ("fd", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
+    ("cpu", &[("load", false, &CPU_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
+    ("io", &[("load", false, &IO_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
+    ("release", &[("", false, &[])]),
+    ("ready", &[("disable", false, &[FOR]), ("enable", false, &[])]),
+    ("health", &[("disable", false, &[FOR]), ("enable", false, &[])]),
+    ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
+];
+
+/// The shells there is a script for.
+pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
+/// Whether a first word is a command of this kind.
+pub fn is_command(word: &str) -> bool {
+    word == "completions" || COMMANDS.iter().any(|(command, _)| *command == word)
+}
+
+/// What was said to a command.
+struct Said {
+    words: Vec<String>,
+    /// Flags that were given, with their values.
+    flags: Vec<(&'static Flag, String)>,
+}
+
+/// Reads what follows a command's first word.
+///
+/// # Errors
+/// One line that says what is wrong and what would be right.
+pub fn read(
+    command: &str,
+    mut parser: Parser,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    default_url: impl FnOnce() -> Result<String, String>,
+) -> Result<Option<Job>, String> {
+    let mut second = None;
+    let mut said = Said { words: Vec::new(), flags: Vec::new() };
+    let verbs = COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs);
+    let verb_of = |second: Option<&str>| verbs.iter().find(|(word, ..)| *word == second.unwrap_or_default());
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Value(word) => {
+                let word = text(word, "an argument")?;
+                if second.is_none() && verb_of(None).is_none() && !verbs.is_empty() {
+                    second = Some(word);
+                } else {
+                    said.words.push(word);
+                }
+            }
+            Arg::Short(letter) => return Err(format!("unknown option '-{letter}'")),
+            Arg::Long(name) => {
+                let flags = verbs.iter().flat_map(|(_, _, flags)| *flags).chain(&COMMON);
+                let name = name.to_owned();
+                let flag =
+                    flags.clone().find(|flag| flag.name == name).ok_or_else(|| format!("unknown option '--{name}'"))?;
+                let value = match flag.takes {
+                    Takes::Nothing => String::from("true"),
+                    _ => text(parser.value().map_err(|_| format!("option '--{name}' needs a value"))?, &name)?,
+                };
+                said.flags.push((flag, value));
+            }
+        }
+    }
+    if command == "completions" {
+        return completions(&said.words).map(Some);
+    }
+    let Some((word, takes_amount, flags)) = verb_of(second.as_deref()) else {
+        let known: Vec<&str> = verbs.iter().map(|(word, ..)| *word).collect();
+        return Err(match second {
+            Some(word) => format!("testero {command} {word}: there is {}", known.join(", ")),
+            None => format!("testero {command}: say {}", known.join(", ")),
+        });
+    };
+    said.checked(flags, *takes_amount, &format!("testero {command} {word}"))?;
+    let what = said.what(command, word)?;
+    let url = match (said.value("url"), variable("TESTERO_URL")) {
+        (Some(url), _) => url.to_owned(),
+        (None, Some(url)) if !url.is_empty() => text(url, "TESTERO_URL")?,
+        _ => default_url()?,
+    };
+    crate::wire::Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
+    Ok(Some(Job { what, url, token: said.token(variable)? }))
+}
+
+fn text(word: OsString, what: &str) -> Result<String, String> {
+    word.into_string().map_err(|word| format!("{what}: '{}' is not UTF-8", word.display()))
+}
+
+fn completions(words: &[String]) -> Result<Job, String> {
+    let shell = match words {
+        [shell] => Shell::parse(shell),
+        _ => None,
+    };
+    let shell = shell.ok_or_else(|| format!("testero completions: for which shell? {}", SHELLS.join(", ")))?;
+    Ok(Job { what: What::Completions(shell), url: String::new(), token: None })
+}
+
+impl Said {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.flags.iter().rev().find(|(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// Whether everything said is for this command, and means something.
+    fn checked(&self, flags: &[Flag], takes_amount: bool, command: &str) -> Result<(), String> {
+        for (flag, value) in &self.flags {
+            if !flags.iter().chain(&COMMON).any(|known| known.name == flag.name) {
+                return Err(format!("{} takes no --{}", command.trim_end(), flag.name));
+            }
+            let why = match flag.takes {
+                Takes::Span => span(value).err(),
+                Takes::OneOf(words) if !words.contains(&value.as_str()) => Some(format!("one of {}", words.join(", "))),
+                _ => None,
+            };
+            if let Some(why) = why {
+                return Err(format!("--{} '{value}': {why}", flag.name));
+            }
+        }
+        match self.words.as_slice() {
+            [] if takes_amount => Err(format!("{command}: how much? An amount like 512Mi, 50pct or max")),
+            [_] if takes_amount => Ok(()),
+            [] => Ok(()),
+            [.., last] => Err(format!("{}: what is '{last}'?", command.trim_end())),
+        }
+    }
+
+    fn amount(&self, unit: Unit) -> Result<Amount, String> {
+        Amount::parse(self.words.first().map_or("", String::as_str), unit)
+    }
+
+    /// The parameters that the flags become.
+    fn parameters(&self, unit: Unit) -> Result<Vec<(&'static str, String)>, String> {
+        let named = self.flags.iter().filter(|(flag, _)| !flag.parameter.is_empty());
+        named
+            .map(|(flag, value)| {
+                if flag.takes == Takes::Amount {
+                    match flag.name {
+                        "cpu" => Amount::parse(value, Unit::Millicores).map(drop),
+                        _ => quantity(value, unit).map(drop),
+                    }
+                    .map_err(|why| format!("--{} '{value}': {why}", flag.name))?;
+                }
+                Ok((flag.parameter, value.clone()))
+            })
+            .collect()
+    }
+
+    fn what(&self, command: &str, word: &str) -> Result<What, String> {
+        let unit = unit_of(if command == "spread" { word } else { command });
+        let call = |method, path: String, mut parameters: Vec<(&'static str, String)>, done: String| {
+            // A release in JSON takes no parameter that it does not know.
+            parameters.dedup();
+            Ok(What::Call(Call { method, path, parameters, wait: self.has("wait"), unit, done }))
+        };
+        let show = |group| Ok(What::Show(Show { group, json: self.has("json"), watch: self.has("watch") }));
+        match (command, word) {
+            ("status", _) => show(None),
+            (group, "get") => show(COMMANDS.iter().map(|(known, _)| *known).find(|known| *known == group)),
+            ("spread", group) => self.spread(group),
+            (group, "set") => {
+                self.amount(unit)?;
+                let mut parameters = vec![("amount", self.words[0].clone())];
+                parameters.extend(self.parameters(unit)?);
+                call("POST", format!("/api/{group}/set"), parameters, String::from("done"))
+            }
+            (group, "load") => {
+                let mut parameters = self.parameters(unit)?;
+                if !self.has("time") {
+                    // Until it is stopped, as far as the service lets it.
+                    return Err(format!("testero {group} load: for how long? --time 90s"));
+                }
+                parameters.sort_by_key(|(name, _)| *name != "duration");
+                call("POST", format!("/api/{group}/load"), parameters, String::from("done"))
+            }
+            (group, "release") => {
+                call("DELETE", format!("/api/{group}"), self.parameters(unit)?, String::from("released"))
+            }
+            (group, "stop") => call("DELETE", format!("/api/{group}"), Vec::new(), String::from("stopped")),
+            ("release", _) => call("DELETE", String::from("/api"), Vec::new(), String::from("everything is released")),
+            (probe, verb) => {
+                let path = if probe == "ready" { "/readyz" } else { "/healthz" };
+                let done = format!("{path} is {verb}d");
+                call("POST", format!("{path}/{verb}"), self.parameters(unit)?, done)
+            }
+        }
+    }
+
+    fn spread(&self, group: &str) -> Result<What, String> {
+        let unit = unit_of(group);
+        let services: Vec<String> = self
+            .flags
+            .iter()
+            .filter(|(flag, _)| flag.name == "service")
+            .flat_map(|(_, value)| value.split(',').map(|name| name.trim().to_owned()))
+            .filter(|name| !name.is_empty())
+            .collect();
+        if services.is_empty() {
+            return Err(String::from("testero spread: over which pods? --service testero-headless:8080"));
+        }
+        if group == "cpu" && !self.has("time") {
+            return Err(String::from("testero spread cpu: for how long? --time 90s"));
+        }
+        let by = if self.value("by") == Some("available") { By::Available } else { By::Even };
+        let group = ["mem", "disk", "cpu"].into_iter().find(|known| *known == group).unwrap_or("mem");
+        Ok(What::Spread(Spread {
+            group,
+            amount: self.amount(unit)?,
+            words: self.words[0].clone(),
+            parameters: self.parameters(unit)?,
+            services,
+            by,
+            // What is held is held at once; a load would be waited for as long as it lasts.
+            wait: group != "cpu" || self.has("wait"),
+            unit,
+        }))
+    }
+
+    fn token(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<TokenSource>, String> {
+        let named = |name: &str| match variable(name) {
+            Some(value) if !value.is_empty() => text(value, name).map(Some),
+            _ => Ok(None),
+        };
+        let file = |path: String| TokenSource::File(PathBuf::from(path));
+        let value = |token: String| TokenSource::Value(token.trim().to_owned());
+        if let Some(token) = self.value("token") {
+            return Ok(Some(value(token.to_owned())));
+        }
+        if let Some(path) = self.value("token-file") {
+            return Ok(Some(file(path.to_owned())));
+        }
+        // Those that the service itself has: the command runs beside it.
+        Ok(named("TOKEN")?.map(value).or(named("TOKENFILE")?.map(file)))
+    }
+}
+
+fn unit_of(group: &str) -> Unit {
+    match group {
+        "mem" | "disk" | "io" => Unit::Bytes,
+        "cpu" => Unit::Millicores,
+        _ => Unit::Count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(words: &[&str]) -> Result<Option<Job>, String> {
+        let none = |_: &str| None;
+        read(words[0], Parser::from_args(&words[1..]), &none, || Ok(String::from("http://127.0.0.1:8080")))
+    }
+
+    fn target(words: &[&str]) -> (&'static str, String) {
+        match job(words).unwrap().unwrap().what {
+            What::Call(call) => (call.method, call.target()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn commands_become_requests() {
+        for (words, method, path) in [
+            ("mem set 512Mi", "POST", "/api/mem/set?format=json&amount=512Mi"),
+            ("disk set max-1Gi --wait", "POST", "/api/disk/set?format=json&amount=max-1Gi&follow=true"),
+            (
+                "mem set 50% --ttl 5m --over=30s --exact",
+                "POST",
+                "/api/mem/set?format=json&amount=50%25&ttl=5m&over=30s&exact=true",
+            ),
+            ("pid set 10 --dry-run", "POST", "/api/pid/set?format=json&amount=10&dry_run=true"),
+            ("mem release", "DELETE", "/api/mem?format=json"),
+            ("fd release --over 3s --wait", "DELETE", "/api/fd?format=json&over=3s&follow=true"),
+            ("cpu load --cpu 1500m --time 90s", "POST", "/api/cpu/load?format=json&duration=90s&cpu=1500m"),
+            (
+                "io load --rate 5Mi --time 1m --replace",
+                "POST",
+                "/api/io/load?format=json&duration=1m&rate=5Mi&replace=true",
+            ),
+            ("cpu stop", "DELETE", "/api/cpu?format=json"),
+            ("release", "DELETE", "/api?format=json"),
+            ("ready disable --for 30s", "POST", "/readyz/disable?format=json&for=30s"),
+            ("health enable", "POST", "/healthz/enable?format=json"),
+        ] {
+            let words: Vec<&str> = words.split(' ').collect();
+            assert_eq!(target(&words), (method, path.to_owned()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for (words, says) in [
+            ("mem", "set, get, release"),
+            ("mem take", "set, get, release"),
+            ("mem set", "how much"),
+            ("mem set lots", "lots"),
+            ("mem set 1Gi 2Gi", "2Gi"),
+            ("mem set 1Gi --ttl soon", "soon"),
+            ("mem set 1Gi --fsync", "fsync"),
+            ("mem set 1Gi --kind gold", "anon, file, shm"),
+            ("mem set 1Gi --rate fast", "fast"),
+            ("mem set 1Gi --bogus", "--bogus"),
+            ("mem set 1Gi --ttl", "needs a value"),
+            ("mem set 1Gi --url localhost", "http://"),
+            ("mem get --wait", "--wait"),
+            ("cpu load", "how long"),
+            ("cpu load --time 5s --cpu much", "much"),
+            ("status now", "now"),
+            ("spread mem 1Gi", "--service"),
+            ("spread cpu 1 --service a", "how long"),
+            ("spread gold 1 --service a", "mem, disk, cpu"),
+            ("spread mem 1Gi --service a --by luck", "even, available"),
+            ("completions", "bash, zsh, fish"),
+            ("completions tcsh", "bash, zsh, fish"),
+        ] {
+            let error = job(&words.split(' ').collect::<Vec<_>>()).unwrap_err();
+            assert!(error.contains(says) && error.lines().count() == 1, "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_url_and_the_token_are_looked_for_in_their_order() {
+        let known = |name: &str| match name {
+            "TESTERO_URL" => Some(OsString::from("http://a:1")),
+            "TOKEN" => Some(OsString::from("secret")),
+            _ => None,
+        };
+        let read = |words: &[&str]| {
+            let job = read("status", Parser::from_args(words), &known, || unreachable!()).unwrap().unwrap();
+            (job.url, job.token)
+        };
+        assert_eq!(read(&[]), (String::from("http://a:1"), Some(TokenSource::Value(String::from("secret")))));
+        let words = ["--url", "http://b/x", "--token-file", "/t"];
+        assert_eq!(read(&words), (String::from("http://b/x"), Some(TokenSource::File(PathBuf::from("/t")))));
+        assert_eq!(read(&["--token=t"]).1, Some(TokenSource::Value(String::from("t"))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_words_make_it_panic(
+            command in proptest::sample::select(COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>()),
+            words in proptest::collection::vec("(--)?[a-z=:.0-9-]{0,10}", 0..5),
+        ) {
+            let words: Vec<&str> = [command].into_iter().chain(words.iter().map(String::as_str)).collect();
+            let _ = job(&words);
+        }
+    }
+}
