@@ -9,13 +9,16 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+mod crowd;
 
-const CONNECTIONS: usize = 64;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+
+use crowd::{CONNECTIONS, Crowd, Server, median};
+
+const TARGET: &str = "/api/mem/getact";
 const ROUNDS: usize = 1500;
 const PAIRS: usize = 5;
 /// Ours is at least this much of the bare loop.
@@ -32,7 +35,7 @@ fn main() {
     let bare = Server::start(Command::new(std::env::current_exe().unwrap()).arg(BARE));
     let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
     for pair in 0..=PAIRS {
-        let (one, two) = (drive(ours.address), drive(bare.address));
+        let [one, two] = [&ours, &bare].map(|server| Crowd::connect(server.address).drive(TARGET, ROUNDS));
         if pair > 0 {
             our_times.push(one);
             bare_times.push(two);
@@ -43,52 +46,6 @@ fn main() {
     println!("| connections | ours, requests/s | bare loop, requests/s | ratio of medians | goal |");
     println!("| --- | --- | --- | --- | --- |");
     println!("| {CONNECTIONS} | {ours:.0} | {bare:.0} | {:.2} | {GOAL} |", ours / bare);
-}
-
-/// A server in a process of its own, ended with us.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let line = stderr.lines().map(Result::unwrap).find(|line| line.contains("Starting web server on: ")).unwrap();
-        let address = line.rsplit(' ').next().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const REQUEST: &[u8] =
-    b"GET /api/mem/getact HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
-
-fn drive(address: SocketAddr) -> Duration {
-    let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
-    connections.iter().for_each(|connection| connection.set_nodelay(true).unwrap());
-    let mut answer = [0; 4096];
-    let mut length = 0;
-    let start = Instant::now();
-    for _ in 0..ROUNDS {
-        connections.iter_mut().for_each(|connection| connection.write_all(REQUEST).unwrap());
-        for connection in &mut connections {
-            let mut got = connection.read(&mut answer).unwrap();
-            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
-            while got < length {
-                got += connection.read(&mut answer).unwrap();
-            }
-            length = got;
-        }
-    }
-    start.elapsed()
 }
 
 fn bare_server() {
@@ -119,9 +76,4 @@ fn bare_server() {
             }
         });
     }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -9,7 +9,7 @@ use crate::json::Value;
 use crate::object;
 
 /// JSON.
-const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 /// Says it at once. Every answer of the contracts ends with a line feed.
 pub fn say(mut words: String) -> Answer {
@@ -102,7 +102,15 @@ pub fn wants_json(fields: &Fields<'_>, query: Query<'_>) -> bool {
 
 /// The answer to HEAD where GET would change something: its length is not known, since nothing is done.
 pub fn unsaid() -> Answer {
-    let nothing: Text = text(200, "");
+    unsaid_of(text(200, ""))
+}
+
+/// The same for GET's answer of this type.
+pub fn unsaid_as(content_type: &str) -> Answer {
+    unsaid_of(content(200, content_type, ""))
+}
+
+fn unsaid_of(nothing: Text) -> Answer {
     let types = nothing.headers().to_vec();
     let nothing = Cursor::new(Vec::new());
     Response::new(StatusCode(200), types, nothing, None, None).into()

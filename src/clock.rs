@@ -5,10 +5,27 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The last second that is shown: 9999-12-31 23:59:59 UTC. Later times saturate here.
 const LAST_SECOND: u64 = 253_402_300_799;
+
+/// When a process started, by both clocks: one that never jumps, and that of the world, read once.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// For how long ago it was.
+    pub at: Instant,
+    /// In seconds since the epoch.
+    pub since_epoch: f64,
+}
+
+impl Started {
+    /// Now.
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { at: Instant::now(), since_epoch: since_epoch.as_secs_f64() }
+    }
+}
 
 /// `2021/04/04 12:14:04`: what stands in front of every log line.
 pub fn log_stamp(time: SystemTime) -> String {

@@ -1,8 +1,8 @@
 //! What every role tells a Prometheus: its build, its answers, its process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::clock::Started;
 use crate::decimal::Plain;
 use crate::exposition::{Exposition, Kind, prefers_open};
 use crate::http::{Answer, Request, content};
@@ -56,9 +56,8 @@ pub fn http(tally: &HttpTally, page: &mut Exposition) {
 }
 
 /// What the process uses, under the names that every client library has.
-pub fn process(kernel: &Kernel, started: Instant, page: &mut Exposition) {
+pub fn process(kernel: &Kernel, started: &Started, page: &mut Exposition) {
     let figures = Figures::read(kernel);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     page.counter("process_cpu_seconds", "CPU time used, in seconds.", &Plain(figures.cpu_seconds));
     page.gauge("process_resident_memory_bytes", "Resident memory, in bytes.", &figures.resident);
     page.gauge("process_virtual_memory_bytes", "Address space, in bytes.", &figures.address_space);
@@ -72,7 +71,7 @@ pub fn process(kernel: &Kernel, started: Instant, page: &mut Exposition) {
     page.gauge(
         "process_start_time_seconds",
         "When the process started, in seconds since the epoch.",
-        &Plain(since_epoch.saturating_sub(started.elapsed()).as_secs_f64()),
+        &Plain(started.since_epoch),
     );
 }
 

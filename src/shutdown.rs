@@ -105,11 +105,12 @@ impl Caught {
     /// When the kernel refuses a handler.
     pub fn start() -> io::Result<Self> {
         let _held = crate::process::hold_signals();
-        let signals = Signals::new([SIGTERM, SIGINT])?;
         let armed = Arc::new(AtomicBool::new(false));
+        // Before the other: they are called in this order, and the first signal must not meet what waiting for it arms.
         for signal in [SIGTERM, SIGINT] {
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&armed))?;
         }
+        let signals = Signals::new([SIGTERM, SIGINT])?;
         Ok(Self { signals, armed })
     }
 

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The statuses that are counted one by one; any other counts as the last.
-pub const STATUSES: [u16; 16] = [200, 202, 301, 400, 401, 403, 404, 405, 408, 409, 413, 422, 500, 503, 504, 0];
+pub const STATUSES: [u16; 18] =
+    [200, 202, 301, 400, 401, 403, 404, 405, 408, 409, 413, 422, 500, 501, 503, 504, 507, 0];
 /// Upper bounds of the histogram, in milliseconds.
 pub const BOUNDS: [u64; 10] = [1, 5, 10, 50, 100, 500, 1_000, 5_000, 30_000, 120_000];
 

@@ -20,13 +20,13 @@ const PLENTY: &str = "1000000000";
 const UNREADABLE: &str = "Error getting files information\n";
 
 /// A file system mounted for a test. Unmounted when dropped, so it has to be declared before the testero on it.
-struct Mount {
+pub(crate) struct Mount {
     target: CString,
 }
 
 impl Mount {
     /// Mounts a tmpfs, unless this is not root's test run: then the test says so and is skipped.
-    fn tmpfs(target: &Path, flags: libc::c_ulong, options: &str) -> Option<Self> {
+    pub(crate) fn tmpfs(target: &Path, flags: libc::c_ulong, options: &str) -> Option<Self> {
         if !is_root() {
             return None;
         }

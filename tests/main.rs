@@ -11,10 +11,14 @@ mod cgroup;
 mod contract;
 mod control;
 mod counted;
+#[cfg(feature = "counter")]
+mod counter;
 mod cpu;
 mod disk;
 mod edge;
 mod exposition;
+#[cfg(feature = "fibonacci")]
+mod fibonacci;
 mod fuzz;
 mod harness;
 mod holding;

@@ -10,7 +10,7 @@ use crate::harness::{Testero, eventually};
 
 const OPEN: &str = "application/openmetrics-text";
 /// What a Prometheus sends.
-const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,\
+pub(crate) const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,\
                           application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
 /// A service that has done some of everything, so that every family has samples.
@@ -48,7 +48,7 @@ fn promtool_finds_nothing_wrong() {
     }
 }
 
-fn check_with_promtool(page: &str) {
+pub(crate) fn check_with_promtool(page: &str) {
     let mut command = Command::new("promtool");
     let command =
         command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -60,6 +60,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::access::Access;
+use crate::clock::Started;
 use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
 use crate::limits::Kernel;
 use crate::limits::cpu::cores;
@@ -122,7 +123,7 @@ pub struct Consumer {
     /// What dead processes on the same DATADIR had noted they were about to do past the guard.
     died: Vec<String>,
     stop: Stop,
-    started: Instant,
+    started: Started,
 }
 
 /// What bounds CPU loads.
@@ -189,7 +190,7 @@ impl Consumer {
             identity: settings.identity.clone(),
             died,
             stop: stop.clone(),
-            started: Instant::now(),
+            started: Started::now(),
         })
     }
 

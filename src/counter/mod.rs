@@ -15,8 +15,8 @@ pub mod total;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
+use crate::clock::Started;
 use crate::limits::Kernel;
 use crate::probes::Probe;
 use crate::process::host_name;
@@ -41,7 +41,7 @@ struct Counter {
     http: HttpTally,
     kernel: Kernel,
     identity: Identity,
-    started: Instant,
+    started: Started,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
@@ -66,7 +66,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
         kernel: Kernel::default(),
         identity: settings.identity.clone(),
-        started: Instant::now(),
+        started: Started::now(),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
     serving.until_signal(&service.ready, settings.shutdown_delay);

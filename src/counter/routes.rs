@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::Counter;
-use crate::answers::{Problem, json, not_allowed, probe, unsaid, wants_json};
+use crate::answers::{JSON, Problem, json, not_allowed, probe, unsaid_as, wants_json};
 use crate::http::head::{Head, Rejection};
 use crate::http::query::Query;
 use crate::http::target::split;
@@ -25,6 +25,8 @@ pub(super) enum Route {
 pub(super) const ROUTES: [(&str, Route); 4] =
     [("/", Route::Count), ("/healthz", Route::Healthz), ("/readyz", Route::Readyz), ("/metrics", Route::Metrics)];
 
+/// What the original calls two lines of text.
+const KIND: &str = "application/text";
 /// What all of them take.
 const METHODS: [Method; 2] = [Method::Get, Method::Head];
 
@@ -38,7 +40,7 @@ impl Service for Counter {
             Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
             Some(place) => match ROUTES[place].1 {
                 // HEAD changes nothing, so it is not counted.
-                Route::Count if request.changes_nothing() => unsaid(),
+                Route::Count if request.changes_nothing() => unsaid_as(if as_json { JSON } else { KIND }),
                 Route::Count => self.count(as_json),
                 Route::Healthz => probe(None, as_json),
                 Route::Readyz => probe(self.trouble(request), as_json),
@@ -80,7 +82,7 @@ impl Counter {
             "You are talking to instance {name}.\nThis is request {own} to this instance and request {total} to the \
              cluster.\n"
         );
-        content(200, "application/text", words).into()
+        content(200, KIND, words).into()
     }
 
     /// Why it is not ready, if it is not. With `?store` it is not while the total is away; without, it is all the same: an
@@ -95,12 +97,12 @@ impl Counter {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (ready, up) = (self.ready.trouble().is_none(), !self.tally.away.load(Ordering::Relaxed));
         page.gauge("testero_ready", "1 when /readyz says ok.", &u8::from(ready));
-        page.counter("testero_counter_answered", "Requests that were told their number.", &of(&self.answered));
-        page.gauge("testero_counter_last_total", "The highest total handed out here.", &of(&self.tally.last));
-        page.gauge("testero_counter_store_up", "0 when the last request had no total.", &u8::from(up));
-        page.counter("testero_counter_store_failures", "Requests that had no total.", &of(&self.tally.failures));
+        page.counter("testero_count_answered", "Requests that were told their number.", &of(&self.answered));
+        page.gauge("testero_count_highest", "The highest total handed out here.", &of(&self.tally.last));
+        page.gauge("testero_count_store_up", "0 when the last request had no total.", &u8::from(up));
+        page.counter("testero_count_store_failures", "Requests that had no total.", &of(&self.tally.failures));
         scrape::http(&self.http, &mut page);
-        scrape::process(&self.kernel, self.started, &mut page);
+        scrape::process(&self.kernel, &self.started, &mut page);
         scrape::finish(page)
     }
 }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -17,6 +17,9 @@ use super::ledger::Ledger;
 use super::sequence::{Place, Step};
 use crate::settings::fibonacci::Durability;
 use crate::sync::lock;
+
+/// How often others may go first, while the steps of a batch gather: some microseconds in all.
+const MOST_TURNS: usize = 16;
 
 /// Why a step was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub struct Desk {
     ledger: Mutex<Ledger>,
     last_index: u64,
     durability: Durability,
+    /// Whether the last batch was a single step.
+    alone: AtomicBool,
     /// What it has done.
     pub tally: Tally,
 }
@@ -125,7 +130,14 @@ impl Desk {
     pub fn new(ledger: Ledger, place: Place, last_index: u64, durability: Durability) -> Self {
         let (waiting, unflushed) = (Vec::new(), Vec::new());
         let inner = Inner { place, waiting, is_led: false, unflushed, trouble: None };
-        Self { inner: Mutex::new(inner), ledger: Mutex::new(ledger), last_index, durability, tally: Tally::default() }
+        Self {
+            inner: Mutex::new(inner),
+            ledger: Mutex::new(ledger),
+            last_index,
+            durability,
+            alone: AtomicBool::new(true),
+            tally: Tally::default(),
+        }
     }
 
     /// Where the sequence stands.
@@ -160,6 +172,7 @@ impl Desk {
 
     /// Takes all the steps that wait to the disk.
     fn lead(&self) {
+        self.gather();
         let (batch, place) = {
             let mut inner = lock(&self.inner);
             let most = inner.waiting.len().min(MOST_STEPS);
@@ -167,6 +180,20 @@ impl Desk {
         };
         let mut leading = Leading { desk: self, batch, results: Vec::new(), place };
         leading.make_steps();
+    }
+
+    /// Lets others run for as long as that brings more steps: a sync costs the same for many. Who was alone last time is
+    /// not made to wait.
+    fn gather(&self) {
+        let mut before = usize::from(self.alone.load(Ordering::Relaxed));
+        for _ in 0..MOST_TURNS {
+            let now = lock(&self.inner).waiting.len();
+            if now <= before {
+                break;
+            }
+            before = now;
+            thread::yield_now();
+        }
     }
 
     /// Where a step leads, if it may be made.
@@ -222,6 +249,7 @@ impl Desk {
         let began = Instant::now();
         let result = ledger.commit(steps, mark);
         let took = began.elapsed().as_nanos() as u64;
+        self.alone.store(steps.len() == 1, Ordering::Relaxed);
         let (counter, amount) = match &result {
             Ok(()) => (&self.tally.committed, steps.len() as u64),
             Err(_) => (&self.tally.failures, 1),

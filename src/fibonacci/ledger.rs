@@ -97,13 +97,15 @@ impl Ledger {
             }
         }
         let mut taken_over = false;
+        let mut aside = Vec::new();
         if names.iter().any(|name| name == CSV) {
             let bytes = folder.read(CSV)?;
             let needed = !newest_is_whole;
             let said = if needed { csv::mark(&bytes) } else { None };
             let is_good = if needed { said.is_some() } else { csv::is_line(&bytes) };
             if !is_good {
-                damaged.push(CSV.to_owned());
+                // Nothing that counts is in it, so it may go first: a new one is to come under its name.
+                aside.push(keep_aside(&*folder, CSV, &names)?);
             }
             if let Some(said) = said.filter(|said| mark.is_none_or(|mark| mark.hits < said.hits)) {
                 mark = Some(said);
@@ -115,27 +117,21 @@ impl Ledger {
         let mut ledger =
             Self { folder, journal: None, generation, mark, stale, long: LONG_JOURNAL, buffer: Vec::new() };
         let damaged = match ledger.begin(mark) {
-            Ok(()) => damaged.iter().map(|name| ledger.keep_aside(name, &names)).collect::<io::Result<_>>()?,
+            Ok(()) => {
+                damaged.iter().map(|name| keep_aside(&*ledger.folder, name, &names)).collect::<io::Result<Vec<_>>>()?
+            }
             Err(error) => {
                 log::error!("Cannot begin a new journal, steps are refused: {error}");
                 damaged.iter().map(|name| ledger.folder.path(name)).collect()
             }
         };
-        Ok(Found { ledger, mark, damaged, taken_over })
+        aside.extend(damaged);
+        Ok(Found { ledger, mark, damaged: aside, taken_over })
     }
 
     /// Where the sequence stands on disk.
     pub fn mark(&self) -> Mark {
         self.mark
-    }
-
-    /// Gives a damaged file a name that nothing else has, and never will have.
-    fn keep_aside(&self, name: &str, names: &[String]) -> io::Result<PathBuf> {
-        let aside = (1..).map(|number| format!("{name}{DAMAGED}{number}")).find(|aside| !names.contains(aside));
-        let aside = aside.unwrap_or_default();
-        self.folder.rename(name, &aside)?;
-        self.folder.sync()?;
-        Ok(self.folder.path(&aside))
     }
 
     /// Has these steps on disk, which lead to `after`. There are at most [`journal::MOST_STEPS`].
@@ -153,7 +149,8 @@ impl Ledger {
         journal::push_batch(&mut self.buffer, self.generation, self.mark.hits, steps);
         if let Err(error) = journal.file.append(&self.buffer) {
             let cut = journal.file.truncate(journal.length).and_then(|()| journal.file.sync());
-            if cut.and_then(|()| self.folder.sync()).is_err() {
+            // A file that may not grow any more is followed by a new one, with the next step.
+            if cut.and_then(|()| self.folder.sync()).is_err() || error.kind() == io::ErrorKind::FileTooLarge {
                 self.give_up();
             }
             return Err(error);
@@ -223,6 +220,15 @@ impl Ledger {
         self.stale.retain(|name| folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
         Ok(())
     }
+}
+
+/// Gives a damaged file a name that nothing else has, and never will have.
+fn keep_aside(folder: &dyn Folder, name: &str, names: &[String]) -> io::Result<PathBuf> {
+    let aside = (1..).map(|number| format!("{name}{DAMAGED}{number}")).find(|aside| !names.contains(aside));
+    let aside = aside.unwrap_or_default();
+    folder.rename(name, &aside)?;
+    folder.sync()?;
+    Ok(folder.path(&aside))
 }
 
 /// Writes the original's file.

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::clock::Started;
 use crate::limits::Kernel;
 use crate::probes::Probe;
 use crate::role::{Role, Serving};
@@ -62,7 +63,7 @@ struct Fibonacci {
     http: HttpTally,
     kernel: Kernel,
     identity: Identity,
-    started: Instant,
+    started: Started,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
@@ -81,20 +82,23 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
         kernel: Kernel::default(),
         identity: settings.identity.clone(),
-        started: Instant::now(),
+        started: Started::now(),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
     let result = service.keep(settings, &mut serving, &stop);
     stop.stop();
     serving.finish();
-    result
+    // Steps may have been answered until now, so only now it ends for the files, and for the next process.
+    let _lock = result?;
+    service.keep_at_last()
 }
 
 impl Fibonacci {
     /// Gets hold of the folder, and serves until a signal.
-    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<()> {
-        // Until the process ends: nobody else is to touch the folder while the last answers go out.
-        let Some(_lock) = wait_for_lock(&settings.data_dir, serving)? else { return Ok(()) };
+    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<Option<File>> {
+        let Some(lock) = wait_for_lock(&settings.data_dir, serving)? else {
+            return Ok(None);
+        };
         self.open(settings)?;
         let (service, until) = (Arc::clone(self), stop.clone());
         let keeper = spawn("keeper", KEEPER_STACK_BYTES, Box::new(move || service.keep_files(&until)))?;
@@ -102,7 +106,7 @@ impl Fibonacci {
         stop.stop();
         // It logs its own panic.
         let _ = keeper.join();
-        Ok(())
+        Ok(Some(lock))
     }
 
     fn open(&self, settings: &Settings) -> io::Result<()> {
@@ -121,18 +125,16 @@ impl Fibonacci {
         Ok(())
     }
 
-    /// Once a second and at the end: steps that are not on disk yet go there, and the original's file follows.
+    /// Once a second: steps that are not on disk yet go there, and the original's file follows.
     fn keep_files(&self, stop: &Stop) {
         let Some(desk) = self.desk.get() else { return };
         let (mut written, mut troubled) = (None, false);
-        loop {
-            let stopping = stop.sleep(INTERVAL);
+        while !stop.sleep(INTERVAL) {
             let kept = desk.flush().map_err(|why| why.to_string()).and_then(|place| {
-                if written == Some(place.mark) {
-                    return Ok(());
+                if written != Some(place.mark) {
+                    ledger::write_csv(&*self.folder, &place).map_err(|error| format!("{}: {error}", ledger::CSV))?;
+                    written = Some(place.mark);
                 }
-                ledger::write_csv(&*self.folder, &place).map_err(|error| format!("{}: {error}", ledger::CSV))?;
-                written = Some(place.mark);
                 Ok(())
             });
             match &kept {
@@ -141,10 +143,22 @@ impl Fibonacci {
                 _ => {}
             }
             troubled = kept.is_err();
-            if stopping {
-                return;
-            }
         }
+    }
+
+    /// The same at the end, when nothing is answered any more.
+    ///
+    /// # Errors
+    /// When steps that were answered are on no disk.
+    fn keep_at_last(&self) -> io::Result<()> {
+        let Some(desk) = self.desk.get() else { return Ok(()) };
+        let lost = |why| io::Error::other(format!("The steps of the last second are lost: {why}"));
+        let place = desk.flush().map_err(lost)?;
+        if let Err(error) = ledger::write_csv(&*self.folder, &place) {
+            // The journal has it all.
+            log::warn!("Cannot write {}: {error}", ledger::CSV);
+        }
+        Ok(())
     }
 }
 

@@ -103,7 +103,8 @@ impl Fibonacci {
         if let Some(desk) = self.desk.get() {
             let place = desk.place();
             page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
-            page.gauge("testero_fibonacci_bits", "How long its number is, in bits.", &place.current.bits());
+            let bytes = place.current.bits().div_ceil(8);
+            page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
             page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
             let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
             let tally = &desk.tally;
@@ -123,7 +124,7 @@ impl Fibonacci {
             page.sample("", &[], damaged);
         }
         scrape::http(&self.http, &mut page);
-        scrape::process(&self.kernel, self.started, &mut page);
+        scrape::process(&self.kernel, &self.started, &mut page);
         scrape::finish(page)
     }
 }

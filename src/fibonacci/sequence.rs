@@ -35,7 +35,7 @@ impl Mark {
             Step::Previous => self.index.saturating_sub(1),
             Step::Reset => 0,
         };
-        Self { hits: self.hits + 1, index }
+        Self { hits: self.hits.saturating_add(1), index }
     }
 
     /// The position, as the original counts: the 0 and the first 1 share the first.

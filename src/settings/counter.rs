@@ -34,6 +34,10 @@ pub(super) const VOCABULARY: Vocabulary = Vocabulary {
     help: help::COUNTER,
 };
 
+/// Names of the same thing: where the environment uses one of them, the file does not say it with the other.
+pub(super) const SAME: [[&str; 2]; 3] =
+    [["ContainerDBhost", "CONTAINER_DB_HOST"], ["ContainerDBport", "CONTAINER_DB_PORT"], ["SERVICE_PORT", "PORT"]];
+
 /// Where the total is counted.
 #[derive(Clone)]
 pub enum Store {
@@ -73,14 +77,23 @@ pub struct Settings {
 /// # Errors
 /// When it cannot be read, or a line is no `NAME=value`.
 pub(super) fn dot_env() -> Result<Vec<(String, OsString)>, String> {
-    let in_words = |error: dotenvy::Error| format!("{DOT_ENV}: {error}");
-    match dotenvy::from_path_iter(DOT_ENV) {
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(in_words(error)),
-        Ok(lines) => {
-            lines.map(|line| line.map(|(name, value)| (name, value.into()))).collect::<Result<_, _>>().map_err(in_words)
-        }
+    let mut known: Vec<(String, OsString)> = Vec::new();
+    let lines = match dotenvy::from_path_iter(DOT_ENV) {
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(known),
+        lines => lines.map_err(|error| format!("{DOT_ENV}: {error}"))?,
+    };
+    for line in lines {
+        let (name, value) = line.map_err(|error| match error {
+            // There may be a password in the line, and further lines, so it is not said again.
+            dotenvy::Error::LineParse(..) => {
+                let place = known.last().map_or_else(|| String::from("first"), |(name, _)| format!("one after {name}"));
+                format!("{DOT_ENV}: the line that is the {place} is no NAME=value, or its quote does not end")
+            }
+            error => format!("{DOT_ENV}: {error}"),
+        })?;
+        known.push((name, value.into()));
     }
+    Ok(known)
 }
 
 impl Settings {

@@ -134,7 +134,11 @@ impl Command {
             "counter" | "count" => {
                 let file = counter::dot_env()?;
                 let in_file = |name: &str| file.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-                let either = |name: &str| variable(name).or_else(|| in_file(name));
+                let said = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+                let another = |name: &str| {
+                    counter::SAME.iter().any(|same| same.contains(&name) && same.iter().any(|name| said(name)))
+                };
+                let either = |name: &str| variable(name).or_else(|| in_file(name).filter(|_| !another(name)));
                 Said::hear(parser, &counter::VOCABULARY, &either)?
                     .means(|said| counter::Settings::mean(said).map(Box::new).map(Self::Count))
             }

@@ -23,7 +23,7 @@ pub(super) fn page(consumer: &Consumer, request: &Request<'_>) -> Answer {
     cpu(consumer, &mut page);
     container(consumer, &mut page);
     scrape::http(&consumer.http, &mut page);
-    scrape::process(&consumer.kernel, consumer.started, &mut page);
+    scrape::process(&consumer.kernel, &consumer.started, &mut page);
     for (name, value) in consumer.bumps.values() {
         page.foreign_gauge(&name, "Bumped on request.", &Plain(value));
     }

@@ -162,7 +162,7 @@ fn process(consumer: &Consumer) -> Value {
         "threads": figures.threads,
         "descriptors": consumer.kernel.descriptors_open().ok(),
         "cpu_seconds": figures.cpu_seconds,
-        "uptime_seconds": thousandths(consumer.started.elapsed().as_secs_f64()),
+        "uptime_seconds": thousandths(consumer.started.at.elapsed().as_secs_f64()),
         "pid": std::process::id(),
     }
 }
@@ -212,7 +212,7 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
     lines.push(format!(
         "testero {}  up {}  {}{}",
         env!("CARGO_PKG_VERSION"),
-        span::in_words(consumer.started.elapsed()),
+        span::in_words(consumer.started.at.elapsed()),
         consumer.ready.trouble().map_or_else(|| String::from("ready"), |why| format!("not ready: {why}")),
         identity.iter().map(|label| format!("  {label}")).collect::<String>(),
     ));

@@ -1,0 +1,199 @@
+//! The store is away, in each way it can be: every wait ends, and it recovers by itself.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use super::database::{Redis, free_address};
+use super::{AWAY, numbers, start};
+use crate::exposition::Page;
+use crate::harness::{Testero, eventually};
+
+/// More at once than there are connections to a Redis.
+const CROWD: usize = 40;
+
+/// Asserts that everybody in a crowd is told that there is no total, and nobody is kept.
+fn tells_a_crowd(testero: &Testero) {
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| {
+                let answer = testero.ask("GET", "/");
+                assert_eq!((answer.status, answer.body.as_str()), (501, AWAY), "{answer:?}");
+            });
+        }
+    });
+    let (answer, told) = testero.ask_json("GET", "/");
+    assert_eq!((answer.status, told["error"]["code"].string()), (501, "store-away"));
+    assert!(told["error"]["message"].string().starts_with("Increment Transaction Error"), "{told:?}");
+    assert_eq!(testero.ask("GET", "/readyz?store").status, 503);
+    // It stays ready: an instance that nobody asks shows nobody what is wrong.
+    assert_eq!([testero.get("/healthz"), testero.get("/readyz")], ["ok\n", "ok\n"]);
+    let page = Page::classic(testero);
+    assert_eq!(page.value("testero_count_store_up", &[]), 0.0);
+    assert!(page.value("testero_count_store_failures_total", &[]) > CROWD as f64);
+}
+
+/// Asserts that it counts by itself again, that only what was answered is counted here, and that it is said once.
+fn recovers(testero: &Testero, answered: u64) {
+    let mut answer = None;
+    eventually("it counts again", || {
+        answer = Some(testero.ask("GET", "/")).filter(|answer| answer.status == 200);
+        answer.is_some()
+    });
+    assert_eq!(super::Told::read(&answer.unwrap().body).own, answered + 1);
+    assert_eq!(testero.get("/readyz?store"), "ok\n");
+    assert_eq!(Page::classic(testero).value("testero_count_store_up", &[]), 1.0);
+    let log = testero.log();
+    assert_eq!(log.matches("The total is away").count(), log.matches("The total is counted again").count(), "{log}");
+}
+
+#[test]
+fn a_redis_that_is_stopped_and_goes_on() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    assert_eq!([numbers(&testero), numbers(&testero)], [(1, 1), (2, 2)]);
+    redis.signal(libc::SIGSTOP);
+    tells_a_crowd(&testero);
+    redis.signal(libc::SIGCONT);
+    recovers(&testero, 2);
+    // What was asked of it meanwhile was counted when it went on.
+    let (own, total) = numbers(&testero);
+    assert!(own == 4 && total >= 4, "{own} {total}");
+}
+
+#[test]
+fn a_socket_of_a_redis_that_is_stopped_and_goes_on() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let testero = start(&[("REDIS_URL", &format!("unix://{}", redis.socket().display()))]);
+    assert_eq!(numbers(&testero), (1, 1));
+    redis.signal(libc::SIGSTOP);
+    tells_a_crowd(&testero);
+    redis.signal(libc::SIGCONT);
+    recovers(&testero, 1);
+}
+
+#[test]
+fn a_redis_that_is_killed_and_comes_back() {
+    let Some(mut redis) = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    assert_eq!(numbers(&testero), (1, 1));
+    for round in 1..4 {
+        redis.kill();
+        tells_a_crowd(&testero);
+        redis.begin();
+        recovers(&testero, round);
+    }
+    // A connection that was refused has counted nothing.
+    assert_eq!(numbers(&testero), (5, 5));
+}
+
+#[test]
+fn one_that_takes_connections_and_never_answers() {
+    let address = free_address();
+    let silent = TcpListener::bind(address).unwrap();
+    let testero = start(&[("REDIS_URL", &format!("redis://{address}"))]);
+    tells_a_crowd(&testero);
+    let accepting = silent.try_clone().unwrap();
+    accepting.set_nonblocking(true).unwrap();
+    let mut held = Vec::new();
+    while let Ok((stream, _)) = accepting.accept() {
+        held.push(stream);
+    }
+    tells_a_crowd(&testero);
+    drop((silent, accepting, held));
+    let Some(_redis) = Redis::start_at(address, &[]) else { return };
+    recovers(&testero, 0);
+}
+
+#[test]
+fn one_that_speaks_something_else() {
+    let address = free_address();
+    let listener = TcpListener::bind(address).unwrap();
+    // A testero is no Redis.
+    drop(listener);
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let command = super::counter(folder.path(), &["--listen", &address.to_string()], &[]);
+    let other = Testero::spawn(command, folder);
+    let testero = start(&[("REDIS_URL", &format!("redis://{address}"))]);
+    tells_a_crowd(&testero);
+    drop(other);
+    tells_a_crowd(&testero);
+}
+
+#[test]
+fn a_name_that_does_not_resolve() {
+    let testero = start(&[("CONTAINER_DB_HOST", "there-is-none.invalid")]);
+    tells_a_crowd(&testero);
+    // Nor does a thread that waits for a name server hold up the end.
+    testero.signal(libc::SIGTERM);
+    assert!(testero.wait().0.success());
+}
+
+#[test]
+fn a_key_that_holds_text() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    for wrong in ["SET total_count many", "SET total_count 9223372036854775807"] {
+        redis.say(wrong);
+        let answer = testero.ask("GET", "/");
+        assert_eq!((answer.status, answer.body.as_str()), (501, AWAY), "{wrong}");
+        // The Redis itself is there.
+        assert_eq!(testero.get("/readyz?store"), "ok\n");
+    }
+    redis.say("DEL total_count\r\nLPUSH total_count 1");
+    assert_eq!(testero.ask("GET", "/").status, 501);
+    redis.say("DEL total_count");
+    recovers(&testero, 0);
+}
+
+#[test]
+fn a_redis_that_is_full_or_only_to_be_read() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    redis.say("CONFIG SET min-replicas-to-write 3");
+    assert_eq!(testero.ask("GET", "/").status, 501);
+    redis.say("CONFIG SET min-replicas-to-write 0\r\nREPLICAOF 127.0.0.1 1");
+    assert_eq!(testero.ask("GET", "/").status, 501);
+    redis.say("REPLICAOF NO ONE\r\nCONFIG SET maxmemory 1");
+    assert_eq!(testero.ask("GET", "/").status, 501);
+    redis.say("CONFIG SET maxmemory 0");
+    recovers(&testero, 0);
+    assert_eq!(numbers(&testero), (2, 2));
+}
+
+#[test]
+fn a_redis_that_answers_late_but_in_time() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    assert_eq!(numbers(&testero), (1, 1));
+    // On a loaded machine it may be later than it should be: then it is asked again.
+    let late = |answered: u64| {
+        redis.signal(libc::SIGSTOP);
+        let answer = thread::scope(|scope| {
+            let asking = scope.spawn(|| testero.ask("GET", "/"));
+            thread::sleep(Duration::from_millis(100));
+            redis.signal(libc::SIGCONT);
+            asking.join().unwrap()
+        });
+        answer.status == 200 && super::Told::read(&answer.body).own == answered + 1
+    };
+    assert!((0..5).any(|_| late(1)), "each answer was too late");
+}
+
+#[test]
+fn a_file_that_somebody_keeps_locked() {
+    let testero = start(&[]);
+    assert_eq!(numbers(&testero), (1, 1));
+    let file = std::fs::File::open(testero.data.path().join("total_count")).unwrap();
+    file.lock().unwrap();
+    tells_a_crowd(&testero);
+    file.unlock().unwrap();
+    recovers(&testero, 1);
+    assert_eq!(numbers(&testero), (3, 3));
+    // And one that holds something else since.
+    std::fs::write(testero.data.path().join("total_count"), "many").unwrap();
+    tells_a_crowd(&testero);
+    std::fs::write(testero.data.path().join("total_count"), "41").unwrap();
+    recovers(&testero, 3);
+    assert_eq!(numbers(&testero), (5, 43));
+}

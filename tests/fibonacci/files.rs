@@ -1,0 +1,187 @@
+//! What is found in the folder: torn, damaged, the original's, or nothing to do with it.
+
+use super::*;
+
+/// A journal of so many steps forward, made by the service itself, one a batch.
+fn stepped(steps: usize) -> Vec<u8> {
+    let data = folder();
+    let testero = start(&data, &[]);
+    (0..steps).for_each(|_| drop(testero.get("/next")));
+    testero.signal(libc::SIGKILL);
+    let _ = testero.wait();
+    let bytes = fs::read(data.path().join("fibo.journal.1")).unwrap();
+    assert_eq!(bytes, journal(1, 0, 0, &vec![1; steps]), "the journal's form has changed");
+    bytes
+}
+
+/// A folder with these files.
+fn folder_with(files: &[(&str, &[u8])]) -> Arc<TempDir> {
+    let data = folder();
+    files.iter().for_each(|(name, bytes)| fs::write(data.path().join(name), bytes).unwrap());
+    data
+}
+
+/// Asserts that a file is kept with its bytes, and told of, now and after the next start.
+fn is_kept(testero: Testero, name: &str, bytes: &[u8], count: f64) {
+    let path = testero.data.path().join(name);
+    let log = testero.log();
+    assert!(log.lines().any(|line| line.contains(path.to_str().unwrap())), "{name}: {log}");
+    assert_eq!(Page::classic(&testero).value("testero_fibonacci_damaged_files", &[]), count);
+    testero.get("/next");
+    let data = Arc::clone(&testero.data);
+    terminate(testero);
+    let testero = start(&data, &[]);
+    assert!(!testero.log().contains("damaged"), "{}", testero.log());
+    terminate(testero);
+    assert_eq!(fs::read(path).unwrap(), bytes, "{name}");
+}
+
+#[test]
+fn a_torn_tail_is_cut_off() {
+    let whole = stepped(5);
+    for garbage in [&b"x"[..], &[0; 4096], b"\xF1\xB0\xCC\x1A\xFF\xFF\xFF\xFF", &[0xFF; 30], &whole[HEADER..][..BATCH]]
+    {
+        let bytes = [&whole, garbage].concat();
+        let testero = start(&folder_with(&[("fibo.journal.1", &bytes)]), &[]);
+        assert_eq!(state(&testero).hits, 5, "{}", testero.log());
+        assert_eq!(testero.get("/next"), "8\n");
+        let testero = testero.signal_and_restart(libc::SIGKILL, &[]);
+        assert_eq!(state(&testero).hits, 6);
+        assert!(kept(testero.data.path()).iter().all(|name| !name.contains("damaged")), "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_journal_cut_anywhere_keeps_what_stands_before_the_cut() {
+    let whole = stepped(3);
+    for cut in (HEADER..whole.len()).step_by(5).chain([HEADER + BATCH, HEADER + 2 * BATCH, whole.len()]) {
+        let testero = start(&folder_with(&[("fibo.journal.1", &whole[..cut])]), &[]);
+        assert_eq!(state(&testero).hits, ((cut - HEADER) / BATCH) as u64, "{cut}");
+        assert!(!testero.log().contains("damaged"), "{}", testero.log());
+    }
+    // Without a whole header there is no journal; what it was is kept.
+    let testero = start(&folder_with(&[("fibo.journal.1", &whole[..HEADER - 1])]), &[]);
+    assert_eq!(state(&testero).hits, 0);
+    is_kept(testero, "fibo.journal.1.damaged.1", &whole[..HEADER - 1], 1.0);
+}
+
+#[test]
+fn a_journal_damaged_in_its_middle_is_kept_aside() {
+    let whole = stepped(6);
+    for place in [0, 9, 17, 33, HEADER, HEADER + 5, HEADER + BATCH + 9, HEADER + 4 * BATCH + 16, HEADER + 5 * BATCH - 1]
+    {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 4;
+        let testero = start(&folder_with(&[("fibo.journal.1", &bytes)]), &[]);
+        let before = place.saturating_sub(HEADER) / BATCH;
+        assert_eq!(state(&testero).hits, before as u64, "{place}");
+        is_kept(testero, "fibo.journal.1.damaged.1", &bytes, 1.0);
+    }
+}
+
+#[test]
+fn where_the_originals_file_knows_more_than_a_damaged_journal_it_counts() {
+    let mut bytes = stepped(6);
+    bytes[HEADER + 2 * BATCH + 3] ^= 1;
+    for (line, hits) in [("5,5,3,5,8\n", 5), ("1,1,0,1,1\n", 2)] {
+        let testero = start(&folder_with(&[("fibo.journal.1", &bytes), (CSV, line.as_bytes())]), &[]);
+        assert_eq!(state(&testero).hits, hits, "{line}");
+        is_kept(testero, "fibo.journal.1.damaged.1", &bytes, 1.0);
+    }
+}
+
+#[test]
+fn names_that_are_taken_are_not_taken_again() {
+    let (mut bytes, older) = (stepped(3), b"kept before");
+    bytes[HEADER] ^= 1;
+    let files = [("fibo.journal.1", &bytes[..]), ("fibo.journal.1.damaged.1", older), ("fibo.csv.damaged.1", older)];
+    let data = folder_with(&[&files[..], &[(CSV, b"nonsense")]].concat());
+    let testero = start(&data, &[]);
+    is_kept(testero, "fibo.csv.damaged.2", b"nonsense", 2.0);
+    for (name, content) in [("fibo.journal.1.damaged.2", &bytes[..]), (files[1].0, older), (files[2].0, older)] {
+        assert_eq!(fs::read(data.path().join(name)).unwrap(), content, "{name}");
+    }
+}
+
+#[test]
+fn the_originals_file_is_taken_over() {
+    let numbers = first_numbers(302);
+    let far = format!("900,300,{},{},{}\n", numbers[299], numbers[300], numbers[301]);
+    // From the 94th on the original's 64 bits are full: F(94) less 2^64, and F(95), too.
+    let wrapped = "94,94,12200160415121876738,1293530146158671551,13493690561280548289";
+    for (line, hits, position, current) in [
+        ("12,6,5,8,13\n", 12, 6, "8"),
+        ("12,6,5,8,13", 12, 6, "8"),
+        (" 12, 6 ,5,8,13 \r\n", 12, 6, "8"),
+        ("0,1,0,0,1\n", 0, 1, "0"),
+        ("1,1,0,1,1\n", 1, 1, "1"),
+        (&far, 900, 300, numbers[300].as_str()),
+        (wrapped, 94, 94, "19740274219868223167"),
+    ] {
+        let testero = start(&folder_with(&[(CSV, line.as_bytes())]), &[]);
+        let found = state(&testero);
+        assert_eq!((found.hits, found.position, found.current.as_str()), (hits, position, current), "{line}");
+        assert!(testero.log().contains("taken over from fibo.csv"), "{}", testero.log());
+        let next = testero.get("/next");
+        // From now on the journal counts, whatever happens to that file.
+        fs::write(testero.data.path().join(CSV), "12,6,5,8,13\n").unwrap();
+        let testero = testero.signal_and_restart(libc::SIGKILL, &[]);
+        assert_eq!((testero.get("/current"), state(&testero).hits), (next, hits + 1));
+        assert!(!testero.log().contains("taken over"), "{}", testero.log());
+    }
+}
+
+#[test]
+fn a_file_of_that_name_that_is_no_state_is_kept() {
+    for content in [
+        &b"hello, world"[..],
+        b"1,2,3",
+        b"9,5,8,13,22\n",
+        b"9,5,100,200,300\n",
+        b"9,999999999999,1,1,2\n",
+        b"1,1,0,1,1,extra",
+        b"\xff\xfe\0\0",
+        b"hits,position,previous,current,next\n",
+    ] {
+        let testero = start(&folder_with(&[(CSV, content)]), &[]);
+        assert_eq!(state(&testero).hits, 0);
+        is_kept(testero, "fibo.csv.damaged.1", content, 1.0);
+    }
+}
+
+#[test]
+fn the_most_hits_there_can_be_do_no_harm() {
+    let line = format!("{},6,5,8,13\n", u64::MAX);
+    let testero = start(&folder_with(&[(CSV, line.as_bytes())]), &[]);
+    let answer = testero.ask("GET", "/next");
+    assert!(answer.status == 200 || answer.status == 409, "{answer:?}");
+    assert!(!testero.log().to_lowercase().contains("panic"), "{}", testero.log());
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let data = folder_with(&[("notes.txt", b"mine"), ("fibo.journal.old", b"x"), ("fibo.txt", b"y"), ("fibo", b"z")]);
+    fs::create_dir(data.path().join("fibo.d")).unwrap();
+    let testero = start(&data, &[]);
+    testero.get("/next");
+    terminate(testero);
+    let names = kept(data.path());
+    for name in ["notes.txt", "fibo.journal.old", "fibo.txt", "fibo", "fibo.d"] {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    assert_eq!(names.len(), 7, "{names:?}");
+}
+
+#[test]
+fn after_many_starts_there_is_one_journal() {
+    let data = folder();
+    for hits in 0..5 {
+        let testero = start(&data, &[]);
+        assert_eq!(state(&testero).hits, hits);
+        testero.get("/next");
+        testero.signal(libc::SIGKILL);
+        let _ = testero.wait();
+    }
+    let journals: Vec<String> = kept(data.path()).into_iter().filter(|name| name.contains("journal")).collect();
+    assert_eq!(journals, ["fibo.journal.5"]);
+}
