@@ -97,6 +97,9 @@ pub const COMMANDS: &[(&str, &[Verb])] = &[
     ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
 ];
 
+/// For how long a load runs that does not say: long enough to see it, too short to be forgotten.
+const LOAD_TIME: &str = "60s";
+
 /// The shells there is a script for.
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
@@ -259,8 +262,7 @@ impl Said {
             (group, "load") => {
                 let mut parameters = self.parameters(unit)?;
                 if !self.has("time") {
-                    // Until it is stopped, as far as the service lets it.
-                    return Err(format!("testero {group} load: for how long? --time 90s"));
+                    parameters.push(("duration", String::from(LOAD_TIME)));
                 }
                 parameters.sort_by_key(|(name, _)| *name != "duration");
                 call("POST", format!("/api/{group}/load"), parameters, String::from("done"))
@@ -290,16 +292,17 @@ impl Said {
         if services.is_empty() {
             return Err(String::from("testero spread: over which pods? --service testero-headless:8080"));
         }
-        if group == "cpu" && !self.has("time") {
-            return Err(String::from("testero spread cpu: for how long? --time 90s"));
-        }
         let by = if self.value("by") == Some("available") { By::Available } else { By::Even };
         let group = ["mem", "disk", "cpu"].into_iter().find(|known| *known == group).unwrap_or("mem");
+        let mut parameters = self.parameters(unit)?;
+        if group == "cpu" && !self.has("time") {
+            parameters.push(("duration", String::from(LOAD_TIME)));
+        }
         Ok(What::Spread(Spread {
             group,
             amount: self.amount(unit)?,
             words: self.words[0].clone(),
-            parameters: self.parameters(unit)?,
+            parameters,
             services,
             by,
             // What is held is held at once; a load would be waited for as long as it lasts.
@@ -369,6 +372,7 @@ mod tests {
                 "POST",
                 "/api/io/load?format=json&duration=1m&rate=5Mi&replace=true",
             ),
+            ("cpu load", "POST", "/api/cpu/load?format=json&duration=60s"),
             ("cpu stop", "DELETE", "/api/cpu?format=json"),
             ("release", "DELETE", "/api?format=json"),
             ("ready disable --for 30s", "POST", "/readyz/disable?format=json&for=30s"),
@@ -395,11 +399,9 @@ mod tests {
             ("mem set 1Gi --ttl", "needs a value"),
             ("mem set 1Gi --url localhost", "http://"),
             ("mem get --wait", "--wait"),
-            ("cpu load", "how long"),
             ("cpu load --time 5s --cpu much", "much"),
             ("status now", "now"),
             ("spread mem 1Gi", "--service"),
-            ("spread cpu 1 --service a", "how long"),
             ("spread gold 1 --service a", "mem, disk, cpu"),
             ("spread mem 1Gi --service a --by luck", "even, available"),
             ("completions", "bash, zsh, fish"),

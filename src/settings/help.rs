@@ -107,21 +107,21 @@ testero asks a running testero, since in its image there is no curl:
           [--exact] (mem, disk)  [--kind anon|file|shm] [--touch 10s] (mem)  [--fsync] (disk)
   testero mem|disk|inode|pid|fd get [--json]
   testero mem|disk|inode|pid|fd release [--over 30s | --rate 50Mi] [--wait]
-  testero cpu load --time 90s [--cpu 1500m] [--over 30s] [--replace] [--dry-run] [--wait]
-  testero io load --time 90s [--rate 20Mi] [--replace] [--dry-run] [--wait]
+  testero cpu load [--cpu 1500m] [--time 90s] [--over 30s] [--replace] [--dry-run] [--wait]
+  testero io load [--rate 20Mi] [--time 90s] [--replace] [--dry-run] [--wait]
   testero cpu|io stop, testero cpu|io get [--json]
   testero release                                    everything
   testero ready|health disable [--for 30s], testero ready|health enable
   testero spread mem|disk AMOUNT --service testero-headless:8080[,…] [--by even|available]
           [--ttl 5m] [--over 30s | --rate 50Mi] [--exact] [--force]
-  testero spread cpu AMOUNT --service … --time 90s [--by even|available] [--over 30s] [--replace] [--wait]
+  testero spread cpu AMOUNT --service … [--time 90s] [--by even|available] [--over 30s] [--replace] [--wait]
   testero completions bash|zsh|fish
 
 Of whom, for all of them:
       --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
       --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
 
---wait tells how far it is until it is done. spread divides AMOUNT over all pods behind the name, and waits; 50pct and
+A load without --cpu is one core flat out, and without --time lasts 60 s. --wait tells how far it is until it is done. spread divides AMOUNT over all pods behind the name, and waits; 50pct and
 max are each pod's own.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
 ";
