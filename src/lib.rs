@@ -20,7 +20,7 @@
 //! | `fibonacci`, `counter` | two small services with state; each a feature |
 //! | [`limits`] | what this process may still take, and what its container uses: one file a kernel source |
 //! | [`access`], [`audit`] | who may, and who did what |
-//! | [`answers`], [`probes`] | what every role answers with, and what the kubelet asks |
+//! | [`answers`], [`probes`], `front` | what every role answers with, what the kubelet asks, and what small roles share |
 //! | [`json`], [`exposition`], [`decimal`] | what programs and scrapers read, and the numbers in it |
 //! | [`scrape`], [`tally`] | what every role tells a Prometheus |
 //! | `client`, [`health`] | the command line and the probe, for an image with no shell |
@@ -45,6 +45,8 @@ pub mod decimal;
 pub mod exposition;
 #[cfg(feature = "fibonacci")]
 pub mod fibonacci;
+#[cfg(any(feature = "fibonacci", feature = "counter"))]
+pub mod front;
 pub mod health;
 pub mod http;
 pub mod json;

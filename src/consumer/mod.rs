@@ -18,7 +18,7 @@
 //! | [`datafolder`], [`disk`], [`folder`], `intent`, `calls` | files, and the folder that is gone when we are |
 //! | [`load`], [`cpu`], [`burn`], [`factor`], [`inout`] | CPU used to measure, disks kept busy |
 //! | [`jobs`], [`bumps`] | the resource-consumer's interface |
-//! | [`probes`], [`faults`] | what an operator switches |
+//! | [`faults`] | what an operator makes go wrong |
 
 pub mod asked;
 pub mod bumps;

@@ -16,14 +16,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::clock::Started;
-use crate::limits::Kernel;
-use crate::probes::Probe;
+use crate::front::Front;
 use crate::process::host_name;
 use crate::role::Role;
-use crate::settings::Identity;
 use crate::settings::counter::{Settings, Store};
-use crate::tally::HttpTally;
 
 use database::Redis;
 use shared::Shared;
@@ -37,11 +33,7 @@ struct Counter {
     answered: AtomicU64,
     total: Box<dyn Total>,
     tally: Tally,
-    ready: Probe,
-    http: HttpTally,
-    kernel: Kernel,
-    identity: Identity,
-    started: Started,
+    front: Front,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
@@ -62,14 +54,10 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         answered: AtomicU64::new(0),
         total,
         tally: Tally::default(),
-        ready: Probe::default(),
-        http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
-        kernel: Kernel::default(),
-        identity: settings.identity.clone(),
-        started: Started::now(),
+        front: Front::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
-    serving.until_signal(&service.ready, settings.shutdown_delay);
+    serving.until_signal(&service.front.ready, settings.shutdown_delay);
     stop.stop();
     serving.finish();
     Ok(())

@@ -1,16 +1,12 @@
 //! The routes: a request becomes a count, and the count an answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use super::Counter;
-use crate::answers::{JSON, Problem, json, not_allowed, probe, unsaid_as, wants_json};
+use crate::answers::{JSON, Problem, json, probe, unsaid_as};
 use crate::http::head::{Head, Rejection};
-use crate::http::query::Query;
-use crate::http::target::split;
-use crate::http::{Answer, Method, Request, Service, Text, content, text};
+use crate::http::{Answer, Request, Service, Text, content, text};
 use crate::object;
-use crate::scrape;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,35 +23,20 @@ pub(super) const ROUTES: [(&str, Route); 4] =
 
 /// What the original calls two lines of text.
 const KIND: &str = "application/text";
-/// What all of them take.
-const METHODS: [Method; 2] = [Method::Get, Method::Head];
-
 impl Service for Counter {
     fn answer(&self, request: &Request<'_>) -> Answer {
-        let began = Instant::now();
-        let place = ROUTES.iter().position(|(path, _)| path.as_bytes() == &*request.path);
-        let as_json = wants_json(request.fields, request.query);
-        let answer = match place {
-            None => Problem::new(404, "not-found", "there is no such path; / counts").answer(as_json),
-            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
-            Some(place) => match ROUTES[place].1 {
-                // HEAD changes nothing, so it is not counted.
-                Route::Count if request.changes_nothing() => unsaid_as(if as_json { JSON } else { KIND }),
-                Route::Count => self.count(as_json),
-                Route::Healthz => probe(None, as_json),
-                Route::Readyz => probe(self.trouble(request), as_json),
-                Route::Metrics => self.metrics(request),
-            },
-        };
-        self.http.count(place, answer.response.status_code().0, began.elapsed());
-        answer
+        self.front.answer(request, &ROUTES, |route, as_json| match route {
+            // HEAD changes nothing, so it is not counted.
+            Route::Count if request.changes_nothing() => unsaid_as(if as_json { JSON } else { KIND }),
+            Route::Count => self.count(as_json),
+            Route::Healthz => probe(None, as_json),
+            Route::Readyz => probe(self.trouble(request), as_json),
+            Route::Metrics => self.metrics(request),
+        })
     }
 
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
-        let status = rejection.status.0;
-        self.http.count_refusal(status);
-        let (_, query) = split(head.target);
-        Problem::new(status, "refused", rejection.reason).answer(wants_json(&head.fields, Query(query))).response
+        self.front.refuse(head, rejection)
     }
 }
 
@@ -89,20 +70,17 @@ impl Counter {
     /// instance that nobody asks shows nobody what is wrong.
     fn trouble(&self, request: &Request<'_>) -> Option<String> {
         let store_too = request.query.pairs().any(|(name, _)| *name == *b"store");
-        self.ready.trouble().or_else(|| if store_too { self.total.check().err() } else { None })
+        self.front.ready.trouble().or_else(|| if store_too { self.total.check().err() } else { None })
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
-        let mut page = scrape::begin(request, &self.identity);
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (ready, up) = (self.ready.trouble().is_none(), !self.tally.away.load(Ordering::Relaxed));
-        page.gauge("testero_ready", "1 when /readyz says ok.", &u8::from(ready));
-        page.counter("testero_count_answered", "Requests that were told their number.", &of(&self.answered));
-        page.gauge("testero_count_highest", "The highest total handed out here.", &of(&self.tally.last));
-        page.gauge("testero_count_store_up", "0 when the last request had no total.", &u8::from(up));
-        page.counter("testero_count_store_failures", "Requests that had no total.", &of(&self.tally.failures));
-        scrape::http(&self.http, &mut page);
-        scrape::process(&self.kernel, &self.started, &mut page);
-        scrape::finish(page)
+        self.front.metrics(request, self.front.ready.trouble().is_none(), |page| {
+            let up = !self.tally.away.load(Ordering::Relaxed);
+            page.counter("testero_count_answered", "Requests that were told their number.", &of(&self.answered));
+            page.gauge("testero_count_highest", "The highest total handed out here.", &of(&self.tally.last));
+            page.gauge("testero_count_store_up", "0 when the last request had no total.", &u8::from(up));
+            page.counter("testero_count_store_failures", "Requests that had no total.", &of(&self.tally.failures));
+        })
     }
 }

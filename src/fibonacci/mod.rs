@@ -26,15 +26,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock::Started;
-use crate::limits::Kernel;
-use crate::probes::Probe;
+use crate::front::Front;
 use crate::role::{Role, Serving};
-use crate::settings::Identity;
 use crate::settings::fibonacci::{Durability, Settings};
 use crate::shutdown::Stop;
 use crate::sync::spawn;
-use crate::tally::HttpTally;
 
 use desk::Desk;
 use files::{Folder, OnDisk};
@@ -59,11 +55,7 @@ struct Fibonacci {
     folder: Arc<dyn Folder>,
     /// Damaged files that were found.
     damaged: OnceLock<usize>,
-    ready: Probe,
-    http: HttpTally,
-    kernel: Kernel,
-    identity: Identity,
-    started: Started,
+    front: Front,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
@@ -78,11 +70,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         desk: OnceLock::new(),
         folder: Arc::new(OnDisk::new(&settings.data_dir)?),
         damaged: OnceLock::new(),
-        ready: Probe::default(),
-        http: HttpTally::new(routes::ROUTES.iter().map(|(path, _)| *path)),
-        kernel: Kernel::default(),
-        identity: settings.identity.clone(),
-        started: Started::now(),
+        front: Front::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
     let result = service.keep(settings, &mut serving, &stop);
@@ -102,7 +90,7 @@ impl Fibonacci {
         self.open(settings)?;
         let (service, until) = (Arc::clone(self), stop.clone());
         let keeper = spawn("keeper", KEEPER_STACK_BYTES, Box::new(move || service.keep_files(&until)))?;
-        serving.until_signal(&self.ready, settings.shutdown_delay);
+        serving.until_signal(&self.front.ready, settings.shutdown_delay);
         stop.stop();
         // It logs its own panic.
         let _ = keeper.join();

@@ -1,21 +1,17 @@
 //! The routes: a request becomes a step, and the number it leads to an answer.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::Fibonacci;
 use super::desk::{Desk, Refusal};
 use super::sequence::{Place, Step};
-use crate::answers::{Problem, json, not_allowed, probe, say, unsaid, wants_json};
+use crate::answers::{Problem, json, probe, say, unsaid};
 use crate::decimal::Plain;
 use crate::exposition::Kind;
 use crate::http::head::{Head, Rejection};
-use crate::http::query::Query;
-use crate::http::target::split;
-use crate::http::{Answer, Method, Request, Service, Text};
+use crate::http::{Answer, Request, Service, Text};
 use crate::json::Value;
 use crate::object;
-use crate::scrape;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +36,6 @@ pub(super) const ROUTES: [(&str, Route); 8] = [
     ("/metrics", Route::Metrics),
 ];
 
-/// What all of them take.
-const METHODS: [Method; 2] = [Method::Get, Method::Head];
-
 const HOME: &str = "\
 Fibonacci's numbers, one a request; an answered step is never lost.
 
@@ -56,23 +49,11 @@ With Accept: application/json, or ?format=json, the answers are objects.";
 
 impl Service for Fibonacci {
     fn answer(&self, request: &Request<'_>) -> Answer {
-        let began = Instant::now();
-        let place = ROUTES.iter().position(|(path, _)| path.as_bytes() == &*request.path);
-        let as_json = wants_json(request.fields, request.query);
-        let answer = match place {
-            None => Problem::new(404, "not-found", "there is no such path; / tells what there is").answer(as_json),
-            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
-            Some(place) => self.routed(ROUTES[place].1, request, as_json),
-        };
-        self.http.count(place, answer.response.status_code().0, began.elapsed());
-        answer
+        self.front.answer(request, &ROUTES, |route, as_json| self.routed(route, request, as_json))
     }
 
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
-        let status = rejection.status.0;
-        self.http.count_refusal(status);
-        let (_, query) = split(head.target);
-        Problem::new(status, "refused", rejection.reason).answer(wants_json(&head.fields, Query(query))).response
+        self.front.refuse(head, rejection)
     }
 }
 
@@ -94,38 +75,35 @@ impl Fibonacci {
     /// Why it is not ready, if it is not.
     fn trouble(&self) -> Option<String> {
         let waiting = || self.desk.get().is_none().then(|| String::from(WAITING));
-        self.ready.trouble().or_else(waiting)
+        self.front.ready.trouble().or_else(waiting)
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
-        let mut page = scrape::begin(request, &self.identity);
-        page.gauge("testero_ready", "1 when /readyz says ok.", &u8::from(self.trouble().is_none()));
-        if let Some(desk) = self.desk.get() {
-            let place = desk.place();
-            page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
-            let bytes = place.current.bits().div_ceil(8);
-            page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
-            page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
-            let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-            let tally = &desk.tally;
-            page.counter(
-                "testero_fibonacci_committed",
-                "Steps taken to the disk by this process.",
-                &of(&tally.committed),
-            );
-            page.counter("testero_fibonacci_commits", "Syncs that took them there.", &of(&tally.commits));
-            let seconds = Plain(of(&tally.nanos) as f64 / 1e9);
-            page.counter("testero_fibonacci_commit_seconds", "Time spent on syncs.", &seconds);
-            page.counter("testero_fibonacci_commit_failures", "Syncs that failed.", &of(&tally.failures));
-        }
-        if let Some(damaged) = self.damaged.get() {
-            let help = "Damaged files that were found at the start and kept aside.";
-            page.family("testero_fibonacci_damaged_files", Kind::Gauge, help);
-            page.sample("", &[], damaged);
-        }
-        scrape::http(&self.http, &mut page);
-        scrape::process(&self.kernel, &self.started, &mut page);
-        scrape::finish(page)
+        self.front.metrics(request, self.trouble().is_none(), |page| {
+            if let Some(desk) = self.desk.get() {
+                let place = desk.place();
+                page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
+                let bytes = place.current.bits().div_ceil(8);
+                page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
+                page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
+                let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+                let tally = &desk.tally;
+                page.counter(
+                    "testero_fibonacci_committed",
+                    "Steps taken to the disk by this process.",
+                    &of(&tally.committed),
+                );
+                page.counter("testero_fibonacci_commits", "Syncs that took them there.", &of(&tally.commits));
+                let seconds = Plain(of(&tally.nanos) as f64 / 1e9);
+                page.counter("testero_fibonacci_commit_seconds", "Time spent on syncs.", &seconds);
+                page.counter("testero_fibonacci_commit_failures", "Syncs that failed.", &of(&tally.failures));
+            }
+            if let Some(damaged) = self.damaged.get() {
+                let help = "Damaged files that were found at the start and kept aside.";
+                page.family("testero_fibonacci_damaged_files", Kind::Gauge, help);
+                page.sample("", &[], damaged);
+            }
+        })
     }
 }
 
