@@ -116,7 +116,9 @@ impl<'r, 'b> Asked<'r, 'b> {
         }
     }
 
-    /// Refuses names that mean nothing here: a misspelt `ttl` would hold for ever. The text contract passes them over.
+    /// Refuses what would be passed over: names that mean nothing here, names without a value or said twice, and pairs
+    /// that cannot be read. A misspelt `ttl` would hold for ever, and so would an empty one. The text contract passes
+    /// them all over.
     ///
     /// # Errors
     /// Which one that is.
@@ -124,15 +126,25 @@ impl<'r, 'b> Asked<'r, 'b> {
         if !self.json {
             return Ok(());
         }
-        let unknown = |(name, _): &(Cow<'_, [u8]>, _)| {
-            !known.iter().chain(&["format", "dry_run"]).any(|known| known.as_bytes() == name.as_ref())
-        };
-        match self.form.pairs().chain(self.query.pairs()).find(unknown) {
-            Some((name, _)) => {
-                Err(format!("unknown parameter {:?}; there are {}", String::from_utf8_lossy(&name), known.join(", ")))
+        let shown = String::from_utf8_lossy;
+        for part in [self.form, self.query] {
+            if let Some(pair) = part.unsound() {
+                return Err(format!("{:?} cannot be read: a malformed escape, or a ; in it", shown(pair)));
             }
-            None => Ok(()),
+            for (place, (name, value)) in part.pairs().enumerate() {
+                if !known.iter().chain(&["format", "dry_run"]).any(|known| known.as_bytes() == name.as_ref()) {
+                    return Err(format!("unknown parameter {:?}; there are {}", shown(&name), known.join(", ")));
+                }
+                if value.is_empty() {
+                    let known = known.join(", ");
+                    return Err(format!("{} has no value: leave it out, or give it one; there are {known}", shown(&name)));
+                }
+                if part.pairs().take(place).any(|(other, _)| other == name) {
+                    return Err(format!("{} is given twice: which one counts?", shown(&name)));
+                }
+            }
         }
+        Ok(())
     }
 
     /// What a set asks of a group that counts `unit`.

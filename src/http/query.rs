@@ -8,6 +8,9 @@ use super::target::percent_decode;
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'b>(pub &'b [u8]);
 
+/// A name and a value, decoded.
+type Pair<'b> = (Cow<'b, [u8]>, Cow<'b, [u8]>);
+
 impl<'b> Query<'b> {
     /// The value of `key`, decoded; of a repeated key the first counts, and an empty value counts as absent.
     ///
@@ -17,15 +20,30 @@ impl<'b> Query<'b> {
     }
 
     /// All sound pairs, decoded, in the order sent.
-    pub fn pairs(self) -> impl Iterator<Item = (Cow<'b, [u8]>, Cow<'b, [u8]>)> {
-        self.0.split(|&b| b == b'&').filter(|pair| !pair.is_empty() && !pair.contains(&b';')).filter_map(|pair| {
-            let (key, value) = match pair.iter().position(|&b| b == b'=') {
-                Some(sign) => (&pair[..sign], &pair[sign + 1..]),
-                None => (pair, &b""[..]),
-            };
-            Some((form_decode(key)?, form_decode(value)?))
-        })
+    pub fn pairs(self) -> impl Iterator<Item = Pair<'b>> {
+        self.raw().filter_map(decoded)
     }
+
+    /// The first pair that is passed over, as it was sent.
+    pub fn unsound(self) -> Option<&'b [u8]> {
+        self.raw().find(|pair| decoded(pair).is_none())
+    }
+
+    fn raw(self) -> impl Iterator<Item = &'b [u8]> {
+        self.0.split(|&b| b == b'&').filter(|pair| !pair.is_empty())
+    }
+}
+
+/// A pair's name and value; `None` where it is passed over.
+fn decoded(pair: &[u8]) -> Option<Pair<'_>> {
+    if pair.contains(&b';') {
+        return None;
+    }
+    let (key, value) = match pair.iter().position(|&b| b == b'=') {
+        Some(sign) => (&pair[..sign], &pair[sign + 1..]),
+        None => (pair, &b""[..]),
+    };
+    Some((form_decode(key)?, form_decode(value)?))
 }
 
 /// Percent-decoding, where `+` is a space.
@@ -69,6 +87,19 @@ mod tests {
             ("%zz=1&size=5", Some("5")),
         ] {
             assert_eq!(size(query).as_deref(), value, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_can_be_told() {
+        for (query, pair) in [
+            ("", None),
+            ("&&size=5&a", None),
+            ("size=5&ttl=5m;x&a=%zz", Some("ttl=5m;x")),
+            ("size=50%", Some("size=50%")),
+            ("%zz=1", Some("%zz=1")),
+        ] {
+            assert_eq!(Query(query.as_bytes()).unsound(), pair.map(str::as_bytes), "{query}");
         }
     }
 }
