@@ -134,6 +134,10 @@ fn what_is_wrong_is_told_with_an_honest_status_and_nothing_happens() {
         ("POST", "/api/cpu/load?time=9&cqu=100m", 400, "cqu"),
         ("POST", "/api/cpu/load?time=9&cpu=100000", 422, "cores"),
         ("POST", "/api/cpu/stop", 409, "nothing"),
+        ("POST", "/readyz/disable?fro=30s", 400, "fro"),
+        ("POST", "/readyz/disable?for=", 400, "for"),
+        ("POST", "/readyz/enable?for=30s", 400, "for"),
+        ("POST", "/BumpMetric?metric=x&delta=1&durationSec=1&ttl=1s", 400, "ttl"),
     ] {
         let error = refused(&testero, method, target, status);
         assert!(error["message"].string().contains(word), "{target}: {error:?}");

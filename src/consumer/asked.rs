@@ -137,7 +137,10 @@ impl<'r, 'b> Asked<'r, 'b> {
                 }
                 if value.is_empty() {
                     let known = known.join(", ");
-                    return Err(format!("{} has no value: leave it out, or give it one; there are {known}", shown(&name)));
+                    return Err(format!(
+                        "{} has no value: leave it out, or give it one; there are {known}",
+                        shown(&name)
+                    ));
                 }
                 if part.pairs().take(place).any(|(other, _)| other == name) {
                     return Err(format!("{} is given twice: which one counts?", shown(&name)));

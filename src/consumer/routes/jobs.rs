@@ -66,13 +66,14 @@ impl Consumer {
     fn try_job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<String, (u16, String)> {
         let incorrect = || (400, String::from(INCORRECT));
         let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, String::from(NOT_GIVEN)));
-        // All of them must be there before one is looked at.
-        let duration = given("durationSec")?;
         let names: &[&str] = match job {
             Job::Cpu => &["millicores"],
             Job::Memory => &["megabytes"],
             _ => &["metric", "delta"],
         };
+        asked.only(&[names, &["durationSec"]].concat()).map_err(|why| (400, why))?;
+        // All of them must be there before one is looked at.
+        let duration = given("durationSec")?;
         let values = names.iter().map(|name| given(name)).collect::<Result<Vec<_>, _>>()?;
         let whole = |value: &[u8]| parse_signed(value).ok().and_then(|number| u64::try_from(number).ok());
         let seconds = whole(&duration).ok_or_else(incorrect)?;

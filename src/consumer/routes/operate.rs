@@ -22,7 +22,8 @@ const MOST_LINES_A_SECOND: u64 = 100_000;
 impl Consumer {
     /// Switches a probe on or off.
     pub(super) fn switch(&self, probe: Probe, on: bool, asked: &Asked<'_, '_>) -> Answer {
-        let length = match asked.span("for") {
+        let known: &[&str] = if on { &[] } else { &["for"] };
+        let length = match asked.only(known).and_then(|()| asked.span("for")) {
             Ok(length) => length,
             Err(why) => return Problem::new(400, "invalid", why).answer(asked.json),
         };
@@ -56,6 +57,15 @@ impl Consumer {
     }
 
     fn try_fault(&self, fault: Fault, asked: &Asked<'_, '_>) -> Result<String, String> {
+        asked.only(match fault {
+            Fault::Exit => &["code", "after"],
+            Fault::Abort => &["after"],
+            Fault::Hang => &["for"],
+            Fault::Delay => &["ms", "for"],
+            Fault::Status => &["code", "percent", "for"],
+            Fault::Log => &["lines", "rate"],
+            Fault::Term => &["ignore", "delay"],
+        })?;
         let after = asked.span("after")?.unwrap_or_default();
         let length = asked.span("for")?.unwrap_or(FAULT);
         let started = |result: std::io::Result<()>| result.map_err(|error| format!("it could not be started: {error}"));
