@@ -26,21 +26,30 @@ struct Gauge {
     bumps: Vec<(f64, Instant)>,
 }
 
+/// Why a gauge was not raised, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BumpRefused {
+    /// What was asked for will not do.
+    Invalid(String),
+    /// There are too many; they pass.
+    Full(String),
+}
+
 impl Bumps {
     /// Raises `name` by `delta` for so long.
     ///
     /// # Errors
     /// Why the name will not do, or that there are too many.
-    pub fn add(&self, name: &str, delta: f64, length: Duration) -> Result<(), String> {
-        check_name(name)?;
+    pub fn add(&self, name: &str, delta: f64, length: Duration) -> Result<(), BumpRefused> {
+        check_name(name).map_err(BumpRefused::Invalid)?;
         if !delta.is_finite() {
-            return Err(String::from("the delta is not a finite number"));
+            return Err(BumpRefused::Invalid(String::from("the delta is not a finite number")));
         }
         let now = Instant::now();
         let mut gauges = lock(&self.0);
         forget(&mut gauges, now);
         if gauges.iter().map(|gauge| gauge.bumps.len()).sum::<usize>() >= MOST_BUMPS {
-            return Err(format!("{MOST_BUMPS} bumps last already"));
+            return Err(BumpRefused::Full(format!("{MOST_BUMPS} bumps last already")));
         }
         let until = now + length;
         match gauges.binary_search_by(|gauge| gauge.name.as_str().cmp(name)) {
@@ -48,7 +57,7 @@ impl Bumps {
             Err(_) if gauges.len() >= MOST_GAUGES => {
                 // One that nothing bumps any more makes room.
                 let Some(idle) = gauges.iter().position(|gauge| gauge.bumps.is_empty()) else {
-                    return Err(format!("there are {MOST_GAUGES} gauges already"));
+                    return Err(BumpRefused::Full(format!("there are {MOST_GAUGES} gauges already")));
                 };
                 gauges.remove(idle);
                 let place = gauges.partition_point(|gauge| gauge.name.as_str() < name);

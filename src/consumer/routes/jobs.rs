@@ -8,6 +8,7 @@ use super::table::{Job, Route};
 use crate::answers::{Problem, json, not_allowed};
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
+use crate::consumer::bumps::BumpRefused;
 use crate::consumer::jobs::JobRefused;
 use crate::consumer::number::parse_signed;
 use crate::consumer::span::LONGEST;
@@ -96,7 +97,10 @@ impl Consumer {
                 let name = std::str::from_utf8(&values[0]).map_err(|_| incorrect())?;
                 let delta = std::str::from_utf8(&values[1]).ok().and_then(float);
                 let delta = delta.ok_or_else(incorrect)?;
-                self.bumps.add(name, delta, length).map_err(|why| (400, format!("{INCORRECT}: {why}")))?;
+                self.bumps.add(name, delta, length).map_err(|refused| match refused {
+                    BumpRefused::Invalid(why) => (400, format!("{INCORRECT}: {why}")),
+                    BumpRefused::Full(why) => (503, why),
+                })?;
                 (format!("BumpMetric\n{name} metric\n{} delta\n", Plain(delta)), Ok(()))
             }
         };
