@@ -29,6 +29,8 @@ mod limits;
 mod memory;
 mod metrics;
 mod millicores;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod operate;
 mod process;
 mod quota;
