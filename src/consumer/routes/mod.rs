@@ -42,9 +42,16 @@ use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, te
 
 use table::{Holder, Route, find};
 
-/// The contract for machines: OpenAPI 3.1, of everything that speaks JSON.
+/// The contract for machines: OpenAPI 3.1, of everything that speaks JSON. Packed by build.rs, as the page is.
 #[cfg(feature = "openapi")]
-const OPENAPI: &str = include_str!("openapi.json");
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.lz4"));
+
+/// What build.rs packed.
+#[cfg(any(feature = "page", feature = "openapi"))]
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    lz4_flex::block::decompress_size_prepended(packed)
+        .unwrap_or_else(|error| unreachable!("packed by build.rs: {error}"))
+}
 
 impl Service for Consumer {
     fn answer(&self, request: &Request<'_>) -> Answer {
@@ -170,7 +177,7 @@ impl Consumer {
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
             #[cfg(feature = "openapi")]
-            Route::OpenApi => content(200, "application/json", OPENAPI).into(),
+            Route::OpenApi => content(200, "application/json", unpacked(OPENAPI)).into(),
         }
     }
 

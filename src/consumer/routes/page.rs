@@ -1,10 +1,10 @@
 //! The page for browsers: one file, which asks for nothing but this service.
 
-use super::unknown;
+use super::{unknown, unpacked};
 use crate::http::{Answer, Method, Request, content, field};
 
 /// The page, with its style and its script.
-const PAGE: &str = include_str!("page.html");
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
 const POLICY: &str = "default-src 'none'; script-src 'sha256-SCRIPT'; style-src 'sha256-STYLE'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -18,7 +18,7 @@ pub(super) fn page(request: &Request<'_>, json: bool) -> Answer {
     {
         return unknown(json);
     }
-    let mut page = content(200, "text/html; charset=utf-8", PAGE);
+    let mut page = content(200, "text/html; charset=utf-8", unpacked(PAGE));
     for (name, value) in [
         ("Content-Security-Policy", POLICY),
         ("X-Content-Type-Options", "nosniff"),
