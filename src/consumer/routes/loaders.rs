@@ -14,7 +14,7 @@ use crate::consumer::asked::{self, Asked, caller, cpu_target, words};
 use crate::consumer::cpu::CpuSpec;
 use crate::consumer::inout::IoSpec;
 use crate::consumer::load::{Load, LoadGroup, LoadRefused, LoadWish};
-use crate::consumer::number::parse_signed;
+use crate::consumer::number::{NumberError, parse_signed};
 use crate::consumer::order::{Caller, Outcome};
 use crate::consumer::quantity::Amount;
 use crate::consumer::{Consumer, span};
@@ -202,15 +202,19 @@ impl Consumer {
         if let Err(why) = asked.only(&["id"]) {
             return refuse(400, "invalid", why);
         }
-        let Some(load) = group.load() else {
-            return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
+        let id = asked.bytes("id").map(|id| parse_signed(&id));
+        let load = match group.load() {
+            Some(load) => load,
+            // In JSON, what is wrong with a request is told at once, whatever runs.
+            None if asked.json && !matches!(id, Some(Ok(_))) => return refuse_id(&refuse, id.and_then(Result::err)),
+            None => {
+                return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
+            }
         };
-        let Some(id) = asked.bytes("id") else {
-            return refuse(400, "missing-id", String::from("No request ID specified"));
-        };
-        match parse_signed(&id) {
-            Err(error) => refuse(400, "invalid", format!("Invalid ID specification: {error}")),
-            Ok(id) if u64::try_from(id) == Ok(load.id.0) => {
+        match id {
+            None => refuse_id(&refuse, None),
+            Some(Err(error)) => refuse_id(&refuse, Some(error)),
+            Some(Ok(id)) if u64::try_from(id) == Ok(load.id.0) => {
                 group.cancel(&load);
                 self.log(asked, "done");
                 if asked.json {
@@ -218,7 +222,7 @@ impl Consumer {
                 }
                 say(format!("{} stopped", group.work_name()))
             }
-            Ok(id) => refuse(409, "other-id", format!("Incorrect stop load request ID={id}")),
+            Some(Ok(id)) => refuse(409, "other-id", format!("Incorrect stop load request ID={id}")),
         }
     }
 
@@ -286,6 +290,14 @@ impl Consumer {
             .with("jobs", jobs.cpu_jobs)
             .with("jobs_millicores", jobs.millicores)
             .with("jobs_achieved_millicores", thousandths(jobs.achieved))
+    }
+}
+
+/// What is wrong with the id of a load to be stopped.
+fn refuse_id(refuse: &dyn Fn(u16, &'static str, String) -> Answer, error: Option<NumberError>) -> Answer {
+    match error {
+        None => refuse(400, "missing-id", String::from("No request ID specified")),
+        Some(error) => refuse(400, "invalid", format!("Invalid ID specification: {error}")),
     }
 }
 
