@@ -32,6 +32,8 @@ mod millicores;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod operate;
+#[cfg(feature = "page")]
+mod page;
 mod process;
 mod quota;
 mod ramps;

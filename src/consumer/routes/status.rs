@@ -115,6 +115,7 @@ pub(super) fn status(consumer: &Consumer) -> Value {
         .with("groups", Value::Object(groups))
         .with("container", container(consumer))
         .with("process", process(consumer))
+        .with("faults_on", consumer.faults_on)
         .with("faults", faults)
         .with("died_doing", died)
 }

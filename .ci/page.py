@@ -1,0 +1,597 @@
+"""What .ci/page does: a browser, driven through the DevTools protocol, and the journeys through the page."""
+
+import argparse
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+PATIENCE = 20
+FLAGS = [
+    "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
+    "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--disable-search-engine-choice-screen", "--hide-scrollbars", "--window-size=1360,900",
+]
+KEYS = {
+    "Tab": (9, "\t"), "Enter": (13, "\r"), "Escape": (27, ""), " ": (32, " "),
+    "ArrowLeft": (37, ""), "ArrowRight": (39, ""), "Home": (36, ""), "Delete": (46, ""),
+}
+
+
+def say(what):
+    print(f"== {what}", flush=True)
+
+
+def eventually(what, check, patience=PATIENCE):
+    until = time.monotonic() + patience
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > until:
+            raise AssertionError(f"waited in vain: {what}; last seen: {found!r}")
+        time.sleep(0.05)
+
+
+class Testero:
+    """The program, on a port that stays the same over restarts."""
+
+    all = []
+
+    def __init__(self, binary, work, **variables):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.binary, self.origin = binary, f"http://127.0.0.1:{self.port}"
+        self.work = pathlib.Path(tempfile.mkdtemp(dir=work))
+        (self.work / "data").mkdir()
+        limits = {"HIGHMEMLIM": str(1 << 30), "HIGHFILELIM": str(4 << 30), "HIGHPIDLIM": "200", "HIGHFDLIM": "1000"}
+        self.variables = {**os.environ, **limits, "HIGHINODELIM": "10000", **variables}
+        Testero.all.append(self)
+        self.start()
+
+    def start(self):
+        with open(self.work / "log", "ab") as log:
+            self.child = subprocess.Popen(
+                [self.binary, "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.work / "data"],
+                stderr=log, env=self.variables,
+            )
+
+        def listens():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return True
+
+        eventually("testero listens", listens)
+
+    def end(self, how=signal.SIGTERM):
+        self.child.send_signal(how)
+        self.child.wait(PATIENCE)
+
+    def ask(self, path, method="GET"):
+        with urllib.request.urlopen(urllib.request.Request(self.origin + path, method=method), timeout=10) as answer:
+            return json.load(answer)
+
+    def group(self, name):
+        return self.ask("/api/status?format=json")["groups"][name]
+
+
+class Browser:
+    """Chromium with one tab. Its events are kept, to be judged at the end."""
+
+    def __init__(self, profile):
+        pipes = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (*os.pipe(), *os.pipe())]
+        ours, theirs = pipes[:2], pipes[2:]
+        flags = FLAGS + [f"--user-data-dir={profile}"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
+        # The pipes are the third and fourth descriptor of the browser, whatever they are here.
+        line = f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]} {ours[0]}<&- {theirs[1]}>&-'
+        self.child = subprocess.Popen(
+            ["bash", "-c", line, "bash", os.environ.get("CHROMIUM", "chromium"), *flags, "about:blank"],
+            pass_fds=(ours[0], theirs[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )
+        os.close(ours[0])
+        os.close(theirs[1])
+        self.to, self.back, self.rest = ours[1], theirs[0], b""
+        self.last, self.session, self.answers = 0, None, {}
+        self.requests, self.errors, self.allowed = [], [], []
+        tab = next(one for one in self("Target.getTargets")["targetInfos"] if one["type"] == "page")
+        self.session = self("Target.attachToTarget", targetId=tab["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
+            self(f"{domain}.enable")
+
+    def __call__(self, method, **parameters):
+        self.last += 1
+        number, message = self.last, {"id": self.last, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        until = time.monotonic() + PATIENCE
+        while number not in self.answers:
+            assert time.monotonic() < until, f"the browser does not answer {method}"
+            self.listen(1)
+        answer = self.answers.pop(number)
+        assert "error" not in answer, f"{method}: {answer}"
+        return answer["result"]
+
+    def listen(self, seconds):
+        if not select.select([self.back], [], [], seconds)[0]:
+            return
+        read = os.read(self.back, 1 << 20)
+        assert read, "the browser has ended"
+        *whole, self.rest = (self.rest + read).split(b"\0")
+        for message in map(json.loads, whole):
+            if "id" in message:
+                self.answers[message["id"]] = message
+            else:
+                self.happened(message["method"], message["params"])
+
+    def happened(self, method, what):
+        if method == "Network.requestWillBeSent":
+            self.requests.append(what["request"]["url"])
+        elif method == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(what["exceptionDetails"]))
+        elif method == "Runtime.consoleAPICalled":
+            self.errors.append(json.dumps(what["args"]))
+        elif method == "Log.entryAdded":
+            entry = what["entry"]
+            line = f"{entry['source']}: {entry['text']} {entry.get('url', '')}"
+            # The browser itself tells of each answer that is an error: where one is expected, it may.
+            if not any(entry["source"] == "network" and re.search(one, line) for one in self.allowed):
+                self.errors.append(line)
+
+    @contextlib.contextmanager
+    def allowing(self, pattern):
+        self.allowed.append(pattern)
+        yield
+        self.js("0")
+        self.listen(0.3)
+        self.allowed.remove(pattern)
+
+    def js(self, expression):
+        found = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, f"{expression}: {found['exceptionDetails']}"
+        return found["result"].get("value")
+
+    def open(self, url):
+        self("Page.navigate", url=url)
+        there = "document.readyState === 'complete' && !!document.querySelector('#mem')"
+        eventually("the page is there", lambda: self.js(there))
+
+    def text(self, selector):
+        return (self.js(f"document.querySelector({json.dumps(selector)})?.textContent") or "").replace("\u00a0", " ")
+
+    def shown(self, selector):
+        return self.js(f"document.querySelector({json.dumps(selector)}).checkVisibility()")
+
+    def says(self, selector, pattern, patience=PATIENCE):
+        seen = []
+
+        def check():
+            seen[:] = [self.text(selector)]
+            return re.search(pattern, seen[0])
+
+        try:
+            eventually("", check, patience)
+        except AssertionError:
+            raise AssertionError(f"{selector} does not say {pattern!r}, but {seen[0]!r}") from None
+
+    def click(self, selector):
+        # Where it is once it is drawn there.
+        place = self.js(f"""(async () => {{
+            const node = document.querySelector({json.dumps(selector)});
+            const drawn = () => new Promise(requestAnimationFrame);
+            node.scrollIntoView({{block: "center", behavior: "instant"}});
+            await drawn();
+            await drawn();
+            const box = node.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+            const there = document.elementFromPoint(x, y);
+            return [x, y, node.contains(there) ? "" : there?.outerHTML ?? "nothing"];
+        }})()""")
+        assert not place[2], f"{selector} is covered by {place}"
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            buttons = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            self("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], **buttons)
+
+    def type(self, text):
+        self("Input.insertText", text=text)
+
+    def fill(self, selector, text):
+        self.click(selector)
+        self.js(f"document.querySelector({json.dumps(selector)}).select()")
+        if text:
+            self.type(text)
+        else:
+            self.key("Delete")
+        eventually("it is typed", lambda: self.js(f"document.querySelector({json.dumps(selector)}).value") == text)
+
+    def choose(self, selector, value):
+        self.js(f"""(() => {{
+            const node = document.querySelector({json.dumps(selector)});
+            node.value = {json.dumps(value)};
+            for (const kind of ["input", "change"]) node.dispatchEvent(new Event(kind, {{bubbles: true}}));
+        }})()""")
+
+    def key(self, key):
+        code, text = KEYS[key]
+        where = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}
+        self("Input.dispatchKeyEvent", type="keyDown", text=text, **where)
+        self("Input.dispatchKeyEvent", type="keyUp", **where)
+
+    def tab_to(self, selector):
+        for _ in range(150):
+            self.key("Tab")
+            if self.js(f"document.activeElement.matches({json.dumps(selector)})"):
+                assert self.js("document.activeElement.matches(':focus-visible')"), f"{selector}: focus is not seen"
+                return
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    def look(self, scheme="light", width=1360, height=900, scale=1):
+        self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        size = {"width": width, "height": height, "deviceScaleFactor": scale}
+        self("Emulation.setDeviceMetricsOverride", mobile=width < 500, **size)
+
+    def picture(self, path, height=None):
+        whole = self("Page.getLayoutMetrics")["cssContentSize"]
+        whole["height"] = height or whole["height"]
+        clip = {"x": 0, "y": 0, "width": whole["width"], "height": whole["height"], "scale": 1}
+        shot = self("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        pathlib.Path(path).write_bytes(base64.b64decode(shot["data"]))
+
+    def end(self):
+        with contextlib.suppress(Exception):
+            self("Browser.close")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+
+
+def shell(line):
+    subprocess.run(["bash", "-c", line], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def mouse(page, testero):
+    say("it loads")
+    page.open(testero.origin + "/")
+    page.says("#now", r"^Nothing is held\.$")
+    page.says("#who", r"^version [0-9.]+ · namespace ci · pod testero-0 · up \d")
+    page.says("#ready", "^ready$")
+
+    say("64 MiB are set, and arrive")
+    page.fill("#mem [name=amount]", "64Mi")
+    page.says("#mem .hint", r"^64 MiB, 6\.25 % of the limit$")
+    line = page.text("#mem .curl code")
+    assert line == f"curl -X POST '{testero.origin}/api/mem/set?amount=64Mi&format=json'", line
+    page.click("#mem .go")
+    page.says("#mem .said", r"^Accepted: 64 MiB\.$")
+    page.says("#mem .held b", "^64 MiB$")
+    page.says("#mem .state", "^holding$")
+    page.says("#now", "^64 MiB memory$")
+    assert testero.group("mem")["held"] == 64 << 20
+    eventually("it is drawn", lambda: page.js("document.querySelector('#mem path.held').getAttribute('d').length > 20"))
+
+    say("they are released, and go")
+    page.click("#mem button.off")
+    page.says("#mem .held b", "^0 B$")
+    page.says("#mem .state", "^idle$")
+    assert testero.group("mem")["held"] == 0
+
+    say("a refused request says why, where the hand is")
+    with page.allowing(r"422 .*/api/mem/set\?amount=900Gi"):
+        page.fill("#mem [name=amount]", "900Gi")
+        page.says("#mem .hint", "more than the 1 GiB that would fit now")
+        page.click("#mem .go")
+        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\); at most 1 GiB would be accepted now$"
+        page.says("#mem .said.bad", why)
+        assert page.js("document.querySelector('#mem [name=amount]').getAttribute('aria-invalid')") == "true"
+
+    say("the slider, a ramp, and time that runs out")
+    page.js("document.querySelector('#mem [name=share]').focus()")
+    page.key("Home")
+    for _ in range(3):
+        page.key("ArrowRight")
+    assert page.js("document.querySelector('#mem [name=amount]').value") == "3%"
+    page.choose("#mem [name=ramp]", "over")
+    page.fill("#mem [name=pace]", "2s")
+    page.fill("#mem [name=ttl]", "3s")
+    page.says("#mem .curl code", r"amount=3pct&ttl=3s&over=2s&format=json'$")
+    page.click("#mem .go")
+    page.says("#mem .next", r"to 3[01](\.\d+)? MiB, \d+ %")
+    page.says("#next", "In .*: memory released")
+    page.says("#mem .next", r"expires in [123] s")
+    page.says("#mem .state", "^expired$")
+    page.says("#mem .held b", "^0 B$")
+
+    say("CPU, and stop")
+    page.fill("#cpu [name=amount]", "200m")
+    page.click("#cpu .go")
+    page.says("#cpu .said", r"^Accepted\.$")
+    page.says("#cpu .state", "^working$")
+    page.says("#cpu .next", r"\d+ s to go")
+    page.says("#cpu .held", r"^0\.\d+ of \d+ cores?$")
+    page.click("#cpu button.off")
+    page.says("#cpu .state", "^idle$")
+
+    say("readiness")
+    page.click("#readyz")
+    page.says("#ready.bad", "^not ready$")
+    assert testero.ask("/api/status?format=json")["ready"] is False
+    page.click("#readyz")
+    page.says("#ready.good", "^ready$")
+
+    say("the curl lines are true")
+    for card, amount in (("inode", "10"), ("fd", "20")):
+        page.fill(f"#{card} [name=amount]", amount)
+        shell(page.text(f"#{card} .curl code"))
+        page.says(f"#{card} .held b", f"^{amount}$")
+    page.js("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.click(".all .curl button")
+    assert page.js("window.copied") == f"curl -X DELETE '{testero.origin}/api?format=json'"
+    shell(page.js("window.copied"))
+    page.says("#now", r"^Nothing is held\.$")
+    page.js("navigator.clipboard.writeText = () => Promise.reject()")
+    page.click("#mem .curl button")
+    page.says("#mem .curl button", r"^(Copied|Press Ctrl\+C)$")
+    assert page.js("getSelection().toString()") == page.text("#mem .curl code"), "without a clipboard it is selected"
+
+    say("faults: those that end it are confirmed first")
+    page.choose("[name=fault]", "0")
+    page.fill(".given [name=for]", "2s")
+    page.click(".faults .go")
+    page.says(".faults .said", r"^Answers are 200 ms late for 2 s\.$")
+    page.says(".faults .error", "Delay of 200 ms")
+    page.choose("[name=fault]", "6")
+    page.click(".faults .go")
+    assert page.js("document.querySelector('#sure').open")
+    page.key("Escape")
+    eventually("Esc closes", lambda: not page.js("document.querySelector('#sure').open"))
+    assert testero.child.poll() is None
+
+
+def keyboard(page, testero):
+    say("the same with the keyboard alone")
+    page.open(testero.origin + "/")
+    page.says("#now", r"^Nothing is held\.$")
+    page.tab_to("#mem svg")
+    for key in ("ArrowLeft", "ArrowLeft"):
+        page.key(key)
+    assert page.shown("#mem .tip") and "2 s ago" in page.text("#mem .tip")
+    page.key("Escape")
+    assert not page.shown("#mem .tip")
+    page.tab_to("#mem [name=amount]")
+    page.type("16Mi")
+    page.key("Enter")
+    page.says("#mem .held b", "^16 MiB$")
+    page.tab_to("#mem button.off")
+    page.key(" ")
+    page.says("#mem .held b", "^0 B$")
+    page.tab_to("#disk [name=amount]")
+    page.type("8Mi")
+    page.key("Enter")
+    page.says("#disk .held b", "^8(.\\d+)? MiB$")
+    page.tab_to("#all")
+    page.key("Enter")
+    page.says("#now", r"^Nothing is held\.$")
+
+
+def lost(page, testero):
+    say("the server is lost, and comes back")
+    page.open(testero.origin + "/")
+    page.says("#now", "held")
+    time.sleep(1.2)
+    with page.allowing(r"net::ERR_.*/api/status\?format=json"):
+        testero.end(signal.SIGKILL)
+        told = r"^Lost for \d s: The server cannot be reached\. What you see is old\. Trying every second\.$"
+        page.says("#lost", told)
+        assert page.shown("#lost")
+        page.says("#lost", "^Lost for [2-9] s")
+        testero.start()
+        eventually("it resumes", lambda: not page.shown("#lost"))
+    page.says("#note", r"The server is back after \d s\. It was started again: what it held is gone\.")
+    pieces = "document.querySelector('#mem path.held').getAttribute('d').split('M').length - 1"
+    eventually("there is a hole", lambda: page.js(pieces) > 1)
+
+
+def tokens(page, binary, work):
+    say("a token is asked for when it is needed")
+    guarded = Testero(binary, work, TOKEN="right-token", POD_NAME="<b>pod</b><script>throw 1</script>")
+    page.open(guarded.origin + "/")
+    page.says("#who", "pod <b>pod</b><script>throw 1</script>")
+    page.says("#now", r"^Nothing is held\.$")
+    page.fill("#mem [name=amount]", "16Mi")
+    with page.allowing(r"401 .*/api/mem/set"):
+        page.click("#mem .go")
+        page.says("#why", "wants a token")
+        assert page.js("document.activeElement.id") == "token"
+        page.key("Escape")
+        page.says("#mem .said.bad", "this needs the header Authorization")
+        page.click("#mem .go")
+        eventually("it is asked for", lambda: page.js("document.querySelector('#ask').open"))
+        page.type("wrong-token")
+        page.key("Enter")
+        page.says("#why", "refused")
+        eventually("it is asked for again", lambda: page.js("document.querySelector('#ask').open"))
+        page.type("right-token")
+        page.key("Enter")
+        page.says("#mem .held b", "^16 MiB$")
+    page.says("#mem .curl code", r'-H "Authorization: Bearer \$TOKEN"')
+    values = "[...document.querySelectorAll('input')].map((one) => one.value).join()"
+    assert "right-token" not in page.js(f"document.documentElement.outerHTML + {values}"), "the token is shown"
+    assert page.js("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    guarded.end()
+
+    say("where reads need it, it is asked for first")
+    guarded = Testero(binary, work, TOKEN="right-token", TOKENREADS="on")
+    with page.allowing(r"401 .*/api/status"):
+        page.open(guarded.origin + "/")
+        eventually("it asks", lambda: page.js("document.querySelector('#ask').open"))
+        page.key("Escape")
+        page.says("#lost", r"^No state for [2-9] s: This needs the header Authorization")
+        assert not page.js("document.querySelector('#ask').open"), "it insists"
+        page.click("#key")
+        page.type("right-token")
+        page.key("Enter")
+        page.says("#now", r"^Nothing is held\.$")
+        eventually("it is well", lambda: not page.shown("#lost"))
+    guarded.end()
+
+
+def contrast(page):
+    """Every pair of text and ground, by WCAG's formula."""
+    def light(colour):
+        colour = colour.strip().lstrip("#")
+        colour = "".join(2 * one for one in colour) if len(colour) == 3 else colour
+        parts = [int(colour[at:at + 2], 16) / 255 for at in (0, 2, 4)]
+        parts = [one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    pairs = [(ink, ground, 4.5) for ink in ("ink", "soft") for ground in ("card", "back", "well")]
+    pairs += [(ink, "card", 4.5) for ink in ("held", "limit", "good", "warn", "bad")] + [("on", "held", 4.5)]
+    pairs += [(ink, "back", 4.5) for ink in ("good", "bad")] + [("own", "card", 3), ("edge", "card", 3)]
+    for scheme in ("light", "dark"):
+        page.look(scheme)
+        for ink, ground, least in pairs:
+            get = "getComputedStyle(document.documentElement).getPropertyValue('--%s')"
+            one, other = sorted((light(page.js(get % ink)), light(page.js(get % ground))), reverse=True)
+            ratio = (one + 0.05) / (other + 0.05)
+            assert ratio >= least, f"{scheme}: --{ink} on --{ground} is {ratio:.2f}, less than {least}"
+    page.look()
+
+
+def seen_by_everybody(page):
+    say("names for screen readers, contrast, narrow screens")
+    wants = {"button", "textbox", "slider", "combobox", "switch", "dialog", "region", "progressbar"}
+    for node in page("Accessibility.getFullAXTree")["nodes"]:
+        role = node.get("role", {}).get("value")
+        if not node.get("ignored") and role in wants:
+            assert node.get("name", {}).get("value"), f"a {role} without a name: {node}"
+    contrast(page)
+    for width in (320, 390, 768, 1024, 1920):
+        page.look("light", width)
+        over = page.js("document.documentElement.scrollWidth - innerWidth")
+        assert over <= 0, f"{width} pixels: {over} too wide"
+    page.look()
+
+
+# Ten minutes that never were, so that there is something to see; and a group that failed.
+INVENTED = """(() => {
+  const now = performance.now(), last = past.at(-1).groups, MI = 2 ** 20;
+  past.length = 0;
+  for (let t = 0; t < 598; t++) {
+    const groups = {}, wave = (size, length) => size * (1 + .03 * Math.sin(t / length) + .02 * Math.random());
+    const memory = t < 60 ? 0 : t < 300 ? 256 : 512;
+    const filled = t < 60 ? 0 : Math.min(memory, t < 300 ? t * 3 - 180 : t * 4 - 944);
+    const files = t < 200 ? 0 : t < 420 ? 800 * MI : 200 * MI, cpu = t < 120 ? 0 : t < 330 ? 1250 : t < 400 ? 0 : 750;
+    groups.mem = { ...last.mem, held: filled * MI, target: memory * MI, own: filled * MI + wave(60 * MI, 9) };
+    groups.disk = { ...last.disk, held: files, target: files };
+    groups.cpu = { ...last.cpu, target: cpu, held: cpu && wave(cpu, 3) * .98, own: wave(cpu + 90, 5) };
+    for (const id of ["inode", "pid", "fd"]) {
+      const { held, target, own } = last[id];
+      groups[id] = t < 340 ? { ...last[id], held: 0, target: 0, own: own && own - held } : last[id];
+    }
+    groups.io = { ...last.io, held: t < 500 ? 0 : wave(4 * MI, 2), target: t < 500 ? 0 : 4 * MI };
+    const at = now - (598 - t) * 1000;
+    past.push(t > 325 && t < 350 ? { at } : { at, groups });
+  }
+  const fd = GROUPS[5], { see } = fd, error = "213 of 300 descriptors: Too many open files (os error 24)";
+  fd.see = (s) => ({ ...see(s), state: "failed", error });
+})()"""
+
+
+def pictures(page, testero, folder):
+    say(f"pictures, in {folder}")
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    page.look()
+    page.open(testero.origin + "/")
+    page.says("#now", "held")
+    page.picture(f"{folder}/idle.png")
+    for path in ("mem/set?amount=512Mi&ttl=5m", "disk/set?amount=2Gi&over=90s", "cpu/load?cpu=750m&time=4m",
+                 "inode/set?amount=500", "pid/set?amount=40&ttl=90s", "fd/set?amount=300", "io/load?time=60&rate=4Mi"):
+        testero.ask(f"/api/{path}&format=json", "POST")
+    time.sleep(6)
+    page.js(INVENTED)
+    with page.allowing("422"):
+        page.fill("#inode [name=amount]", "99999")
+        page.click("#inode .go")
+        page.fill("#mem [name=amount]", "50%")
+        page.fill("#mem [name=ttl]", "5m")
+        page.says("#inode .said.bad", "over the limit")
+    page.js("document.activeElement.blur(); scrollTo(0, 0)")
+    time.sleep(1.2)
+    looks = [("light", "light", 1360), ("dark", "dark", 1360), ("narrow", "light", 390), ("narrow-dark", "dark", 390)]
+    for name, scheme, width in [*looks, ("middle", "light", 900)]:
+        page.look(scheme, width, 900 if width > 500 else 844, 1 if width > 500 else 2)
+        time.sleep(1.3)
+        page.picture(f"{folder}/{name}.png")
+        if width in (390, 1360):
+            page.picture(f"{folder}/{name}-top.png", 900)
+    page.look()
+    box = "document.querySelector('#mem svg').getBoundingClientRect()"
+    left, top, width = page.js(f"(({{ x, y, width }}) => [x, y, width])({box})")
+    page("Input.dispatchMouseEvent", type="mouseMoved", x=left + width * 0.7, y=top + 60)
+    page("Page.captureScreenshot")
+    page.picture(f"{folder}/hover.png")
+    page.choose("[name=fault]", "6")
+    page.js("document.querySelector('.faults .go').click()")
+    page.look("dark")
+    page.picture(f"{folder}/dialog.png")
+    page.key("Escape")
+    page.look()
+    with page.allowing("net::ERR"):
+        testero.end(signal.SIGKILL)
+        page.says("#lost", "Lost for 2 s")
+        page.picture(f"{folder}/lost.png")
+        testero.start()
+        eventually("it is back", lambda: not page.shown("#lost"))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("binary")
+    arguments.add_argument("--screenshots", metavar="DIR")
+    asked = arguments.parse_args()
+    began = time.monotonic()
+    work = tempfile.mkdtemp()
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(shutil.rmtree, work, ignore_errors=True)
+        at_the_end.callback(lambda: [one.end(signal.SIGKILL) for one in Testero.all if one.child.poll() is None])
+        page = Browser(f"{work}/profile")
+        at_the_end.callback(page.end)
+        page.look()
+        testero = Testero(asked.binary, work, FAULTS="on", POD_NAME="testero-0", POD_NAMESPACE="ci")
+        try:
+            mouse(page, testero)
+            seen_by_everybody(page)
+            keyboard(page, testero)
+            lost(page, testero)
+            tokens(page, asked.binary, work)
+            if asked.screenshots:
+                pictures(page, testero, asked.screenshots)
+        except BaseException:
+            for line in page.errors:
+                print(f"the console: {line}")
+            if asked.screenshots:
+                with contextlib.suppress(Exception):
+                    page.picture(f"{asked.screenshots}/failed.png")
+            raise
+        assert not page.errors, "the console says:\n" + "\n".join(page.errors)
+        ours = tuple(f"{one.origin}/" for one in Testero.all)
+        away = [url for url in page.requests if not url.startswith((*ours, "data:"))]
+        assert not away, f"requests leave the origin: {away}"
+        say(f"the page is good: {len(page.requests)} requests, all to testero; {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
