@@ -1,4 +1,4 @@
-//! What the process asks of the kernel for itself, once, at its start.
+//! What the process asks of the kernel for itself.
 
 use std::mem::MaybeUninit;
 
@@ -46,6 +46,17 @@ impl Drop for HeldSignals {
         // SAFETY: the pointer is to a live set, and the old one is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
     }
+}
+
+/// How many columns the terminal has that stdout is.
+#[cfg(feature = "client")]
+pub fn terminal_columns() -> Option<usize> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the pointer is to a live winsize, which the call fills in.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    // SAFETY: all zeros is a valid size, and the call leaves a valid one.
+    let columns = usize::from(unsafe { size.assume_init() }.ws_col);
+    (result == 0 && columns > 0).then_some(columns)
 }
 
 /// The host's name, as uname(2) has it: in a pod, the pod's name.

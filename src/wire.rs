@@ -72,6 +72,9 @@ pub struct Ask<'a> {
     pub deadline: Option<Instant>,
 }
 
+/// Where lines go.
+pub type Lines<'l> = &'l mut dyn FnMut(&[u8]);
+
 /// An answer.
 #[derive(Debug)]
 pub struct Reply {
@@ -79,6 +82,8 @@ pub struct Reply {
     pub status: u16,
     /// Its body; what came in lines is not there any more.
     pub body: Vec<u8>,
+    /// Whether it came in lines.
+    pub in_lines: bool,
 }
 
 impl Ask<'_> {
@@ -87,14 +92,19 @@ impl Ask<'_> {
     /// # Errors
     /// When none does, or what comes is no answer in time.
     pub fn of(&self, addresses: &[SocketAddr]) -> io::Result<Reply> {
-        self.in_lines(addresses, &mut |_| ())
+        self.on(addresses, None)
     }
 
-    /// The same. Where the body comes in pieces, each of its lines is handed on as soon as it is there.
+    /// The same. Where the body of what is no error comes in pieces, each of its lines is handed on as soon as it is
+    /// there.
     ///
     /// # Errors
     /// When none does, or what comes is no answer in time.
-    pub fn in_lines(&self, addresses: &[SocketAddr], line: &mut dyn FnMut(&[u8])) -> io::Result<Reply> {
+    pub fn in_lines(&self, addresses: &[SocketAddr], line: Lines<'_>) -> io::Result<Reply> {
+        self.on(addresses, Some(line))
+    }
+
+    fn on(&self, addresses: &[SocketAddr], line: Option<Lines<'_>>) -> io::Result<Reply> {
         let mut trouble = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.authority));
         for address in addresses {
             match TcpStream::connect_timeout(address, self.left()?) {
@@ -112,21 +122,34 @@ impl Ask<'_> {
         left.map(|left| left.min(self.patience)).ok_or_else(late)
     }
 
-    fn talk(&self, mut stream: TcpStream, line: &mut dyn FnMut(&[u8])) -> io::Result<Reply> {
+    fn talk(&self, mut stream: TcpStream, line: Option<Lines<'_>>) -> io::Result<Reply> {
         let Self { authority, method, target, token, .. } = self;
         let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let slash = if target.starts_with('/') { "" } else { "/" };
+        let length = if matches!(*method, "POST" | "PUT") { "Content-Length: 0\r\n" } else { "" };
         stream.set_write_timeout(Some(self.left()?))?;
         let request = format!(
-            "{method} {slash}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero\r\nAccept: */*\r\n{token}\
+            "{method} {slash}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero\r\nAccept: */*\r\n{token}{length}\
              Connection: close\r\n\r\n"
         );
         stream.write_all(request.as_bytes())?;
         let mut reader = BufReader::with_capacity(4096, Patient { stream, ask: self });
         let head = read_head(&mut reader)?;
-        let mut body = Vec::new();
+        let (mut body, mut in_lines) = (Vec::new(), false);
         match head.length {
-            Length::Chunked => read_chunks(&mut reader, line)?,
+            Length::Chunked => match line.filter(|_| head.status < 400) {
+                Some(line) => {
+                    in_lines = true;
+                    read_chunks(&mut reader, line)?;
+                }
+                // A proxy may send any body so.
+                None => read_chunks(&mut reader, &mut |line| {
+                    if body.len() + line.len() < BODY_BYTES as usize {
+                        body.extend_from_slice(line);
+                        body.push(b'\n');
+                    }
+                })?,
+            },
             Length::Bytes(length) if length > BODY_BYTES => return Err(not_http("its answer is too long")),
             Length::Bytes(length) => {
                 reader.take(length).read_to_end(&mut body)?;
@@ -136,7 +159,7 @@ impl Ask<'_> {
             }
             Length::UntilEnd => drop(reader.take(BODY_BYTES).read_to_end(&mut body)?),
         }
-        Ok(Reply { status: head.status, body })
+        Ok(Reply { status: head.status, body, in_lines })
     }
 }
 
@@ -190,7 +213,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
 }
 
 /// Reads a body that comes in chunks, and hands on its lines.
-fn read_chunks(reader: &mut impl BufRead, line: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+fn read_chunks(reader: &mut impl BufRead, line: Lines<'_>) -> io::Result<()> {
     let (mut pending, mut size) = (Vec::new(), Vec::new());
     loop {
         size.clear();
@@ -202,7 +225,7 @@ fn read_chunks(reader: &mut impl BufRead, line: &mut dyn FnMut(&[u8])) -> io::Re
             }
             return Ok(());
         }
-        if pending.len() as u64 + length > BODY_BYTES {
+        if length > BODY_BYTES.saturating_sub(pending.len() as u64) {
             return Err(not_http("a line of its answer is too long"));
         }
         let before = pending.len();
@@ -210,10 +233,13 @@ fn read_chunks(reader: &mut impl BufRead, line: &mut dyn FnMut(&[u8])) -> io::Re
         if ((pending.len() - before) as u64) < length || reader.read_exact(&mut [0; 2]).is_err() {
             return Err(cut_short());
         }
-        while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
-            line(&pending[..end]);
-            pending.drain(..=end);
+        // Each byte is looked at once, and moved once.
+        let (mut start, mut from) = (0, before);
+        while let Some(length) = pending[from..].iter().position(|&byte| byte == b'\n') {
+            line(&pending[start..from + length]);
+            (start, from) = (from + length + 1, from + length + 1);
         }
+        pending.drain(..start);
     }
 }
 

@@ -8,6 +8,8 @@
 mod access;
 mod audit;
 mod cgroup;
+#[cfg(feature = "client")]
+mod client;
 mod contract;
 mod control;
 mod counted;

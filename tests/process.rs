@@ -17,7 +17,7 @@ pub(crate) struct Reaped(pub(crate) Child);
 
 impl Reaped {
     /// Waits for its end.
-    fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("it ends", || {
             status = self.0.try_wait().unwrap();

@@ -3,11 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::reply::{Object, good};
-use super::{PATIENCE, SILENCE, Service, Trouble, print};
+use super::reply::{Object, good, printable};
+use super::{SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Unit, in_words as amount};
 use crate::consumer::span;
+use crate::process::terminal_columns;
 
+/// How wide a terminal is that does not say.
+const COLUMNS: usize = 80;
 /// How wide a bar is.
 const BAR: usize = 24;
 
@@ -44,38 +47,42 @@ impl Call {
     pub(super) fn run(&self, service: &Service<'_>) -> Result<(), Trouble> {
         let mut last = None;
         let mut bar = Bar::new(self.unit);
-        let patience = if self.wait { SILENCE } else { PATIENCE };
-        let reply = service.in_lines(self.method, &self.target(), patience, &mut |line| {
+        let mut tell = |line: &[u8]| {
             let line = Object::read(line);
             bar.draw(&line);
             last = Some(line);
-        });
+        };
+        let reply = if self.wait {
+            service.reply(self.method, &self.target(), SILENCE, Some(&mut tell))
+        } else {
+            service.ask(self.method, &self.target())
+        };
         bar.end();
         let object = good(&reply?)?;
         if self.wait {
             return outcome(last.as_ref())
                 .map_or_else(|| print(&format!("{}\n", self.done)), |why| Err(Trouble::Refused(why)));
         }
-        print(&format!("{}\n", self.told(&object)))
+        print(&format!("{}\n", self.told(&object)?))
     }
 
     /// What a receipt says.
-    fn told(&self, receipt: &Object) -> String {
+    fn told(&self, receipt: &Object) -> Result<String, Trouble> {
         if self.parameters.iter().any(|(name, _)| *name == "dry_run") {
             let planned = amount(receipt.whole(&["planned"]), self.unit);
             return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
-                (Some(reason), _) => format!("would be refused: {reason}"),
-                (None, Some(_)) => format!("would hold {planned}; nothing was done"),
-                (None, None) => String::from("would be started; nothing was done"),
+                (Some(reason), _) => Err(Trouble::Refused(format!("would be refused: {}", printable(reason)))),
+                (None, Some(_)) => Ok(format!("would hold {planned}; nothing was done")),
+                (None, None) => Ok(String::from("would be started; nothing was done")),
             };
         }
-        match (receipt.number(&["planned"]), receipt.text(&["id"])) {
+        Ok(match (receipt.number(&["planned"]), receipt.text(&["id"])) {
             (Some(planned), Some(id)) => {
                 format!("accepted: {} in all, request {id}", amount(planned as u64, self.unit))
             }
             (None, Some(id)) => format!("accepted, request {id}"),
             _ => self.done.clone(),
-        }
+        })
     }
 }
 
@@ -83,7 +90,8 @@ impl Call {
 pub(super) fn outcome(last: Option<&Object>) -> Option<String> {
     match last.and_then(|last| last.text(&["outcome"])) {
         Some("done") => None,
-        Some(other) => Some(other.to_owned()),
+        Some("cancelled") => Some(String::from("it was released, stopped or replaced by somebody before it was done")),
+        Some(other) => Some(printable(other)),
         None => Some(String::from("the service ended before it was done")),
     }
 }
@@ -104,8 +112,7 @@ impl Bar {
         let text = in_words(line, self.unit);
         // A terminal that has gone away needs no progress.
         let _ = if self.is_terminal {
-            let full = (share(line) * BAR as f64) as usize;
-            write!(io::stdout(), "\r[{}{}] {text}\x1b[K", "#".repeat(full), ".".repeat(BAR - full))
+            write!(io::stdout(), "\r{}\x1b[K", bar(share(line), &text, terminal_columns().unwrap_or(COLUMNS)))
         } else {
             writeln!(io::stdout(), "{text}")
         };
@@ -118,6 +125,17 @@ impl Bar {
             let _ = writeln!(io::stdout());
         }
     }
+}
+
+/// A bar and a text that are one line of so many columns.
+fn bar(share: f64, text: &str, columns: usize) -> String {
+    let text: String = text.chars().take(columns.saturating_sub(1)).collect();
+    let width = BAR.min(columns.saturating_sub(text.chars().count() + 4));
+    if width < 4 {
+        return text;
+    }
+    let full = (share * width as f64) as usize;
+    format!("[{}{}] {text}", "#".repeat(full), ".".repeat(width - full))
 }
 
 /// How much is done: of the amount, or of the time.

@@ -28,7 +28,12 @@ impl Shell {
     pub fn script(self) -> String {
         match self {
             Self::Bash => bash(),
-            Self::Zsh => format!("#compdef testero\nautoload -U +X bashcompinit && bashcompinit\n{}", bash()),
+            // Found by its name, it is called at once.
+            Self::Zsh => format!(
+                "#compdef testero\nautoload -U +X bashcompinit && bashcompinit\n{}\
+                 [[ ${{funcstack[1]}} == _testero ]] && _bash_complete -F _testero\n",
+                bash()
+            ),
             Self::Fish => fish(),
         }
     }
@@ -88,7 +93,9 @@ fn fish() -> String {
     let mut script =
         format!("complete -c testero -f\ncomplete -c testero -n __fish_use_subcommand -a '{}'\n", first_words());
     for (command, verbs) in COMMANDS {
-        let seen = format!("__fish_seen_subcommand_from {command}");
+        // The second words of spread are first words, too.
+        let but = if *command == "spread" { "" } else { "; and not __fish_seen_subcommand_from spread" };
+        let seen = format!("__fish_seen_subcommand_from {command}{but}");
         let seconds: Vec<&str> = verbs.iter().map(|(word, ..)| *word).filter(|word| !word.is_empty()).collect();
         if !seconds.is_empty() {
             let seconds = seconds.join(" ");

@@ -17,10 +17,10 @@ pub mod spread;
 pub mod words;
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::access::TokenSource;
-use crate::wire::{Ask, Reply, Url};
+use crate::wire::{Ask, Lines, Reply, Url};
 
 /// How long anything may take where nobody asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,22 +102,23 @@ struct Service<'s> {
 impl Service<'_> {
     /// Asks for a path and query, below the URL's own path.
     fn ask(&self, method: &str, target: &str) -> Result<Reply, Trouble> {
-        self.in_lines(method, target, PATIENCE, &mut |_| ())
+        self.reply(method, target, PATIENCE, None)
     }
 
-    fn in_lines(
-        &self,
-        method: &str,
-        target: &str,
-        patience: Duration,
-        line: &mut dyn FnMut(&[u8]),
-    ) -> Result<Reply, Trouble> {
-        let mut asked = || -> io::Result<Reply> {
+    /// A reply; where `line` is, the user waits for what it comes in.
+    fn reply(&self, method: &str, target: &str, patience: Duration, line: Option<Lines<'_>>) -> Result<Reply, Trouble> {
+        let asked = || -> io::Result<Reply> {
             let url = Url::parse(self.url)?;
             let target = format!("{}{target}", url.path.trim_end_matches('/'));
             let (authority, token) = (url.authority, self.token);
-            Ask { authority, method, target: &target, token, patience, deadline: None }
-                .in_lines(&url.addresses()?, line)
+            let addresses = url.addresses()?;
+            // Who does not wait is answered at once, or not at all: no drop by drop.
+            let deadline = line.is_none().then(|| Instant::now() + patience);
+            let ask = Ask { authority, method, target: &target, token, patience, deadline };
+            match line {
+                Some(line) => ask.in_lines(&addresses, line),
+                None => ask.of(&addresses),
+            }
         };
         asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
     }
@@ -125,10 +126,14 @@ impl Service<'_> {
 
 /// Writes to stdout. A reader that has gone away is no failure.
 fn print(text: &str) -> Result<(), Trouble> {
+    has_reader(text).map(drop)
+}
+
+/// Writes to stdout, and says whether somebody still reads it.
+fn has_reader(text: &str) -> Result<bool, Trouble> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Trouble::Refused(format!("cannot write: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Trouble::Refused(format!("cannot write: {error}"))),
     }
 }

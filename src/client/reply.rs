@@ -5,6 +5,9 @@ use tinyjson::JsonValue;
 use super::Trouble;
 use crate::wire::Reply;
 
+/// Deepest nesting: a testero's own is 5.
+const MOST_LEVELS: usize = 32;
+
 /// An object, or what is none.
 pub(super) struct Object(JsonValue);
 
@@ -12,13 +15,20 @@ impl Object {
     /// Reads it; what is no JSON is an object without members.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        Self(text.trim().parse().unwrap_or(JsonValue::Null))
+        // The parser calls itself for each level.
+        let value = (depth(bytes) <= MOST_LEVELS).then(|| text.trim().parse().ok()).flatten();
+        Self(value.unwrap_or(JsonValue::Null))
     }
 
     /// A member, by the names on the way to it.
     fn member(&self, path: &[&str]) -> Option<&JsonValue> {
         path.iter()
             .try_fold(&self.0, |value, name| value.get::<std::collections::HashMap<String, JsonValue>>()?.get(*name))
+    }
+
+    /// Whether it is one.
+    fn is_object(&self) -> bool {
+        self.0.get::<std::collections::HashMap<String, JsonValue>>().is_some()
     }
 
     /// A member that is text.
@@ -43,12 +53,38 @@ impl Object {
 /// What the service says was wrong.
 pub(super) fn good(reply: &Reply) -> Result<Object, Trouble> {
     let object = Object::read(&reply.body);
-    if reply.status < 400 {
-        return Ok(object);
+    match (reply.status, object.text(&["error", "message"])) {
+        // In lines there is no body.
+        (200..300, _) if object.is_object() || reply.in_lines => Ok(object),
+        (401, Some(message)) => Err(Trouble::Refused(format!(
+            "{}: --token-file FILE, --token TOKEN or the variable TOKEN",
+            printable(message)
+        ))),
+        (_, Some(message)) => Err(Trouble::Refused(printable(message).replace('\n', " "))),
+        (status, None) => Err(stranger(status)),
     }
-    let words = match object.text(&["error", "message"]) {
-        Some(message) => message.to_owned(),
-        None => format!("the answer is {}, and does not say why: is this a testero?", reply.status),
-    };
-    Err(Trouble::Refused(words))
+}
+
+/// What does not answer as a testero does.
+pub(super) fn stranger(status: u16) -> Trouble {
+    Trouble::Refused(format!("the answer is {status}, and not that of a testero: is this a testero?"))
+}
+
+/// Without what would drive a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// How deeply it is nested at most; brackets in strings count as well.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => now += 1,
+            b']' | b'}' => now = now.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
 }

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
-use super::reply::good;
-use super::{Service, Trouble, print};
+use super::reply::{good, printable, stranger};
+use super::{Service, Trouble, has_reader};
 
 /// How often a watched status is drawn.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -28,21 +28,22 @@ impl Show {
         loop {
             let text = self.ask(service);
             // Who watches wants to see what comes after a restart, too.
-            match text {
+            let is_seen = match text {
                 Err(trouble) if !self.watch => return Err(trouble),
                 Err(trouble) => self.draw(&format!("{}\n", trouble.words()))?,
                 Ok(text) => self.draw(&text)?,
-            }
-            if !self.watch {
+            };
+            if !self.watch || !is_seen {
                 return Ok(());
             }
             thread::sleep(PERIOD);
         }
     }
 
-    fn draw(&self, text: &str) -> Result<(), Trouble> {
+    /// Says whether somebody still looks.
+    fn draw(&self, text: &str) -> Result<bool, Trouble> {
         let clear = if self.watch && io::stdout().is_terminal() { CLEAR } else { "" };
-        print(&format!("{clear}{text}"))
+        has_reader(&format!("{clear}{text}"))
     }
 
     fn ask(&self, service: &Service<'_>) -> Result<String, Trouble> {
@@ -59,7 +60,12 @@ impl Show {
                 Ok(_) => Err(Trouble::Refused(format!("the answer is {}", reply.status))),
             };
         }
-        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        let text = printable(&String::from_utf8_lossy(&reply.body));
+        if self.json {
+            good(&reply)?;
+        } else if reply.status != 200 || !text.starts_with("testero ") {
+            return Err(stranger(reply.status));
+        }
         Ok(match self.group {
             Some(group) if !self.json => rows(&text, group),
             _ => text,

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::call::{Call, outcome};
 use super::reply::{Object, good};
-use super::{PATIENCE, SILENCE, Service, Trouble, print};
+use super::{SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Amount, Unit, in_words};
 use crate::sync::lock;
 use crate::wire::Url;
@@ -62,6 +62,9 @@ impl Spread {
     pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
         let mut pods: Vec<Pod> = self.addresses()?.into_iter().map(Pod::at).collect();
         on_each(&mut pods, |pod| pod.result = self.greet(pod, token).map(|()| 0));
+        // Of two families of addresses a pod has one each.
+        let mut names = BTreeSet::new();
+        pods.retain(|pod| pod.name.as_ref().is_none_or(|name| names.insert(name.clone())));
         self.divide(&mut pods);
         on_each(&mut pods, |pod| {
             if pod.result.is_ok() {
@@ -96,7 +99,9 @@ impl Spread {
         pod.name = status.text(&["pod"]).map(str::to_owned);
         pod.room = match self.group {
             "cpu" => status.whole(&["groups", "cpu", "limit_millicores"]),
-            group => status.whole(&["groups", group, "held"]) + status.whole(&["groups", group, "available"]),
+            group => {
+                status.whole(&["groups", group, "held"]).saturating_add(status.whole(&["groups", group, "available"]))
+            }
         };
         Ok(())
     }
@@ -129,10 +134,13 @@ impl Spread {
         let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
         let url = format!("http://{}", pod.address);
         let mut last = None;
-        let patience = if self.wait { SILENCE } else { PATIENCE };
         let service = Service { url: &url, token };
-        let reply =
-            service.in_lines(call.method, &call.target(), patience, &mut |line| last = Some(Object::read(line)))?;
+        let mut keep = |line: &[u8]| last = Some(Object::read(line));
+        let reply = if self.wait {
+            service.reply(call.method, &call.target(), SILENCE, Some(&mut keep))?
+        } else {
+            service.ask(call.method, &call.target())?
+        };
         let object = good(&reply)?;
         if !self.wait {
             return Ok(object.whole(&["wanted_millicores"]).max(pod.part));
@@ -156,7 +164,7 @@ impl Spread {
         for pod in pods {
             let said = match &pod.result {
                 Ok(held) => {
-                    (sum, good) = (sum + held, good + 1);
+                    (sum, good) = (held.saturating_add(sum), good + 1);
                     in_unit(*held)
                 }
                 Err(Trouble::Refused(why)) => format!("refused: {why}"),
@@ -207,7 +215,7 @@ fn on_each(pods: &mut [Pod], work: impl Fn(&mut Pod) + Sync) {
     }
 }
 
-/// Divides a total by weights; what rounding leaves over goes to the first, a unit each.
+/// Divides a total by weights; what rounding leaves over goes to the first that have any, a unit each.
 fn parts(total: u64, weights: &[u128]) -> Vec<u64> {
     let sum: u128 = weights.iter().sum();
     if sum == 0 {
@@ -215,7 +223,7 @@ fn parts(total: u64, weights: &[u128]) -> Vec<u64> {
     }
     let mut parts: Vec<u64> = weights.iter().map(|weight| (u128::from(total) * weight / sum) as u64).collect();
     let mut left = total - parts.iter().sum::<u64>();
-    for part in &mut parts {
+    for (part, _) in parts.iter_mut().zip(weights).filter(|(_, weight)| **weight > 0) {
         let one = left.min(1);
         (*part, left) = (*part + one, left - one);
     }
@@ -236,6 +244,7 @@ mod tests {
         assert_eq!(parts(10, &[1, 1, 1]), [4, 3, 3]);
         assert_eq!(parts(100, &[1, 3]), [25, 75]);
         assert_eq!(parts(7, &[0, 0]), [4, 3]);
+        assert_eq!(parts(5, &[0, 3, 3]), [0, 3, 2]);
         assert_eq!(parts(7, &[]), [0; 0]);
         assert_eq!(parts(0, &[5]), [0]);
     }

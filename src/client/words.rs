@@ -150,6 +150,8 @@ pub fn read(
                     Takes::Nothing => String::from("true"),
                     _ => text(parser.value().map_err(|_| format!("option '--{name}' needs a value"))?, &name)?,
                 };
+                // The last counts; of services all do.
+                said.flags.retain(|(known, _)| known.name != flag.name || flag.name == SERVICE.name);
                 said.flags.push((flag, value));
             }
         }
@@ -246,7 +248,14 @@ impl Said {
         let call = |method, path: String, mut parameters: Vec<(&'static str, String)>, done: String| {
             // A release in JSON takes no parameter that it does not know.
             parameters.dedup();
-            Ok(What::Call(Call { method, path, parameters, wait: self.has("wait"), unit, done }))
+            Ok(What::Call(Call {
+                method,
+                path,
+                parameters,
+                wait: self.has("wait") && !self.has("dry-run"),
+                unit,
+                done,
+            }))
         };
         let show = |group| Ok(What::Show(Show { group, json: self.has("json"), watch: self.has("watch") }));
         match (command, word) {
@@ -288,7 +297,14 @@ impl Said {
             .filter(|(flag, _)| flag.name == "service")
             .flat_map(|(_, value)| value.split(',').map(|name| name.trim().to_owned()))
             .filter(|name| !name.is_empty())
+            .map(|name| {
+                let has_port = name.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+                if has_port { name } else { format!("{name}:8080") }
+            })
             .collect();
+        if let Some(wrong) = services.iter().find(|name| name.contains('/')) {
+            return Err(format!("--service '{wrong}': a name and a port, like testero-headless:8080"));
+        }
         if services.is_empty() {
             return Err(String::from("testero spread: over which pods? --service testero-headless:8080"));
         }

@@ -121,7 +121,7 @@ Of whom, for all of them:
       --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
       --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
 
-A load without --cpu is one core flat out, and without --time lasts 60 s. --wait tells how far it is until it is done. spread divides AMOUNT over all pods behind the name, and waits; 50pct and
-max are each pod's own.
+A load without --cpu is one core flat out, and without --time lasts 60 s. --wait tells how far it is until it is done.
+spread divides AMOUNT over all pods behind the name, and waits; 50pct and max are each pod's own.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
 ";

@@ -103,6 +103,10 @@ impl Command {
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        // Without a second word, health is the probe.
+        #[cfg(feature = "client")]
+        let is_probe = !arguments.iter().any(|word| word == "disable" || word == "enable");
         let mut arguments = arguments.into_iter().peekable();
         let first = arguments.peek().and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
         let role = first.map_or_else(|| String::from("consumer"), str::to_owned);
@@ -112,10 +116,7 @@ impl Command {
         #[cfg(feature = "client")]
         {
             use crate::client::words;
-            let second = arguments.peek().and_then(|word| word.to_str());
-            // Without a second word, health is the probe.
-            let is_probe = role == "health" && second.is_none_or(|word| word.starts_with('-'));
-            if words::is_command(&role) && !is_probe {
+            if words::is_command(&role) && !(role == "health" && is_probe) {
                 let here = || Ok(default_url(Said::of_environment(&variable)?.listen(consumer::PORT)?, ""));
                 let job = words::read(&role, Parser::from_args(arguments), &variable, here)?;
                 return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
@@ -145,7 +146,10 @@ impl Command {
             "health" => hear(parser, &HEALTH)?.means(|said| {
                 let url = match last(&said.flags, "url") {
                     Some(url) => url.clone(),
-                    None => default_url(said.listen(consumer::PORT)?, "/healthz"),
+                    None => match variable("TESTERO_URL").and_then(|url| url.into_string().ok()) {
+                        Some(url) if !url.is_empty() => format!("{}/healthz", url.trim_end_matches('/')),
+                        _ => default_url(said.listen(consumer::PORT)?, "/healthz"),
+                    },
                 };
                 Ok(Self::Health(url, said.token()?))
             }),

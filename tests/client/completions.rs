@@ -1,0 +1,203 @@
+//! Completions, as the shells themselves make use of them.
+
+use std::process::{Command, Stdio};
+
+use testero::client::words::{COMMANDS, COMMON, SHELLS, Takes};
+
+use super::{plain, well};
+use crate::harness::PROGRAM;
+use crate::process::run;
+
+/// What is to be offered when a line ends like this, sorted.
+const OFFERS: [(&str, &str); 22] = [
+    ("testero m", "mem"),
+    ("testero re", "ready release"),
+    ("testero sp", "spread"),
+    ("testero co", "completions consumer counter"),
+    ("testero mem ", "get release set"),
+    ("testero disk s", "set"),
+    ("testero inode ", "get release set"),
+    ("testero pid ", "get release set"),
+    ("testero fd ", "get release set"),
+    ("testero cpu ", "get load stop"),
+    ("testero io ", "get load stop"),
+    ("testero ready ", "disable enable"),
+    ("testero health ", "disable enable"),
+    ("testero completions ", "bash fish zsh"),
+    ("testero mem set 1Gi --t", "--token --token-file --touch --ttl"),
+    ("testero mem set 1Gi --k", "--kind"),
+    ("testero mem set 1Gi --kind ", "anon file shm"),
+    ("testero mem release --w", "--wait"),
+    ("testero disk set 1Gi --f", "--force --fsync"),
+    ("testero status --w", "--watch"),
+    ("testero cpu load --t", "--time --token --token-file"),
+    ("testero spread mem 1Gi --by ", "available even"),
+];
+
+fn sorted(words: &str) -> String {
+    let mut words: Vec<&str> = words.split_whitespace().collect();
+    words.sort_unstable();
+    words.join(" ")
+}
+
+/// Whether the shell is here; says so where not.
+fn has(shell: &str) -> bool {
+    let found = Command::new(shell).args(["-c", "exit 0"]).stdin(Stdio::null()).status();
+    let has = found.is_ok_and(|status| status.success());
+    if !has {
+        eprintln!("SKIPPED: there is no {shell} here");
+    }
+    has
+}
+
+/// What bash offers at the end of each line.
+fn in_bash(lines: &[&str]) -> Vec<String> {
+    let script = r#"source <("$0" completions bash); complete -p testero >&2; for line in "$@"; do
+        COMP_WORDS=($line); [[ $line == *" " ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        COMPREPLY=(); _testero; echo "${COMPREPLY[@]}"; done"#;
+    let mut command = Command::new("bash");
+    let output = run(command.args(["--noprofile", "--norc", "-c", script, PROGRAM]).args(lines));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "complete -F _testero testero\n");
+    String::from_utf8(output.stdout).unwrap().lines().map(sorted).collect()
+}
+
+/// What fish offers at the end of each line.
+fn in_fish(lines: &[&str]) -> Vec<String> {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new("fish");
+    let script = "$argv[1] completions fish | source; for line in $argv[2..]; complete -C $line; echo .; end";
+    command.args(["--no-config", "-c", script, PROGRAM]).args(lines).current_dir(home.path()).env("HOME", home.path());
+    let output = run(command.env("XDG_CONFIG_HOME", home.path()).env("XDG_DATA_HOME", home.path()));
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut all: Vec<String> = said.split(".\n").map(sorted).collect();
+    all.pop();
+    all
+}
+
+/// All lines that the program's own table of words has an end for, and what is to be offered there.
+fn whole_table() -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for (command, verbs) in COMMANDS {
+        let seconds: Vec<&str> = verbs.iter().map(|(word, ..)| *word).filter(|word| !word.is_empty()).collect();
+        if !seconds.is_empty() {
+            lines.push((format!("testero {command} "), sorted(&seconds.join(" "))));
+        }
+        for (word, takes_amount, own) in *verbs {
+            let amount = if *takes_amount { "1 " } else { "" };
+            let line = format!("testero {command} {word} {amount}").replace("  ", " ");
+            let names: Vec<String> = own.iter().chain(&COMMON).map(|flag| format!("--{}", flag.name)).collect();
+            lines.push((format!("{line}--"), sorted(&names.join(" "))));
+            for flag in *own {
+                if let Takes::OneOf(values) = flag.takes {
+                    lines.push((format!("{line}--{} ", flag.name), sorted(&values.join(" "))));
+                }
+            }
+        }
+    }
+    lines
+}
+
+fn all_offered(shell: fn(&[&str]) -> Vec<String>, mut table: Vec<(String, String)>) {
+    table.extend(OFFERS.map(|(line, offers)| (line.to_owned(), offers.to_owned())));
+    let lines: Vec<&str> = table.iter().map(|(line, _)| line.as_str()).collect();
+    let offered = shell(&lines);
+    assert_eq!(offered.len(), lines.len());
+    for ((line, offers), offered) in table.iter().zip(offered) {
+        assert_eq!(offered, *offers, "{line}");
+    }
+}
+
+#[test]
+fn bash_offers_all_there_is() {
+    if !has("bash") {
+        return;
+    }
+    all_offered(in_bash, whole_table());
+    let firsts = COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(" ");
+    let others = "consumer fibonacci counter completions --help --version";
+    assert_eq!(in_bash(&["testero "]), [sorted(&format!("{firsts} {others}"))]);
+    assert_eq!(in_bash(&["testero --h", "testero status --token-file /etc/host"]), ["--help".to_owned(), hosts()]);
+}
+
+/// What there is in /etc that begins like this.
+fn hosts() -> String {
+    let names = std::fs::read_dir("/etc").unwrap().map(|entry| entry.unwrap().path().display().to_string());
+    sorted(&names.filter(|name| name.starts_with("/etc/host")).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn fish_offers_all_there_is() {
+    if !has("fish") {
+        return;
+    }
+    // Those of spread: see below.
+    let table = whole_table().into_iter().filter(|(line, _)| !line.contains("spread ")).collect();
+    all_offered(in_fish, table);
+    assert!(in_fish(&["testero status --token-file /etc/host"])[0].contains("/etc/hosts"));
+}
+
+#[test]
+fn fish_offers_the_words_of_spread_alone() {
+    if has("fish") {
+        all_offered(in_fish, whole_table());
+        assert_eq!(in_fish(&["testero spread mem "]), [""]);
+    }
+}
+
+/// What zsh draws when TAB is pressed twice at the end of this line, with the script loaded in this way.
+fn in_zsh(load: &str, line: &str) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let driver = r#"
+        zmodload zsh/zpty; zpty z "ZDOTDIR=$HOME TERM=dumb zsh -f -i"
+        typeset seen= chunk=
+        wait_for() { repeat 600; do while zpty -r -t z chunk; do seen+=$chunk; done; [[ $seen == *$1* ]] && return
+            sleep 0.05; done; print -r "waited in vain: ${(q)seen}"; exit 1 }
+        zpty -w z "PS1=; unsetopt zle_bracketed_paste; fpath=($HOME \$fpath); autoload -U compinit; compinit -u -D"
+        zpty -w z "$2; setopt no_list_beep; stty columns 200; print LOADED\$((1+1))"
+        wait_for LOADED2; seen=
+        zpty -n -w z "$3"$'\t'; sleep 0.3; zpty -n -w z $'\t'; sleep 0.3
+        zpty -n -w z $'\x15'; zpty -w z "print DRAWN\$((1+1))"; wait_for DRAWN2
+        print -r -- "${seen%%DRAWN*}"; zpty -d z"#;
+    let driver = driver.replace("$2", load).replace("$3", line);
+    let mut command = Command::new("zsh");
+    command.args(["-f", "-c", &driver]).env("HOME", home.path());
+    let script = well(&mut plain(&["completions", "zsh"]));
+    std::fs::write(home.path().join("_testero"), script).unwrap();
+    let output = run(&mut command);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn zsh_offers_what_there_is() {
+    if !has("zsh") {
+        return;
+    }
+    let load = format!("source <({PROGRAM} completions zsh)");
+    for (line, offers) in [OFFERS[4], OFFERS[9], OFFERS[13], OFFERS[16], ("testero spread ", "cpu disk mem")] {
+        let drawn = in_zsh(&load, line);
+        assert!(offers.split(' ').all(|word| drawn.contains(word)), "{line}: {drawn:?}");
+    }
+}
+
+#[test]
+fn zsh_finds_it_by_its_name() {
+    if has("zsh") {
+        let drawn = in_zsh("true", "testero completions b");
+        assert!(drawn.contains("testero completions bash"), "{drawn:?}");
+    }
+}
+
+#[test]
+fn scripts_are_for_the_shells_to_read() {
+    for shell in SHELLS {
+        let script = well(&mut plain(&["completions", shell]));
+        assert!(script.ends_with('\n') && script.contains("testero"));
+        if has(shell) {
+            let mut command = Command::new(shell);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&file, script).unwrap();
+            assert!(run(command.arg("-n").arg(file.path())).status.success(), "{shell}");
+        }
+    }
+}

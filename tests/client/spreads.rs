@@ -1,0 +1,225 @@
+//! `testero spread`: one amount over several services, which listen at addresses of this host with the same port.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+
+use super::waits::mounts_here;
+use super::{ended, nobody, plain, well};
+use crate::disk::is_root;
+use crate::harness::{PROGRAM, Testero};
+use crate::process::fails_with;
+
+/// Services at 127.0.0.2 and what follows, all with the same port, each with its arguments.
+fn pods(each: &[&[&str]]) -> Vec<Testero> {
+    loop {
+        let first = Testero::start_with(&[&["--listen", "127.0.0.2:0"], each[0]].concat(), &[]);
+        let address = |place: usize| format!("127.0.0.{}:{}", place + 2, first.address.port());
+        if (1..each.len()).any(|place| TcpListener::bind(address(place)).is_err()) {
+            continue;
+        }
+        let others = each.iter().enumerate().skip(1);
+        let others: Vec<Testero> = others
+            .map(|(place, arguments)| Testero::start_with(&[&["--listen", &address(place)], *arguments].concat(), &[]))
+            .collect();
+        return [first].into_iter().chain(others).collect();
+    }
+}
+
+/// Where they are, as a user says it.
+fn behind(pods: &[Testero]) -> String {
+    pods.iter().map(|pod| pod.address.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn spread(words: &str, service: &str) -> Command {
+    let words: Vec<&str> = ["spread"].into_iter().chain(words.split(' ')).chain(["--service", service]).collect();
+    plain(&words)
+}
+
+fn held(pods: &[Testero], group: &str) -> Vec<u64> {
+    pods.iter().map(|pod| pod.group(group).number("held") as u64).collect()
+}
+
+#[test]
+fn an_amount_is_divided_evenly_to_the_last_byte() {
+    let pods = pods(&[&[], &[], &[]]);
+    let said = well(&mut spread("disk 10000001 --exact", &behind(&pods)));
+    assert_eq!(held(&pods, "disk"), [3_333_334, 3_333_334, 3_333_333]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    for (pod, line) in pods.iter().zip(&lines) {
+        assert!(line.starts_with(&pod.address.to_string()) && line.ends_with("  3.2 MiB"), "{said}");
+    }
+    assert!(lines[3].starts_with("sum ") && lines[3].ends_with("9.5 MiB of 9.5 MiB held by 3 of 3 pods"), "{said}");
+    // Amounts are below each other.
+    let column = |line: &str| line.rfind("  ").unwrap();
+    assert_eq!(column(lines[0]), column(lines[3]), "{said}");
+
+    well(&mut spread("mem 12Mi --exact --ttl 1h", &behind(&pods)));
+    assert_eq!(held(&pods, "mem"), [4 << 20; 3]);
+    assert!(pods.iter().all(|pod| pod.group("mem").number("expires_in_seconds") > 3000.0));
+    well(&mut spread("mem 0", &behind(&pods)));
+    assert_eq!(held(&pods, "mem"), [0; 3]);
+}
+
+#[test]
+fn an_amount_is_divided_by_what_there_is_room_for() {
+    let pods = pods(&[&["--disk-limit", "10000000"], &["--disk-limit", "30000000"]]);
+    for total in ["20000000", "4000000"] {
+        // What is held already counts as room the second time.
+        let words = format!("disk {total} --exact --by available");
+        well(&mut spread(&words, &behind(&pods)));
+        let total: u64 = total.parse().unwrap();
+        assert_eq!(held(&pods, "disk"), [total / 4, total / 4 * 3]);
+    }
+    assert_eq!(ended(&mut spread("disk 40000100 --exact --by available", &behind(&pods))).0, 1);
+}
+
+#[test]
+fn what_is_relative_is_each_ones_own() {
+    let pods = pods(&[&["--disk-limit", "10000000"], &["--disk-limit", "30000000"]]);
+    let said = well(&mut spread("disk 50pct --exact", &behind(&pods)));
+    assert_eq!(held(&pods, "disk"), [5_000_000, 15_000_000]);
+    assert!(said.lines().last().unwrap().ends_with("19.1 MiB held by 2 of 2 pods"), "{said}");
+    well(&mut spread("disk max --exact", &behind(&pods)));
+    assert_eq!(held(&pods, "disk"), [10_000_000, 30_000_000]);
+}
+
+#[test]
+fn a_refusal_is_told_pod_by_pod() {
+    let pods = pods(&[&[], &["--disk-limit", "1000000"], &[]]);
+    let (code, said, why) = ended(&mut spread("disk 9000000 --exact", &behind(&pods)));
+    assert_eq!((code, why.as_str()), (1, "testero: 1 of 3 pods did not do it\n"), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[1].starts_with("127.0.0.3:") && lines[1].contains("refused: 3000000 is over the limit"), "{said}");
+    assert!(lines[0].ends_with("  2.9 MiB") && lines[2].ends_with("  2.9 MiB"), "{said}");
+    assert!(lines[3].ends_with("5.7 MiB of 8.6 MiB held by 2 of 3 pods"), "{said}");
+    assert_eq!(held(&pods, "disk"), [3_000_000, 0, 3_000_000]);
+}
+
+#[test]
+fn a_pod_that_is_gone_is_told_and_its_part_is_missing() {
+    let mut pods = pods(&[&[], &[], &[]]);
+    let all = behind(&pods);
+    pods.remove(1);
+    let (code, said, _) = ended(&mut spread("disk 9000000 --exact", &all));
+    assert_eq!(code, 1, "{said}");
+    assert!(said.lines().nth(1).unwrap().contains("unreachable: "), "{said}");
+    assert_eq!(held(&pods, "disk"), [3_000_000; 2]);
+    // By room, those that are there take it all.
+    let (code, said, _) = ended(&mut spread("disk 8000000 --exact --by available", &all));
+    assert_eq!((code, held(&pods, "disk").iter().sum()), (1, 8_000_000), "{said}");
+
+    pods.clear();
+    let (code, said, why) = ended(&mut spread("disk 9000000", &all));
+    assert_eq!((code, why.as_str()), (3, "testero: no pod answers\n"), "{said}");
+    assert!(said.contains("held by 0 of 3 pods"), "{said}");
+    let (code, said, why) = ended(&mut spread("mem 1Gi", "no.such.name.invalid:8080"));
+    assert!(code == 3 && said.is_empty() && why.contains("no.such.name.invalid"), "{code} {said} {why}");
+}
+
+#[test]
+fn cpu_is_divided_too() {
+    let pods = pods(&[&[], &[]]);
+    let said = well(&mut spread("cpu 101m --time 1h", &behind(&pods)));
+    let wanted: Vec<f64> = pods.iter().map(|pod| pod.group("cpu").number("wanted_millicores")).collect();
+    assert_eq!(wanted, [51.0, 50.0], "{said}");
+    assert!(said.contains("  51m\n") && said.contains("101m of 101m used by 2 of 2 pods"), "{said}");
+    // They run, so another is refused.
+    assert_eq!(ended(&mut spread("cpu 100m --time 1h", &behind(&pods))).0, 1);
+    let said = well(&mut spread("cpu 20m --time 1s --replace --wait", &behind(&pods)));
+    assert!(said.contains("20m of 20m used by 2 of 2 pods"), "{said}");
+    assert!(pods.iter().all(|pod| pod.group("cpu").text("state") == "idle"));
+}
+
+#[test]
+fn each_address_is_counted_once() {
+    let pods = pods(&[&[], &[]]);
+    let (one, all) = (pods[0].address.to_string(), behind(&pods));
+    let said =
+        well(spread("disk 1000000 --exact", &all).args(["--service", &one, "--service", &format!("{all},{one}")]));
+    assert!(said.contains("held by 2 of 2 pods"), "{said}");
+    assert_eq!(held(&pods, "disk"), [500_000; 2]);
+}
+
+#[test]
+fn each_pod_is_counted_once() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("SKIPPED: this machine has no IPv6");
+        return;
+    }
+    let pod = Testero::start_with(&["--listen", "[::]:0"], &[("POD_NAME", "testero-0")]);
+    let port = pod.address.port();
+    let said = well(&mut spread("disk 1000000 --exact", &format!("127.0.0.1:{port},[::1]:{port}")));
+    assert_eq!(held(&[pod], "disk"), [1_000_000], "{said}");
+}
+
+#[test]
+fn pods_are_called_by_their_names() {
+    let named = Testero::start_with(&[], &[("POD_NAME", "testero-7d9f")]);
+    let other = Testero::start();
+    let said = well(&mut spread("disk 2000000 --exact", &behind(&[named, other])));
+    assert!(said.contains("testero-7d9f (127.0.0.1:"), "{said}");
+    let ends = |line: &str| line.find("976.6 KiB").or(line.find("1.9 MiB"));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.len() == 3 && lines.iter().all(|line| ends(line) == ends(lines[0])), "{said}");
+}
+
+#[test]
+fn services_are_named_as_people_name_them() {
+    fails_with(3, &mut spread("mem 1Gi", "nobody.invalid"), &["nobody.invalid:8080"]);
+    fails_with(2, &mut spread("mem 1Gi", "http://127.0.0.9:8080"), &["--service"]);
+}
+
+#[test]
+fn the_token_goes_to_each() {
+    let guard = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&guard, "correct-horse").unwrap();
+    let arguments = ["--token-file", guard.path().to_str().unwrap(), "--token-reads", "on"];
+    let pods = pods(&[&arguments, &arguments]);
+    let (code, said, _) = ended(&mut spread("disk 2Mi", &behind(&pods)));
+    assert_eq!((code, said.matches("refused: ").count()), (1, 2), "{said}");
+    assert!(said.lines().take(2).all(|line| line.contains("token")), "{said}");
+    let said = well(spread("disk 2000000 --exact", &behind(&pods)).args(["--token", "correct-horse"]));
+    assert!(said.contains("held by 2 of 2 pods") && !said.contains("correct-horse"), "{said}");
+}
+
+#[test]
+fn a_mute_pod_holds_up_no_other() {
+    let pods = pods(&[&[], &[]]);
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let all = format!("{},{}", mute.local_addr().unwrap(), behind(&pods));
+    let (code, said, _) = ended(&mut spread("disk 3000000 --exact", &all));
+    assert_eq!((code, held(&pods, "disk")), (1, vec![1_000_000; 2]), "{said}");
+    assert!(said.contains("no answer in time"), "{said}");
+}
+
+#[test]
+fn what_is_no_testero_is_told() {
+    let pods = pods(&[&[]]);
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let all = format!("{},{},{}", stranger.local_addr().unwrap(), behind(&pods), nobody());
+    thread::spawn(move || stranger.incoming().for_each(drop));
+    let (code, said, why) = ended(&mut spread("disk 3000000 --exact", &all));
+    assert_eq!((code, why.as_str()), (1, "testero: 2 of 3 pods did not do it\n"), "{said}");
+    assert!(said.contains("1 of 3 pods"), "{said}");
+}
+
+#[test]
+fn a_name_with_several_addresses_is_all_of_them() {
+    if !is_root() || !mounts_here() {
+        return;
+    }
+    let pods = pods(&[&[], &[], &[]]);
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    let lines: String = pods.iter().map(|pod| format!("{} testero-headless\n", pod.address.ip())).collect();
+    std::fs::write(&hosts, format!("127.0.0.1 localhost\n{lines}")).unwrap();
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$0\" \"$@\"";
+    command.args(["--mount", "sh", "-c", script, PROGRAM]).arg(hosts.path());
+    let service = format!("testero-headless:{}", pods[0].address.port());
+    command.args(["spread", "disk", "3000003", "--exact", "--service", &service]);
+    let said = well(&mut command);
+    assert!(said.contains("held by 3 of 3 pods"), "{said}");
+    assert_eq!(held(&pods, "disk"), [1_000_001; 3]);
+}

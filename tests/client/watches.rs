@@ -1,0 +1,123 @@
+//! `testero status --watch`: again and again, whatever becomes of the service.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use super::terminal::start_on_terminal;
+use super::{asking, says};
+use crate::harness::{PATIENCE, PROGRAM, Testero};
+use crate::process::Reaped;
+
+struct Watcher {
+    child: Reaped,
+    lines: Receiver<String>,
+}
+
+impl Watcher {
+    fn of(testero: &Testero, words: &str) -> Self {
+        let mut command = asking(testero, words);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        Self { child: Reaped(child), lines: lines_of(stdout) }
+    }
+
+    /// Waits for a line that has this in it.
+    fn sees(&self, what: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("waited in vain: {what}"));
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: kill takes no pointers; the pid is that of our own child, which is not reaped yet.
+        assert_eq!(unsafe { libc::kill(self.child.0.id() as i32, signal) }, 0);
+    }
+}
+
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[test]
+fn watching_goes_on_over_a_restart_and_ends_with_a_signal() {
+    let testero = Testero::start();
+    let address = testero.address.to_string();
+    let mut watcher = Watcher::of(&testero, "status --watch");
+    watcher.sees(" ready");
+    says(&testero, "fd set 12345 --dry-run");
+    says(&testero, "ready disable");
+    watcher.sees(" not ready");
+    testero.signal(libc::SIGTERM);
+    testero.wait();
+    watcher.sees(&address);
+    let again = Testero::start_with(&["--listen", &address], &[]);
+    watcher.sees(" ready");
+    drop(again);
+    watcher.sees("refused");
+    watcher.signal(libc::SIGINT);
+    assert_eq!(watcher.child.ended().signal(), Some(libc::SIGINT));
+}
+
+#[test]
+fn programs_can_watch_too() {
+    let testero = Testero::start();
+    let watcher = Watcher::of(&testero, "status --watch --json");
+    for _ in 0..2 {
+        assert!(crate::json::Json::parse(&watcher.sees("{")).is("ready"));
+    }
+}
+
+#[test]
+fn a_terminal_is_cleared_and_a_pipe_is_not() {
+    let testero = Testero::start();
+    let (mut screen, child) = start_on_terminal(&mut asking(&testero, "status --watch"), 120);
+    let (mut drawn, mut buffer) = (String::new(), [0; 1024]);
+    while drawn.matches("\x1b[H\x1b[2J").count() < 2 {
+        let count = screen.read(&mut buffer).unwrap();
+        drawn.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+    }
+    assert!(drawn.starts_with("\x1b[H\x1b[2Jtestero 0.1.0  up "), "{drawn:?}");
+    drop(child);
+    let watcher = Watcher::of(&testero, "status --watch");
+    assert!(!watcher.sees("testero").contains('\x1b'));
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_quietly() {
+    let testero = Testero::start();
+    for words in ["status --watch", "status --watch --json"] {
+        let mut command = asking(&testero, words);
+        let mut child =
+            Reaped(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(child.ended().success() && !line.is_empty(), "{words}");
+        let mut said = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "");
+    }
+}
+
+#[test]
+fn a_reader_that_has_enough_of_an_answer_is_no_failure() {
+    let testero = Testero::start();
+    let mut command = Command::new("sh");
+    let script = format!("{{ {PROGRAM} status --url http://{}; echo $? >&2; }} | true", testero.address);
+    let output = crate::process::run(command.args(["-c", &script]));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
+}
