@@ -1,6 +1,7 @@
 //! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
@@ -14,6 +15,8 @@ use crate::wire::Url;
 
 /// Most pods at once: each has a thread here while it works.
 const MOST_PODS: usize = 1024;
+/// How many addresses of a name musl's resolver tells at most.
+const MOST_OF_A_NAME: usize = 48;
 /// The stack of such a thread.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -83,6 +86,13 @@ impl Spread {
             let found = url.addresses().map_err(|error| unreachable(error.to_string()))?;
             if found.is_empty() {
                 return Err(unreachable(String::from("has no address")));
+            }
+            if cfg!(target_env = "musl") && found.len() == MOST_OF_A_NAME {
+                // Nobody may be there to read it.
+                let _ = writeln!(
+                    io::stderr(),
+                    "testero: {service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
+                );
             }
             all.extend(found);
         }
