@@ -245,17 +245,10 @@ impl Said {
 
     fn what(&self, command: &str, word: &str) -> Result<What, String> {
         let unit = unit_of(if command == "spread" { word } else { command });
-        let call = |method, path: String, mut parameters: Vec<(&'static str, String)>, done: String| {
-            // A release in JSON takes no parameter that it does not know.
-            parameters.dedup();
-            Ok(What::Call(Call {
-                method,
-                path,
-                parameters,
-                wait: self.has("wait") && !self.has("dry-run"),
-                unit,
-                done,
-            }))
+        // A plan is told at once: there is nothing to wait for.
+        let wait = self.has("wait") && !self.has("dry-run");
+        let call = |method, path: String, parameters: Vec<(&'static str, String)>, done: String| {
+            Ok(What::Call(Call { method, path, parameters, wait, unit, done }))
         };
         let show = |group| Ok(What::Show(Show { group, json: self.has("json"), watch: self.has("watch") }));
         match (command, word) {

@@ -23,6 +23,7 @@ pub(super) const ROUTES: [(&str, Route); 4] =
 
 /// What the original calls two lines of text.
 const KIND: &str = "application/text";
+
 impl Service for Counter {
     fn answer(&self, request: &Request<'_>) -> Answer {
         self.front.answer(request, &ROUTES, |route, as_json| match route {
