@@ -10,13 +10,14 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
+mod server;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use server::Server;
 
 const TARGETS: [u64; 6] = [10, 100, 350, 500, 900, 1500];
 const WINDOW: Duration = Duration::from_secs(1);
@@ -47,16 +48,17 @@ fn main() {
     println!();
     println!("| /healthz at 100 requests/s | p50, ms | p99, ms | max, ms | goal for p99 |");
     println!("| --- | --- | --- | --- | --- |");
-    let testero = Testero::start();
+    let data = tempfile::tempdir().unwrap();
+    let testero = Server::testero(data.path());
     let told = |name: &str, took: &[f64]| {
         let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
         println!("| {name} | {:.2} | {:.2} | {:.2} | 50 |", at(0.5), at(0.99), at(1.0));
     };
-    told("idle", &testero.probe());
+    told("idle", &probe(&testero));
     testero.ask("DELETE", "/api/cpu");
     testero.ask("POST", &format!("/api/cpu/load?time=600&cpu={}m", cores * 1000));
     thread::sleep(Duration::from_secs(1));
-    told(&format!("all {cores} cores loaded"), &testero.probe());
+    told(&format!("all {cores} cores loaded"), &probe(&testero));
 }
 
 struct Errors {
@@ -66,7 +68,8 @@ struct Errors {
 }
 
 fn accuracy(target: u64) -> Errors {
-    let testero = Testero::start();
+    let data = tempfile::tempdir().unwrap();
+    let testero = Server::testero(data.path());
     testero.ask("POST", &format!("/api/cpu/load?time=600&cpu={target}m"));
     // What is paid once is no part of it.
     thread::sleep(Duration::from_secs(1));
@@ -81,12 +84,12 @@ fn accuracy(target: u64) -> Errors {
     best
 }
 
-fn measure(testero: &Testero, target: u64) -> Errors {
-    let first = testero.look();
+fn measure(testero: &Server, target: u64) -> Errors {
+    let first = look(testero);
     let (mut last, mut worst, mut idle, mut idled) = (first, 0.0_f64, f64::INFINITY, idle_seconds());
     for window in 1..=WINDOWS {
         thread::sleep((first.0 + WINDOW * window as u32).saturating_duration_since(Instant::now()));
-        let (now, idle_now) = (testero.look(), idle_seconds());
+        let (now, idle_now) = (look(testero), idle_seconds());
         worst = worst.max(error(last, now, target).abs());
         idle = idle.min((idle_now - idled) * 100.0);
         (last, idled) = (now, idle_now);
@@ -108,67 +111,29 @@ fn error(from: (Instant, Duration), to: (Instant, Duration), target: u64) -> f64
     share * 100.0 - target as f64 / 10.0
 }
 
-struct Testero {
-    child: Child,
-    address: SocketAddr,
-    _data: tempfile::TempDir,
+/// The moment, and the CPU time used by then.
+fn look(testero: &Server) -> (Instant, Duration) {
+    let (mut clock, mut time) = (0, MaybeUninit::<libc::timespec>::zeroed());
+    // SAFETY: the pointer is to a live clock id; the pid is that of our own child, which is not reaped yet.
+    assert_eq!(unsafe { libc::clock_getcpuclockid(testero.pid() as i32, &raw mut clock) }, 0);
+    let now = Instant::now();
+    // SAFETY: the pointer is to a live timespec.
+    assert_eq!(unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) }, 0);
+    // SAFETY: the call filled it in.
+    let time = unsafe { time.assume_init() };
+    (now, Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-impl Testero {
-    fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_testero"));
-        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("Starting web server on: ")).unwrap();
-        // Whoever writes into a pipe that nobody reads is stopped in the end.
-        thread::spawn(move || lines.for_each(drop));
-        Self { child, address: line.rsplit(' ').next().unwrap().parse().unwrap(), _data: data }
+/// Milliseconds that each probe took, each on a connection of its own as the kubelet does it; the fastest first.
+fn probe(testero: &Server) -> Vec<f64> {
+    let began = Instant::now();
+    let mut took = Vec::new();
+    for number in 0..PROBES {
+        thread::sleep((began + PROBES_APART * number).saturating_duration_since(Instant::now()));
+        let sent = Instant::now();
+        testero.ask("GET", "/healthz");
+        took.push(sent.elapsed().as_secs_f64() * 1000.0);
     }
-
-    fn ask(&self, method: &str, target: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 20"), "{target}: {answer}");
-        answer
-    }
-
-    /// The moment, and the CPU time used by then.
-    fn look(&self) -> (Instant, Duration) {
-        let (mut clock, mut time) = (0, MaybeUninit::<libc::timespec>::zeroed());
-        // SAFETY: the pointer is to a live clock id; the pid is that of our own child, which is not reaped yet.
-        assert_eq!(unsafe { libc::clock_getcpuclockid(self.child.id() as i32, &raw mut clock) }, 0);
-        let now = Instant::now();
-        // SAFETY: the pointer is to a live timespec.
-        assert_eq!(unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) }, 0);
-        // SAFETY: the call filled it in.
-        let time = unsafe { time.assume_init() };
-        (now, Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
-    }
-
-    /// Milliseconds that each probe took, each on a connection of its own as the kubelet does it; the fastest first.
-    fn probe(&self) -> Vec<f64> {
-        let began = Instant::now();
-        let mut took = Vec::new();
-        for number in 0..PROBES {
-            thread::sleep((began + PROBES_APART * number).saturating_duration_since(Instant::now()));
-            let sent = Instant::now();
-            self.ask("GET", "/healthz");
-            took.push(sent.elapsed().as_secs_f64() * 1000.0);
-        }
-        took.sort_unstable_by(f64::total_cmp);
-        took
-    }
-}
-
-impl Drop for Testero {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    took.sort_unstable_by(f64::total_cmp);
+    took
 }

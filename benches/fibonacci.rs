@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
 mod crowd;
+mod server;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -22,7 +23,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crowd::{CONNECTIONS, Crowd, Server, median};
+use crowd::{CONNECTIONS, Crowd, median};
+use server::Server;
 
 /// So many times as long `/current` is asked in each stretch, so that it does not suffer from what went before.
 const EDGE: usize = 5;

@@ -10,13 +10,15 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
 mod crowd;
+mod server;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 
-use crowd::{CONNECTIONS, Crowd, Server, median};
+use crowd::{CONNECTIONS, Crowd, median};
+use server::Server;
 
 const TARGET: &str = "/api/mem/getact";
 const ROUNDS: usize = 1500;
@@ -30,8 +32,7 @@ fn main() {
         return bare_server();
     }
     let data = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_testero"));
-    let ours = Server::start(command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()));
+    let ours = Server::testero(data.path());
     let bare = Server::start(Command::new(std::env::current_exe().unwrap()).arg(BARE));
     let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
     for pair in 0..=PAIRS {

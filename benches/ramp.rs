@@ -6,14 +6,15 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
+mod server;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use server::Server;
 
 const SECONDS: u32 = 10;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -30,14 +31,14 @@ fn main() {
         "| ramp over {SECONDS} s | largest deviation at a second, MiB | % of the change | bound, MiB | at second |"
     );
     println!("| --- | --- | --- | --- | --- |");
-    let testero = Testero::start(data.path());
-    let rss = testero.resident();
-    ramp(&testero, "memory", "mem", 1024.0, &|| testero.resident() - rss);
+    let testero = Server::testero(data.path());
+    let rss = resident(&testero);
+    ramp(&testero, "memory", "mem", 1024.0, &|| resident(&testero) - rss);
     ramp(&testero, "files", "disk", 512.0, &|| blocks(data.path()));
 }
 
 /// Goes up and down again.
-fn ramp(testero: &Testero, name: &str, group: &str, change: f64, held: &dyn Fn() -> f64) {
+fn ramp(testero: &Server, name: &str, group: &str, change: f64, held: &dyn Fn() -> f64) {
     for up in [true, false] {
         let amount = if up { change } else { 0.0 };
         let line = |elapsed: Duration| {
@@ -81,44 +82,9 @@ fn blocks(folder: &Path) -> f64 {
     entries.flatten().map(each).sum()
 }
 
-struct Testero {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Testero {
-    fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_testero"));
-        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("Starting web server on: ")).unwrap();
-        // Whoever writes into a pipe that nobody reads is stopped in the end.
-        thread::spawn(move || lines.for_each(drop));
-        Self { child, address: line.rsplit(' ').next().unwrap().parse().unwrap() }
-    }
-
-    fn ask(&self, method: &str, target: &str) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 20"), "{target}: {answer}");
-    }
-
-    /// Its resident memory in MiB.
-    fn resident(&self) -> f64 {
-        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().trim().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Testero {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Its resident memory in MiB.
+fn resident(testero: &Server) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", testero.pid())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse::<f64>().unwrap() / 1024.0
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -105,6 +106,18 @@ impl Serving {
         // It logs its own panic; there is nobody else to tell.
         let _ = self.accepting.join();
     }
+}
+
+/// Checks that DATADIR is a folder.
+///
+/// # Errors
+/// When it is none.
+pub fn check_data_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let words = format!("DATADIR is not a folder that exists: {}", path.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, words))
 }
 
 /// The time between the signal and the end, in which clients learn that we go.

@@ -49,10 +49,14 @@ impl<'u> Url<'u> {
     /// # Errors
     /// When it has none.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let has_port = self.authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        let named = if has_port { self.authority.to_owned() } else { format!("{}:80", self.authority) };
-        Ok(named.to_socket_addrs()?.collect())
+        Ok(with_port(self.authority, 80).to_socket_addrs()?.collect())
     }
+}
+
+/// A host with its port, or with this one where it has none.
+pub fn with_port(authority: &str, port: u16) -> String {
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    if has_port { authority.to_owned() } else { format!("{authority}:{port}") }
 }
 
 /// A request.

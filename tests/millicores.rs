@@ -12,14 +12,14 @@ fn cores() -> u64 {
 }
 
 /// Starts a load in JSON and returns its receipt.
-fn load(testero: &Testero, parameters: &str) -> Json {
+pub(crate) fn load(testero: &Testero, parameters: &str) -> Json {
     let (status, receipt) = testero.status_and_json("POST", &format!("/api/cpu/load?{parameters}"));
     assert_eq!(status, 202, "{parameters}: {receipt:?}");
     receipt
 }
 
 /// What the cpu group says of itself.
-fn told(testero: &Testero) -> Json {
+pub(crate) fn told(testero: &Testero) -> Json {
     testero.status_and_json("GET", "/api/cpu").1
 }
 

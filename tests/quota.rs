@@ -7,16 +7,7 @@ use std::time::{Duration, Instant};
 use super::cgroup::Cgroup;
 use super::harness::{Testero, eventually};
 use super::json::Json;
-
-fn load(testero: &Testero, parameters: &str) -> Json {
-    let (status, receipt) = testero.status_and_json("POST", &format!("/api/cpu/load?{parameters}"));
-    assert_eq!(status, 202, "{parameters}: {receipt:?}");
-    receipt
-}
-
-fn told(testero: &Testero) -> Json {
-    testero.status_and_json("GET", "/api/cpu").1
-}
+use super::millicores::{load, told};
 
 fn in_half_a_core(name: &str) -> Option<(Cgroup, Testero)> {
     let cgroup = Cgroup::half_a_core(name)?;

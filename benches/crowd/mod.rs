@@ -1,36 +1,12 @@
-//! What the benchmarks of requests share: a server in a process of its own, and one client thread that keeps many
-//! connections busy, a request on each and then an answer from each.
+//! What the benchmarks of requests share: one client thread that keeps many connections busy, a request on each and then
+//! an answer from each.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How many connections are kept busy.
 pub(crate) const CONNECTIONS: usize = 64;
-
-/// A server in a process of its own, ended with us.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) address: SocketAddr,
-}
-
-impl Server {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let line = stderr.lines().map(Result::unwrap).find(|line| line.contains("Starting web server on: ")).unwrap();
-        let address = line.rsplit(' ').next().unwrap().parse().unwrap();
-        Self { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// The client.
 pub(crate) struct Crowd(Vec<TcpStream>);

@@ -13,6 +13,8 @@ use super::{Job, What};
 use crate::access::TokenSource;
 use crate::consumer::quantity::{Amount, Unit, quantity};
 use crate::consumer::span::span;
+use crate::settings::consumer;
+use crate::wire::{Url, with_port};
 
 /// A flag: its name, the parameter it becomes, and what it takes.
 pub struct Flag {
@@ -173,7 +175,7 @@ pub fn read(
         (None, Some(url)) if !url.is_empty() => text(url, "TESTERO_URL")?,
         _ => default_url()?,
     };
-    crate::wire::Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
+    Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
     Ok(Some(Job { what, url, token: said.token(variable)? }))
 }
 
@@ -243,6 +245,16 @@ impl Said {
             .collect()
     }
 
+    /// Those of a load: for how long comes first.
+    fn of_load(&self, unit: Unit) -> Result<Vec<(&'static str, String)>, String> {
+        let mut parameters = self.parameters(unit)?;
+        if !self.has("time") {
+            parameters.push((TIME.parameter, String::from(LOAD_TIME)));
+        }
+        parameters.sort_by_key(|(name, _)| *name != TIME.parameter);
+        Ok(parameters)
+    }
+
     fn what(&self, command: &str, word: &str) -> Result<What, String> {
         let unit = unit_of(if command == "spread" { word } else { command });
         // A plan is told at once: there is nothing to wait for.
@@ -261,14 +273,7 @@ impl Said {
                 parameters.extend(self.parameters(unit)?);
                 call("POST", format!("/api/{group}/set"), parameters, String::from("done"))
             }
-            (group, "load") => {
-                let mut parameters = self.parameters(unit)?;
-                if !self.has("time") {
-                    parameters.push(("duration", String::from(LOAD_TIME)));
-                }
-                parameters.sort_by_key(|(name, _)| *name != "duration");
-                call("POST", format!("/api/{group}/load"), parameters, String::from("done"))
-            }
+            (group, "load") => call("POST", format!("/api/{group}/load"), self.of_load(unit)?, String::from("done")),
             (group, "release") => {
                 call("DELETE", format!("/api/{group}"), self.parameters(unit)?, String::from("released"))
             }
@@ -288,12 +293,9 @@ impl Said {
             .flags
             .iter()
             .filter(|(flag, _)| flag.name == "service")
-            .flat_map(|(_, value)| value.split(',').map(|name| name.trim().to_owned()))
+            .flat_map(|(_, value)| value.split(',').map(str::trim))
             .filter(|name| !name.is_empty())
-            .map(|name| {
-                let has_port = name.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-                if has_port { name } else { format!("{name}:8080") }
-            })
+            .map(|name| with_port(name, consumer::PORT))
             .collect();
         if let Some(wrong) = services.iter().find(|name| name.contains('/')) {
             return Err(format!("--service '{wrong}': a name and a port, like testero-headless:8080"));
@@ -303,10 +305,7 @@ impl Said {
         }
         let by = if self.value("by") == Some("available") { By::Available } else { By::Even };
         let group = ["mem", "disk", "cpu"].into_iter().find(|known| *known == group).unwrap_or("mem");
-        let mut parameters = self.parameters(unit)?;
-        if group == "cpu" && !self.has("time") {
-            parameters.push(("duration", String::from(LOAD_TIME)));
-        }
+        let parameters = if group == "cpu" { self.of_load(unit)? } else { self.parameters(unit)? };
         Ok(What::Spread(Spread {
             group,
             amount: self.amount(unit)?,

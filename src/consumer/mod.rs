@@ -139,12 +139,7 @@ impl Consumer {
     /// When DATADIR is no folder, or the token cannot be read.
     pub fn new(settings: &Settings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
         let parent = &settings.data_dir;
-        if !parent.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("DATADIR is not a folder that exists: {}", parent.display()),
-            ));
-        }
+        role::check_data_folder(parent)?;
         log::info!("DATADIR set to: {}", parent.display());
         let died = folder::sweep(parent);
         for note in &died {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::total::{PATIENCE, Total};
+use crate::role::check_data_folder;
 use crate::sync::lock;
 
 /// The file's name in DATADIR: what the original calls the number in Redis.
@@ -33,10 +34,7 @@ impl Shared {
     /// # Errors
     /// When that cannot be, or it holds something else.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        if !folder.is_dir() {
-            let words = format!("DATADIR is not a folder that exists: {}", folder.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, words));
-        }
+        check_data_folder(folder)?;
         let path = folder.join(NAME);
         let in_words = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let file =

@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::role::check_data_folder;
+
 /// A folder of files.
 pub trait Folder: Send + Sync {
     /// The names in it.
@@ -43,10 +45,7 @@ impl OnDisk {
     /// # Errors
     /// When it is no folder.
     pub fn new(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            let words = format!("DATADIR is not a folder that exists: {}", path.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, words));
-        }
+        check_data_folder(path)?;
         Ok(Self(path.to_owned()))
     }
 }
