@@ -21,6 +21,7 @@ Options, and the variables they win over:
       --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
       --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
       --disk-reserve AMOUNT   of that limit, left for logs and others, like 64Mi   (DISKRESERVE)
+      --eviction-reserve memory=100Mi,disk=10pct   kept free on the node           (EVICTIONRESERVE)
       --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
       --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
       --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)

@@ -22,7 +22,7 @@ use crate::access::TokenSource;
 use crate::consumer::number::parse_unsigned;
 use crate::consumer::span::span;
 
-pub use consumer::{CpuLimit, Number, Settings, Start, StartWish};
+pub use consumer::{CpuLimit, EvictionReserve, Number, Settings, Start, StartWish};
 
 /// What the user wants done.
 #[derive(Debug)]
@@ -405,6 +405,26 @@ mod tests {
         for (reserve, words) in [("5", "leaves nothing"), ("50pct", "50pct"), ("much", "much")] {
             let error = read(&["--disk-limit=5"], &[("DISKRESERVE", reserve)]).unwrap_err();
             assert!(error.contains(words) && error.contains("DISKRESERVE"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_kubelet_keeps_free_is_an_amount_or_a_share_of_each() {
+        use crate::consumer::quantity::Amount::{Exactly, Share};
+        assert_eq!(settings(&[], &[]).eviction_reserve, EvictionReserve::NONE);
+        for (text, memory, disk) in [
+            ("memory=100Mi,disk=10pct", Exactly(100 << 20), Share(100_000)),
+            ("disk=5%, memory=1.5pct", Share(15_000), Share(50_000)),
+            ("disk=1G", Exactly(0), Exactly(1_000_000_000)),
+        ] {
+            let expected = EvictionReserve { memory, disk };
+            assert_eq!(settings(&[], &[("EVICTIONRESERVE", text)]).eviction_reserve, expected, "{text}");
+            assert_eq!(settings(&["--eviction-reserve", text], &[]).eviction_reserve, expected, "{text}");
+        }
+        for text in ["100Mi", "memory", "memory=", "memory=much", "memory=max", "cpu=1", "disk=10pct,", "memory<100Mi"]
+        {
+            let error = read(&[], &[("EVICTIONRESERVE", text)]).unwrap_err();
+            assert!(error.starts_with("EVICTIONRESERVE: '") && error.contains("memory=100Mi,disk=10pct"), "{error}");
         }
     }
 
