@@ -114,6 +114,11 @@ impl Kernel {
         smallest
     }
 
+    /// Whether the kernel has IPv6.
+    pub fn has_ipv6(&self) -> bool {
+        self.locate(Path::new("/proc/net/if_inet6")).exists()
+    }
+
     /// How many threads `pids.max` leaves us.
     pub fn threads_available(&self) -> Option<u64> {
         cgroup::threads_available(self).map(|(left, _)| left)
