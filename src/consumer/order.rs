@@ -169,6 +169,8 @@ pub struct Order {
     pub planned: u64,
     /// How they are held.
     pub how: How,
+    /// Past the guard: the process may die of it, so it is noted first.
+    pub is_risky: bool,
     /// When what is held is released by itself.
     pub expires: Option<Expiry>,
     /// Who asked for it.
@@ -210,6 +212,7 @@ impl Order {
             requested,
             planned,
             how: wish.how,
+            is_risky: wish.how.force,
             expires: ttl.map(Expiry::after),
             caller: wish.caller.clone(),
             words: wish.words.clone(),
