@@ -9,6 +9,7 @@
 #     ```
 #
 #   recipe NAME                  begin: the recipe's folder and its namespace, testero-NAME
+#   also NAMESPACE               a further namespace, which the recipe's commands make
 #   step BLOCK                   run the commands of a block, in this shell; its output is in $output
 #   refused BLOCK                the same for a block whose last command is refused
 #   expect SECONDS CLAIM RESOURCE JSONPATH OPERATOR VALUE
@@ -88,6 +89,11 @@ recipe() {
   kubectl label namespace "$namespace" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
 }
 
+# A further namespace that the recipe makes: it is removed with the first.
+also() {
+  also=$1
+}
+
 # After the test, whatever became of it. bats calls it.
 teardown() {
   [[ -n ${namespace:-} && -z ${TESTERO_KEEP:-} ]] || return 0
@@ -96,6 +102,7 @@ teardown() {
 
 remove_all() {
   waiting "everything is removed"
+  [[ -z ${also:-} ]] || kubectl delete namespace "$also" --ignore-not-found --timeout=90s
   kubectl delete -k "k8s/recipes/$recipe" --ignore-not-found --timeout=90s ||
     kubectl delete namespace "$namespace" --ignore-not-found --timeout=90s
 }
