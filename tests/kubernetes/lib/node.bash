@@ -10,8 +10,9 @@ namespaces() {
   init='
     set -eu
     # /proc is still the one of the machine, so this is the process id there.
-    stat=$(cat /proc/self/stat); read -r pid _ </proc/self/stat
-    read -r line </proc/self/stat; line=${line##*) }; set -- $line
+    read -r line </proc/self/stat
+    pid=${line%% *}
+    set -- ${line##*) }
     started=${20}
     hostname "$node"
     mount -t proc proc /proc
@@ -74,18 +75,20 @@ cni_configuration() { # NUMBER [DATA-DIR]
       {type: "portmap", capabilities: {portMappings: true}}]}'
 }
 
-# node NODE [OPTIONS]: OPTIONS is a kubelet configuration (JSON) merged over the common one; a file $state/NODE.labels has
-# the labels. The node's network and namespaces are there already.
+# node NODE [OPTIONS]: OPTIONS is a kubelet configuration (JSON) merged over the common one. The labels are in the file
+# $state/NODE.labels, if there are any. The node's network and namespaces are there already.
 node() {
   local node=$1 options=${2:-{\}} dir=$state/$1 n
   n=$(node_number "$node")
-  mkdir -p "$dir"/{cni,kubelet,pods-log}
+  mkdir -p "$dir/cni"
+  # The pressure node has a small file system there. Made inside, where that is mounted.
+  on "$node" mkdir -p "$dir"/disk/{kubelet,pods-log}
   certificate "$node" "/O=system:nodes/CN=system:node:$node" "DNS:$node,IP:10.240.0.$n"
   kubeconfig "$node"
   cni_configuration "$n" "$dir/ipam" >"$dir/cni/10-pods.conflist"
   cat >"$dir/containerd.toml" <<END
 version = 2
-root = "$dir/containerd"
+root = "$dir/disk/containerd"
 state = "$run/$node/containerd"
 [grpc]
   address = "$run/$node/containerd.sock"
@@ -101,7 +104,7 @@ END
   echo "nameserver 10.96.0.10" >"$dir/resolv.conf"
   kubelet_configuration "$node" "$n" "$state/pki" "$dir/resolv.conf" "unix://$run/$node/containerd.sock" |
     jq --arg group "/$group/$node" --arg dir "$dir" --argjson options "$options" '. * {failCgroupV1: false, failSwapOn: false,
-      cgroupRoot: $group, podLogsDir: ($dir + "/pods-log"), volumePluginDir: ($dir + "/plugins")} * $options' >"$dir/kubelet.json"
+      cgroupRoot: $group, podLogsDir: ($dir + "/disk/pods-log"), volumePluginDir: ($dir + "/plugins")} * $options' >"$dir/kubelet.json"
   step "containerd of $node" "$node-containerd"
   start "$node" "$node-containerd" containerd -c "$dir/containerd.toml"
   wait_for 30 ctr -a "$run/$node/containerd.sock" version || fail "containerd does not answer after 30 s"
@@ -116,7 +119,7 @@ kubelet() { # NODE
   local node=$1 dir=$state/$1
   # --containerd: where cAdvisor asks for containers, so that /metrics/cadvisor has their series and not only the pods'.
   start "$node" "$node-kubelet" "$(program kubelet)" --config="$dir/kubelet.json" --kubeconfig="$state/$node.conf" \
-    --hostname-override="$node" --node-ip="10.240.0.$(node_number "$node")" --root-dir="$dir/kubelet" \
+    --hostname-override="$node" --node-ip="10.240.0.$(node_number "$node")" --root-dir="$dir/disk/kubelet" \
     --containerd="$run/$node/containerd.sock" --node-labels="$(cat "$state/$node.labels" 2>/dev/null || true)"
 }
 
