@@ -3,11 +3,22 @@
 
 manifest() { kubectl apply --server-side --force-conflicts -f "$1" >/dev/null; }
 
-# image_of ARCHIVE-NAME NAME CONFIG ROOT: made, loaded into every node, and its folder removed
-image_of() {
-  image "$state/images/$1.tar" "$2" "$4" "$3"
-  load "$state/images/$1.tar" "$2"
-  rm -r "$4"
+# load_image NAME ROOT CONFIG: made, loaded into every node, and its folder removed
+load_image() {
+  local file
+  file=$(image_file "$1")
+  image "$file" "$1" "$2" "$3"
+  load "$file" "$1"
+  rm -r "$2"
+}
+
+# load_large_image NAME ROOT CONFIG: the same, but not into nodes with a taint, on which its pods never run. They would need
+# half a minute for it (cgroup2), or lose what there is to be filled (pressure).
+load_large_image() {
+  local node
+  image "$state/large.tar" "$1" "$2" "$3"
+  for node in $(node_names); do [[ $node != node-* ]] || import "$node" "$state/large.tar" "$1"; done
+  rm -r "$state/large.tar" "$2"
 }
 
 # module_version MODULE PATH: as its go.mod says
@@ -33,9 +44,9 @@ addon_monitoring() {
   step "Prometheus' images"
   install -D "$(program prometheus)" "$root/bin/prometheus"
   mkdir -p "$root/tmp"
-  image_of prometheus "quay.io/prometheus/prometheus:$version" '{"Entrypoint": ["/bin/prometheus"], "User": "65534"}' "$root"
+  load_large_image "quay.io/prometheus/prometheus:$version" "$root" '{"Entrypoint": ["/bin/prometheus"], "User": "65534"}'
   install -D "$(program prometheus-config-reloader)" "$root/bin/prometheus-config-reloader"
-  image_of prometheus-config-reloader "$reloader" '{"Entrypoint": ["/bin/prometheus-config-reloader"], "User": "65534"}' "$root"
+  load_large_image "$reloader" "$root" '{"Entrypoint": ["/bin/prometheus-config-reloader"], "User": "65534"}'
   step "the Prometheus operator" prometheus-operator
   manifest "$(module_source kubernetes github.com/prometheus-operator/prometheus-operator)/example/prometheus-operator-crd"
   kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
@@ -87,7 +98,7 @@ addon_storage() {
   require_program local-path-provisioner
   local root=$state/root
   busybox_into "$root"
-  image_of busybox localhost/busybox:1 '{"Cmd": ["sh"], "Env": ["PATH=/bin"]}' "$root"
+  load_image localhost/busybox:1 "$root" '{"Cmd": ["sh"], "Env": ["PATH=/bin"]}'
   manifest "$here/add-ons/storage.yaml"
   # The folder is below /var/lib, which each node has for itself.
   jq -n '{nodePathMap: [{node: "DEFAULT_PATH_FOR_NON_LISTED_NODES", paths: ["/var/lib/local-path-provisioner"]}]}' >"$state/local-path.json"
@@ -109,11 +120,11 @@ addon_redis() {
   mkdir -p "$root/data"
   chmod 1777 "$root/data"
   # As the official image: protected mode is off, or every client that is not on its own host is refused.
-  image_of redis docker.io/library/redis:7.2.5 '{"Entrypoint": ["/usr/bin/redis-server", "--protected-mode", "no"],
-    "User": "999:999", "WorkingDir": "/data", "Env": ["PATH=/usr/bin:/bin"]}' "$root"
+  load_image docker.io/library/redis:7.2.5 "$root" '{"Entrypoint": ["/usr/bin/redis-server", "--protected-mode", "no"],
+    "User": "999:999", "WorkingDir": "/data", "Env": ["PATH=/usr/bin:/bin"]}'
   busybox_into "$root"
   copy_program "$root" "$(command -v curl)"
-  image_of curl docker.io/curlimages/curl:8.10.1 '{"Entrypoint": ["/usr/bin/curl"], "User": "100:101", "Env": ["PATH=/usr/bin:/bin"]}' "$root"
+  load_image docker.io/curlimages/curl:8.10.1 "$root" '{"Entrypoint": ["/usr/bin/curl"], "User": "100:101", "Env": ["PATH=/usr/bin:/bin"]}'
 }
 
 addon_gateway() {
@@ -123,7 +134,7 @@ addon_gateway() {
   install -D "$(program traefik)" "$root/traefik"
   mkdir -p "$root/tmp"
   chmod 1777 "$root/tmp"
-  image_of traefik "docker.io/library/traefik:$version" '{"Entrypoint": ["/traefik"]}' "$root"
+  load_large_image "docker.io/library/traefik:$version" "$root" '{"Entrypoint": ["/traefik"]}'
   manifest "$(module_source kubernetes sigs.k8s.io/gateway-api)/config/crd/standard"
   kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
   step "Traefik"

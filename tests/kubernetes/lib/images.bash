@@ -33,8 +33,10 @@ pause_image() {
   local root=$state/pause.root
   # Debian's catatonit in its pause mode: it waits, and reaps what the pod's processes leave.
   install -D "$(command -v catatonit)" "$root/pause"
-  image "$state/images/pause.tar" localhost/pause:1 "$root" '{"Entrypoint": ["/pause", "-P"]}'
-  echo localhost/pause:1 >"$state/images/pause.name"
+  local file
+  file=$(image_file localhost/pause:1)
+  image "$file" localhost/pause:1 "$root" '{"Entrypoint": ["/pause", "-P"]}'
+  echo localhost/pause:1 >"${file%.tar}.name"
   rm -r "$root"
 }
 
@@ -47,15 +49,18 @@ import() {
   [[ $reference == "$3" ]] || ctr -a "$socket" -n k8s.io images tag --force "$reference" "$3" >/dev/null
 }
 
+# image_file NAME: where the archive of an image is kept for nodes that are added later
+image_file() { echo "$state/images/$(printf %s "$1" | tr -c 'A-Za-z0-9.-' _).tar"; }
+
 # load ARCHIVE NAME: into every node, and kept for nodes that are added later
 load() {
   (($# == 2)) || fail "load ARCHIVE NAME"
   [[ -r $1 ]] || fail "cannot read $1"
   [[ -e $state/ready ]] || fail "there is no cluster $name: cluster up"
   local node file job jobs=() status=0
-  file=$(printf %s "$2" | tr -c 'A-Za-z0-9.-' _)
-  [[ $1 -ef $state/images/$file.tar ]] || cp "$1" "$state/images/$file.tar"
-  echo "$2" >"$state/images/$file.name"
+  file=$(image_file "$2")
+  [[ $1 -ef $file ]] || cp "$1" "$file"
+  echo "$2" >"${file%.tar}.name"
   for node in $(node_names); do import "$node" "$1" "$2" & jobs+=($!); done
   for job in "${jobs[@]}"; do wait "$job" || status=1; done
   return "$status"

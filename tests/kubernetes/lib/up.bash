@@ -72,6 +72,28 @@ down() {
   rmdir --ignore-fail-on-non-empty "$states" "$runs" 2>/dev/null || true
 }
 
+# remove NODE: one that was added, so that it can be added again as it was at first
+remove() {
+  [[ ${1:-} == pressure || ${1:-} == cgroup2 ]] || fail "remove pressure or remove cgroup2"
+  [[ -e $state/nodes/$1 ]] || fail "there is no node $1 in the cluster $name"
+  local node=$1 other n pid hierarchy
+  n=$(node_number "$node")
+  # Nobody is left to confirm that the pods have ended.
+  kubectl delete node "$node" --ignore-not-found >/dev/null
+  kubectl delete pod -A --field-selector "spec.nodeName=$node" --force --grace-period=0 >/dev/null 2>&1 || true
+  if pid=$(node_init "$node"); then
+    kill -KILL "$pid"
+    wait_for 20 test ! -e "/proc/$pid" || fail "process $pid does not end"
+  fi
+  rm -f "$state/nodes/$node" "$state/addons/$node"
+  ip netns del "$name.$node" 2>/dev/null || true
+  for other in $(node_names); do ip -n "$name.$other" route del "10.244.$n.0/24" 2>/dev/null || true; done
+  for hierarchy in $(hierarchies); do
+    [[ ! -d $hierarchy/$group/$node ]] || wait_for 10 remove_cgroup "$hierarchy/$group/$node" || fail "cannot remove $hierarchy/$group/$node"
+  done
+  rm -rf "${state:?}/$node" "${run:?}/$node" "$state/$node.conf" "$state/$node.labels" "$state/pki/$node."* "$state/log/$node-"*
+}
+
 # A group can be removed once its last process is gone to its end.
 remove_cgroup() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; [[ ! -e $1 ]]; }
 
@@ -87,6 +109,8 @@ add() {
     esac
     if [[ -e $state/addons/$addon ]]; then say "$addon is there"; continue; fi
     since=$SECONDS
+    # What is left of an attempt that failed.
+    [[ ! -e $state/nodes/$addon ]] || remove "$addon"
     step "the add-on $addon"
     "addon_${addon//-/_}"
     mkdir -p "$state/addons"
