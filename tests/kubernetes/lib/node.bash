@@ -157,5 +157,13 @@ config() { # NODE FILE
   jq -s '.[0] * .[1]' "$dir/kubelet.json" "$2" >"$dir/kubelet.json.new"
   mv "$dir/kubelet.json.new" "$dir/kubelet.json"
   stop "$1" "$1-kubelet"
+  : >"$state/log/$1-kubelet.log"
   kubelet "$1"
+  # A configuration that it refuses is told of here and not by a node that is NotReady a minute later.
+  wait_for 30 kubelet_answers "$1" || true
+  sleep 0.5
+  started "$1" "$1-kubelet" || { tail -n 3 "$state/log/$1-kubelet.log" >&2; fail "the kubelet of $1 does not take this configuration"; }
 }
+
+# kubelet_answers NODE: it does, or it never will
+kubelet_answers() { netns "$1" bash -c ': </dev/tcp/127.0.0.1/10248' || ! started "$1" "$1-kubelet"; }
