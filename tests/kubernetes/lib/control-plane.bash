@@ -1,25 +1,13 @@
-# shellcheck shell=bash disable=SC2154 # variables of ../cluster
-# Certificates, etcd, the API server, the controllers and the scheduler, all in the network of node-1.
+# shellcheck shell=bash
+# etcd, the API server, the controllers, the scheduler, DNS and metrics-server: processes of node-1.
 
 control_plane() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=cluster-ca \
-    -keyout "$state/pki/ca.key" -out "$state/pki/ca.crt" 2>/dev/null
-  openssl ecparam -genkey -name prime256v1 -noout -out "$state/pki/sa.key"
-  openssl ec -in "$state/pki/sa.key" -pubout -out "$state/pki/sa.pub" 2>/dev/null
-  certificate apiserver /CN=kube-apiserver \
-    "IP:127.0.0.1,IP:$api,IP:10.96.0.1,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
-  certificate admin /O=system:masters/CN=admin DNS:admin
-  certificate controller-manager /CN=system:kube-controller-manager DNS:controller-manager
-  certificate scheduler /CN=system:kube-scheduler DNS:scheduler
-  certificate proxy /CN=system:kube-proxy DNS:proxy
-  certificate kubelet-client /O=system:masters/CN=kubelet-client DNS:kubelet-client
-  certificate front-proxy /CN=front-proxy DNS:front-proxy
-  for name in admin controller-manager scheduler proxy; do kubeconfig $name; done
-
+  step "etcd" etcd
   start node-1 etcd etcd --data-dir "$state/etcd" --unsafe-no-fsync \
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380
-  start node-1 apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 \
+  step "the API server" apiserver
+  start node-1 apiserver "$(program kube-apiserver)" --etcd-servers=http://127.0.0.1:2379 \
     --advertise-address="$api" --bind-address=0.0.0.0 --secure-port=6443 --allow-privileged \
     --tls-cert-file="$state/pki/apiserver.crt" --tls-private-key-file="$state/pki/apiserver.key" \
     --client-ca-file="$state/pki/ca.crt" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
@@ -31,25 +19,49 @@ control_plane() {
     --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
     --requestheader-extra-headers-prefix=X-Remote-Extra- \
     --proxy-client-cert-file="$state/pki/front-proxy.crt" --proxy-client-key-file="$state/pki/front-proxy.key"
-  for _ in $(seq 240); do kubectl get --raw /readyz >/dev/null 2>&1 && break; sleep 0.25; done
-  start node-1 controller-manager "$bin/kube-controller-manager" --kubeconfig="$state/controller-manager.conf" \
+  wait_for 60 kubectl get --raw /readyz || fail "the API server is not ready after 60 s"
+  step "the controllers and the scheduler" controller-manager
+  start node-1 controller-manager "$(program kube-controller-manager)" --kubeconfig="$state/controller-manager.conf" \
     --root-ca-file="$state/pki/ca.crt" --service-account-private-key-file="$state/pki/sa.key" \
     --use-service-account-credentials --leader-elect=false \
     --cluster-signing-cert-file="$state/pki/ca.crt" --cluster-signing-key-file="$state/pki/ca.key"
-  start node-1 scheduler "$bin/kube-scheduler" --kubeconfig="$state/scheduler.conf" --leader-elect=false
+  start node-1 scheduler "$(program kube-scheduler)" --kubeconfig="$state/scheduler.conf" --leader-elect=false
 }
 
-certificate() { # NAME SUBJECT ALTERNATIVE-NAMES
-  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "$2" \
-    -keyout "$state/pki/$1.key" -out "$state/pki/$1.csr" 2>/dev/null
-  openssl x509 -req -in "$state/pki/$1.csr" -CA "$state/pki/ca.crt" -CAkey "$state/pki/ca.key" -CAcreateserial -days 30 \
-    -out "$state/pki/$1.crt" -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$3") 2>/dev/null
+# outside NAMESPACE NAME PORT TARGET-PORT [CLUSTER-IP] [PROTOCOL...]: a Service to a process of node-1, as JSON for kubectl
+service() {
+  local namespace=$1 service=$2 port=$3 target=$4 address=${5:-} protocols=("${@:6}")
+  jq -n --arg namespace "$namespace" --arg name "$service" --argjson port "$port" --argjson target "$target" \
+    --arg address "$address" --arg api "$api" '
+    ($ARGS.positional | if . == [] then ["TCP"] else . end) as $protocols |
+    {apiVersion: "v1", kind: "List", items: [
+      {apiVersion: "v1", kind: "Service", metadata: {name: $name, namespace: $namespace},
+       spec: ({ports: [$protocols[] | {name: ascii_downcase, port: $port, targetPort: $target, protocol: .}]}
+         + if $address == "" then {} else {clusterIP: $address} end)},
+      {apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4",
+       metadata: {name: ($name + "-1"), namespace: $namespace, labels: {"kubernetes.io/service-name": $name}},
+       ports: [$protocols[] | {name: ascii_downcase, port: $target, protocol: .}],
+       endpoints: [{addresses: [$api], conditions: {ready: true}}]}]}' --args "${protocols[@]}"
 }
 
-kubeconfig() { # NAME: of the certificate of that name
-  local config=("$bin/kubectl" "--kubeconfig=$state/$1.conf" config)
-  "${config[@]}" set-cluster cluster --server="https://$api:6443" --certificate-authority="$state/pki/ca.crt" --embed-certs
-  "${config[@]}" set-credentials user --client-certificate="$state/pki/$1.crt" --client-key="$state/pki/$1.key" --embed-certs
-  "${config[@]}" set-context cluster --cluster=cluster --user=user
-  "${config[@]}" use-context cluster
-} >/dev/null
+# api_service GROUP VERSION NAMESPACE SERVICE: that group of the API is answered by that Service
+api_service() {
+  jq -n --arg group "$1" --arg version "$2" --arg namespace "$3" --arg service "$4" '
+    {apiVersion: "apiregistration.k8s.io/v1", kind: "APIService", metadata: {name: ($version + "." + $group)},
+     spec: {service: {name: $service, namespace: $namespace}, group: $group, version: $version,
+            insecureSkipTLSVerify: true, groupPriorityMinimum: 100, versionPriority: 100}}'
+}
+
+dns_and_metrics() {
+  { service kube-system metrics-server 443 10443
+    service kube-system kube-dns 53 53 10.96.0.10 UDP TCP
+    api_service metrics.k8s.io v1beta1 kube-system metrics-server
+  } | kubectl apply -f - >/dev/null
+  start node-1 metrics-server "$(program metrics-server)" --kubeconfig="$state/admin.conf" \
+    --authentication-kubeconfig="$state/admin.conf" --authorization-kubeconfig="$state/admin.conf" \
+    --kubelet-preferred-address-types=InternalIP --kubelet-insecure-tls --secure-port=10443 \
+    --cert-dir="$state/pki" --metric-resolution=15s
+  printf '.:53 {\n  errors\n  bind %s\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n  cache 5\n}\n' \
+    "$api" "$state/admin.conf" >"$state/Corefile"
+  start node-1 coredns "$(program coredns)" -conf "$state/Corefile"
+}

@@ -1,53 +1,124 @@
-# shellcheck shell=bash disable=SC2154 # variables of ../cluster
-# The programs of the cluster. They are built from Go modules, because nothing else can be had without the internet, and
-# kept by what they are made of: a changed go.mod makes a new folder.
+# shellcheck shell=bash
+# The programs: built from the Go modules in programs/, and kept by version. A folder's name has a hash of all that its
+# programs are made from, so a changed go.mod is another folder and an unchanged one is never built again.
 
-# MODULE PACKAGE: its last component is the program's name. One module for all that agree on their Kubernetes libraries,
-# so that these are compiled once. metrics-server wants an older Prometheus library than the others.
-programs=(
-  "kubernetes k8s.io/kubernetes/cmd/kube-apiserver"
-  "kubernetes k8s.io/kubernetes/cmd/kube-controller-manager"
-  "kubernetes k8s.io/kubernetes/cmd/kube-scheduler"
-  "kubernetes k8s.io/kubernetes/cmd/kubelet"
-  "kubernetes k8s.io/kubernetes/cmd/kube-proxy"
-  "kubernetes k8s.io/kubernetes/cmd/kubectl"
-  "kubernetes github.com/coredns/coredns"
-  "kubernetes github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
-  "kubernetes helm.sh/helm/v3/cmd/helm"
-  "metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server"
+kubernetes_version=v1.34.4
+unused_days=30
+
+# module and package of each program
+declare -A programs=(
+  [kube-apiserver]="kubernetes k8s.io/kubernetes/cmd/kube-apiserver"
+  [kube-controller-manager]="kubernetes k8s.io/kubernetes/cmd/kube-controller-manager"
+  [kube-scheduler]="kubernetes k8s.io/kubernetes/cmd/kube-scheduler"
+  [kubelet]="kubernetes k8s.io/kubernetes/cmd/kubelet"
+  [kube-proxy]="kubernetes k8s.io/kubernetes/cmd/kube-proxy"
+  [kubectl]="kubernetes k8s.io/kubernetes/cmd/kubectl"
+  [metrics-server]="kubernetes sigs.k8s.io/metrics-server/cmd/metrics-server"
+  [coredns]="kubernetes github.com/coredns/coredns"
+  [kube-router]="kubernetes github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"
+  [helm]="kubernetes helm.sh/helm/v3/cmd/helm"
+  [prometheus-operator]="kubernetes github.com/prometheus-operator/prometheus-operator/cmd/operator"
+  [prometheus-config-reloader]="kubernetes github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader"
+  [local-path-provisioner]="kubernetes github.com/rancher/local-path-provisioner"
+  [traefik]="kubernetes github.com/traefik/traefik/v3/cmd/traefik"
+  [agnhost]="kubernetes k8s.io/kubernetes/test/images/agnhost"
+  [resource-consumer]="kubernetes k8s.io/kubernetes/test/images/resource-consumer"
+  [consume-cpu]="kubernetes k8s.io/kubernetes/test/images/resource-consumer/consume-cpu"
+  [prometheus]="prometheus github.com/prometheus/prometheus/cmd/prometheus"
+  [recommender]="prometheus k8s.io/autoscaler/vertical-pod-autoscaler/pkg/recommender"
+  [custom-metrics]="custom-metrics testero/tests/kubernetes/programs/custom-metrics"
+  [state-metrics]="custom-metrics testero/tests/kubernetes/programs/custom-metrics/state-metrics"
 )
-kubernetes=v1.34.4
+base_programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl metrics-server coredns kube-router)
 
-bin=${XDG_CACHE_HOME:-$HOME/.cache}/testero-cluster/$(cat "$here"/programs/*/go.{mod,sum} "$here/lib/programs.bash" | sha256sum | cut -c 1-16)
-
-# What Debian has.
-packages() {
-  local command missing=no
-  for command in containerd runc etcd catatonit buildah jq ipset conntrack iptables ip openssl go; do
-    command -v "$command" >/dev/null || missing=yes
-  done
-  [[ -x /usr/lib/cni/bridge ]] || missing=yes
-  [[ $missing == yes ]] || return 0
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    containerd runc etcd-server containernetworking-plugins conntrack iptables ipset iproute2 catatonit buildah jq openssl >/dev/null
-  command -v go >/dev/null || fail "Go is missing: https://go.dev/dl tells how to get it"
-}
-
-build() {
-  local module package entry missing flags="-s -w"
+link_flags() {
+  local flags="-s -w" package
   for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-    flags+=" -X $package.gitVersion=$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=34"
+    flags+=" -X $package.gitVersion=$kubernetes_version -X $package.gitMajor=1 -X $package.gitMinor=34"
   done
-  mkdir -p "$bin"
-  for module in kubernetes metrics-server; do
-    missing=()
-    for entry in "${programs[@]}"; do
-      package=${entry#* }
-      [[ ${entry% *} != "$module" || -x $bin/${package##*/} ]] || missing+=("$package")
-    done
-    ((${#missing[@]})) || continue
-    echo "cluster: building ${missing[*]##*/}" >&2
-    (cd "$here/programs/$module" && CGO_ENABLED=0 go build -trimpath -ldflags "$flags" -o "$bin/" "${missing[@]}")
-  done
+  echo "$flags"
 }
+
+declare -A module_folders=()
+# module_folder MODULE: sets module_folders[MODULE], once
+module_folder() {
+  [[ -z ${module_folders[$1]:-} ]] || return 0
+  local hash
+  hash=$({
+    link_flags
+    uname -m
+    find "$here/programs/$1" -type f \( -name 'go.*' -o -name '*.go' \) -print0 | sort -z | xargs -0 cat
+  } | sha256sum)
+  module_folders[$1]=$cache/$1-${hash:0:16}
+}
+
+program() {
+  local module=${programs[$1]%% *}
+  module_folder "$module"
+  echo "${module_folders[$module]}/$1"
+}
+
+program_path() {
+  local module path=''
+  for module in kubernetes prometheus custom-metrics; do
+    module_folder "$module"
+    path+=:${module_folders[$module]}
+  done
+  echo "${path#:}"
+}
+
+require_program() {
+  local each missing=()
+  for each in "$@"; do [[ -x $(program "$each") ]] || missing+=("$each"); done
+  ((${#missing[@]} == 0)) || build "${missing[@]}"
+}
+
+# build [PROGRAM...]: what is not there yet; all of them without an argument
+build() {
+  local each module wanted=("$@") kubernetes=() prometheus=() custom=() provisioner=()
+  (($#)) || mapfile -t wanted < <(printf '%s\n' "${!programs[@]}" | sort)
+  for each in "${wanted[@]}"; do
+    [[ -n ${programs[$each]:-} ]] || fail "there is no program $each; there are: $(printf '%s\n' "${!programs[@]}" | sort | xargs)"
+    [[ ! -x $(program "$each") ]] || continue
+    case ${programs[$each]%% *} in
+      # It imports github.com/Sirupsen/logrus, and one `go build` refuses two paths that differ only in case.
+      kubernetes) if [[ $each == local-path-provisioner ]]; then provisioner=("$each"); else kubernetes+=("$each"); fi ;;
+      prometheus) prometheus+=("$each") ;;
+      *) custom+=("$each") ;;
+    esac
+  done
+  build_together kubernetes "${kubernetes[@]}"
+  build_together kubernetes "${provisioner[@]}"
+  build_together prometheus "${prometheus[@]}"
+  build_together custom-metrics "${custom[@]}"
+  for module in kubernetes prometheus custom-metrics; do
+    module_folder "$module"
+    [[ ! -d ${module_folders[$module]} ]] || touch "${module_folders[$module]}"
+  done
+  find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-????????????????' -mtime "+$unused_days" -exec rm -r {} +
+}
+
+# build_together MODULE PROGRAM...: in one `go build`, so what they share is compiled once and both cores have work
+build_together() {
+  local module=$1 folder each new since=$SECONDS ticker packages=()
+  shift
+  (($#)) || return 0
+  command -v go >/dev/null || fail "go is missing: https://go.dev/dl, 1.25 or newer (it fetches the version that a go.mod names)"
+  folder=$(dirname "$(program "$1")")
+  for each in "$@"; do packages+=("${programs[$each]#* }"); done
+  say "building $*"
+  mkdir -p "$folder"
+  new=$(mktemp -d "$folder/new.XXXXXX")
+  (while sleep 30; do say "  building for $((SECONDS - since)) s"; done) 9>&- &
+  ticker=$!
+  (cd "$here/programs/$module" && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags "$(link_flags)" -o "$new/" "${packages[@]}") ||
+    { kill "$ticker"; rm -r "$new"; fail "go build of $* failed"; }
+  kill "$ticker"
+  wait "$ticker" 2>/dev/null || true
+  # Moved when complete: an interrupted build leaves no half a program.
+  for each in "$@"; do mv "$new/$(basename "${programs[$each]#* }")" "$folder/$each"; done
+  rmdir "$new"
+  say "built in $((SECONDS - since)) s"
+}
+# module_source MODULE PATH: where Go keeps that module's source, which has the CRDs
+module_source() { (cd "$here/programs/$1" && go mod download "$2" && go list -m -f '{{.Dir}}' "$2"); }
