@@ -3,8 +3,8 @@ load ../../checks/recipe
 
 @test "a disruption budget refuses the second eviction, and a drain waits for replacements" {
   recipe pdb-drain
-  step apply
   means "nothing counts the healthy pods: there is no disruption budget, or its controller does not run"
+  step apply
   expect 30 "three pods are healthy" pdb/testero '{.status.currentHealthy}' -eq 3
   expect 30 "one of them may go" pdb/testero '{.status.disruptionsAllowed}' -eq 1
 
