@@ -5,9 +5,12 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Status};
+
+use crate::sync::{lock, spawn};
 
 /// Most bytes of an answer's head.
 const HEAD_BYTES: u64 = 64 * 1024;
@@ -15,6 +18,9 @@ const HEAD_BYTES: u64 = 64 * 1024;
 const HEAD_FIELDS: usize = 64;
 /// Most bytes of an answer's body, or of a line of one that comes in lines.
 const BODY_BYTES: u64 = 4 << 20;
+
+/// The stack of the thread that looks a name up: the C library's resolver needs most of it.
+const RESOLVER_STACK_BYTES: usize = 256 * 1024;
 
 /// A service, as an URL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +52,28 @@ impl<'u> Url<'u> {
 
     /// Its addresses, in the resolver's order.
     ///
+    /// The resolver has deadlines of its own, which no caller can set, so a name is looked up in a thread. Where the
+    /// caller gives up, the thread goes on until the resolver does, or the process ends.
+    ///
     /// # Errors
-    /// When it has none.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        Ok(with_port(self.authority, 80).to_socket_addrs()?.collect())
+    /// When it has none, or its name is not resolved by then.
+    pub fn addresses(&self, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+        let place = with_port(self.authority, 80);
+        if let Ok(address) = place.parse() {
+            return Ok(vec![address]);
+        }
+        let found = Arc::new((Mutex::new(None), Condvar::new()));
+        let finding = Arc::clone(&found);
+        let look_up = move || {
+            *lock(&finding.0) = Some(place.to_socket_addrs().map(Iterator::collect));
+            finding.1.notify_one();
+        };
+        spawn("resolver", RESOLVER_STACK_BYTES, Box::new(look_up))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = found.1.wait_timeout_while(lock(&found.0), left, |found| found.is_none());
+        let (mut found, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "its name is not resolved in time"));
+        found.take().unwrap_or_else(late)
     }
 }
 
@@ -355,7 +379,7 @@ mod tests {
         }
         assert_eq!(Url::parse("http://[::1]:80?x").unwrap(), Url { authority: "[::1]:80", path: "?x" });
         for (authority, port) in [("127.0.0.1", 80), ("127.0.0.1:81", 81), ("[::1]", 80), ("[::1]:82", 82)] {
-            assert_eq!(Url { authority, path: "" }.addresses().unwrap()[0].port(), port);
+            assert_eq!(Url { authority, path: "" }.addresses(Instant::now()).unwrap()[0].port(), port);
         }
     }
 

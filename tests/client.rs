@@ -10,6 +10,7 @@ use crate::process::{fails_with, program, run};
 
 mod completions;
 mod hostile;
+mod names;
 mod spreads;
 mod terminal;
 mod tokens;

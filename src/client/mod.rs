@@ -111,9 +111,10 @@ impl Service<'_> {
             let url = Url::parse(self.url)?;
             let target = format!("{}{target}", url.path.trim_end_matches('/'));
             let (authority, token) = (url.authority, self.token);
-            let addresses = url.addresses()?;
+            let deadline = Instant::now() + patience;
+            let addresses = url.addresses(if line.is_some() { Instant::now() + PATIENCE } else { deadline })?;
             // Who does not wait is answered at once, or not at all: no drop by drop.
-            let deadline = line.is_none().then(|| Instant::now() + patience);
+            let deadline = line.is_none().then_some(deadline);
             let ask = Ask { authority, method, target: &target, token, patience, deadline };
             match line {
                 Some(line) => ask.in_lines(&addresses, line),

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 use super::call::{Call, outcome};
 use super::reply::{Object, good};
-use super::{SILENCE, Service, Trouble, print};
+use super::{PATIENCE, SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Amount, Unit, in_words};
 use crate::sync::lock;
 use crate::wire::Url;
@@ -80,10 +81,11 @@ impl Spread {
     /// Every address behind the names, each once.
     fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
         let mut all = BTreeSet::new();
+        let until = Instant::now() + PATIENCE;
         for service in &self.services {
             let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
             let url = Url { authority: service, path: "" };
-            let found = url.addresses().map_err(|error| unreachable(error.to_string()))?;
+            let found = url.addresses(until).map_err(|error| unreachable(error.to_string()))?;
             if found.is_empty() {
                 return Err(unreachable(String::from("has no address")));
             }
