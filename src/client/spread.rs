@@ -12,7 +12,7 @@ use super::reply::{Object, good};
 use super::{PATIENCE, SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Amount, Unit, in_words};
 use crate::sync::lock;
-use crate::wire::Url;
+use crate::wire::{Taker, Url};
 
 /// Most pods at once: each has a thread here while it works.
 const MOST_PODS: usize = 1024;
@@ -149,7 +149,7 @@ impl Spread {
         let service = Service { url: &url, token };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
         let reply = if self.wait {
-            service.reply(call.method, &call.target(), SILENCE, Some(&mut keep))?
+            service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?
         } else {
             service.ask(call.method, &call.target())?
         };
