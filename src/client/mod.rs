@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! words        the arguments become a job
+//! place        a command after its flags
 //! call         a change is asked for, and its progress told
 //! show         what there is to know
 //! spread       one amount over all pods behind a name
@@ -13,6 +14,7 @@
 pub mod call;
 pub mod completions;
 pub mod http;
+pub mod place;
 mod reply;
 pub mod show;
 pub mod spread;

@@ -118,7 +118,7 @@ testero asks a running testero, since in its image there is no curl:
   testero http [METHOD] PATH [--timeout 10s]         any request, like POST '/fault/term?ignore=true'
   testero completions bash|zsh|fish
 
-Of whom, for all of them:
+Of whom, for all of them, before or after the command:
       --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
       --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
 

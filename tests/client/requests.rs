@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::terminal::on_terminal;
 use super::trouble::{answered, answers};
-use super::{asking, command, ended, nobody, says, url, well};
+use super::{asking, command, ended, nobody, plain, says, url, well};
 use crate::harness::{PROGRAM, Testero};
 use crate::process::{Reaped, fails_with, run};
 
@@ -191,4 +191,44 @@ fn a_body_longer_than_memory_may_take_goes_through() {
     let output = run(&mut command);
     assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"xxxxxxxxx"[..], &b"0\n"[..]));
     asked.join().unwrap();
+}
+
+#[test]
+fn flags_come_before_or_after_the_command() {
+    let testero = Testero::start();
+    let here = url(&testero);
+    for words in [
+        &["--url", &here, "http", "/healthz"][..],
+        &["http", "--url", &here, "/healthz"],
+        &["--timeout", "5s", "--url", &here, "http", "GET", "/healthz"],
+        &["http", "GET", "--timeout=5s", "/healthz", "--url", &here],
+    ] {
+        assert_eq!(well(&mut plain(words)), "ok\n");
+    }
+    for words in [
+        &["--url", &here, "mem", "--ttl", "5m", "set", "1Mi", "--wait"][..],
+        &["--ttl", "5m", "--wait", "mem", "--url", &here, "set", "1Mi"],
+        &["mem", "--wait", "--url", &here, "--ttl=5m", "set", "1Mi"],
+    ] {
+        assert!(well(&mut plain(words)).ends_with("\ndone\n"), "{words:?}");
+        let held = testero.group("mem");
+        assert_eq!(held.number("held"), f64::from(1 << 20), "{words:?}");
+        assert!(held.number("expires_in_seconds") > 200.0, "{words:?}");
+        says(&testero, "mem release --wait");
+    }
+    assert!(well(&mut plain(&["--url", &here, "--json", "status"])).starts_with('{'));
+    let service = testero.address.to_string();
+    well(&mut plain(&["--service", &service, "spread", "--exact", "mem", "1Mi"]));
+    assert!(well(&mut plain(&["--url", &here, "health"])).is_empty());
+    assert_eq!(well(&mut plain(&["--url", &here, "health", "enable"])), "/healthz is enabled\n");
+    for (words, says) in [
+        (&["--url", "http://h"][..], "--url: of which command?"),
+        (&["--url", "http://h", "stats"], "'stats'"),
+        (&["--url"], "--url"),
+        (&["--listen", "127.0.0.1:0", "status"], "--listen"),
+        (&["--ttl", "5m", "status"], "--ttl"),
+        (&["--token-file", "/no/such/file", "--bogus"], "--bogus"),
+    ] {
+        fails_with(2, &mut plain(words), &[says, "--help"]);
+    }
 }
