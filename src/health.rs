@@ -16,17 +16,18 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// When it does not, with what happened instead.
 pub fn ask(url: &str, token: Option<&TokenSource>) -> io::Result<()> {
     let token = token.map(TokenSource::read).transpose()?;
-    let deadline = Some(Instant::now() + DEADLINE);
+    let deadline = Instant::now() + DEADLINE;
     let url = Url::parse(url)?;
     let (authority, target) = (url.authority, url.path);
-    let ask = Ask { authority, method: "GET", target, token: token.as_deref(), patience: DEADLINE, deadline };
+    let ask =
+        Ask { authority, method: "GET", target, token: token.as_deref(), patience: DEADLINE, deadline: Some(deadline) };
     let in_words = |error: io::Error| match error.kind() {
         io::ErrorKind::TimedOut => {
             io::Error::new(error.kind(), format!("no answer within {} seconds", DEADLINE.as_secs()))
         }
         _ => error,
     };
-    match ask.of(&url.addresses()?).map_err(in_words)?.status {
+    match ask.of(&url.addresses(deadline)?).map_err(in_words)?.status {
         401 => Err(io::Error::other("the service wants a token: set TOKEN or TOKENFILE")),
         100..500 => Ok(()),
         status => Err(io::Error::other(format!("the answer is {status}"))),

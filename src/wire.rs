@@ -5,9 +5,12 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Status};
+
+use crate::sync::{lock, spawn};
 
 /// Most bytes of an answer's head.
 const HEAD_BYTES: u64 = 64 * 1024;
@@ -15,6 +18,9 @@ const HEAD_BYTES: u64 = 64 * 1024;
 const HEAD_FIELDS: usize = 64;
 /// Most bytes of an answer's body, or of a line of one that comes in lines.
 const BODY_BYTES: u64 = 4 << 20;
+
+/// The stack of the thread that looks a name up: the C library's resolver needs most of it.
+const RESOLVER_STACK_BYTES: usize = 256 * 1024;
 
 /// A service, as an URL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +52,28 @@ impl<'u> Url<'u> {
 
     /// Its addresses, in the resolver's order.
     ///
+    /// The resolver has deadlines of its own, which no caller can set, so a name is looked up in a thread. Where the
+    /// caller gives up, the thread goes on until the resolver does, or the process ends.
+    ///
     /// # Errors
-    /// When it has none.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        Ok(with_port(self.authority, 80).to_socket_addrs()?.collect())
+    /// When it has none, or its name is not resolved by then.
+    pub fn addresses(&self, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+        let place = with_port(self.authority, 80);
+        if let Ok(address) = place.parse() {
+            return Ok(vec![address]);
+        }
+        let found = Arc::new((Mutex::new(None), Condvar::new()));
+        let finding = Arc::clone(&found);
+        let look_up = move || {
+            *lock(&finding.0) = Some(place.to_socket_addrs().map(Iterator::collect));
+            finding.1.notify_one();
+        };
+        spawn("resolver", RESOLVER_STACK_BYTES, Box::new(look_up))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = found.1.wait_timeout_while(lock(&found.0), left, |found| found.is_none());
+        let (mut found, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "its name is not resolved in time"));
+        found.take().unwrap_or_else(late)
     }
 }
 
@@ -78,13 +102,28 @@ pub struct Ask<'a> {
 
 /// Where lines go.
 pub type Lines<'l> = &'l mut dyn FnMut(&[u8]);
+/// Where pieces go; an error ends the reading.
+pub type Pieces<'p> = &'p mut dyn FnMut(&[u8]) -> io::Result<()>;
+
+/// What becomes of a body.
+pub enum Taker<'t> {
+    /// It is kept whole, within its bound.
+    Whole,
+    /// Where the body of what is no error comes in chunks, each of its lines is handed on as soon as it is there. What
+    /// comes otherwise is kept.
+    Lines(Lines<'t>),
+    /// The body of what is done (2xx) is handed on as it comes, without a bound but the deadline. Others are kept.
+    Pieces(Pieces<'t>),
+}
 
 /// An answer.
 #[derive(Debug)]
 pub struct Reply {
     /// Its status.
     pub status: u16,
-    /// Its body; what came in lines is not there any more.
+    /// The words that it has for it.
+    pub reason: String,
+    /// Its body; what was handed on is not there any more.
     pub body: Vec<u8>,
     /// Whether it came in lines.
     pub in_lines: bool,
@@ -96,23 +135,18 @@ impl Ask<'_> {
     /// # Errors
     /// When none does, or what comes is no answer in time.
     pub fn of(&self, addresses: &[SocketAddr]) -> io::Result<Reply> {
-        self.on(addresses, None)
+        self.taken(addresses, Taker::Whole)
     }
 
-    /// The same. Where the body of what is no error comes in pieces, each of its lines is handed on as soon as it is
-    /// there.
+    /// The same, with somebody who takes the body.
     ///
     /// # Errors
-    /// When none does, or what comes is no answer in time.
-    pub fn in_lines(&self, addresses: &[SocketAddr], line: Lines<'_>) -> io::Result<Reply> {
-        self.on(addresses, Some(line))
-    }
-
-    fn on(&self, addresses: &[SocketAddr], line: Option<Lines<'_>>) -> io::Result<Reply> {
+    /// When none does, what comes is no answer in time, or the taker has an error.
+    pub fn taken(&self, addresses: &[SocketAddr], taker: Taker<'_>) -> io::Result<Reply> {
         let mut trouble = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.authority));
         for address in addresses {
             match TcpStream::connect_timeout(address, self.left()?) {
-                Ok(stream) => return self.talk(stream, line).map_err(in_words),
+                Ok(stream) => return self.talk(stream, taker).map_err(in_words),
                 Err(error) => trouble = in_words(error),
             }
         }
@@ -126,7 +160,7 @@ impl Ask<'_> {
         left.map(|left| left.min(self.patience)).ok_or_else(late)
     }
 
-    fn talk(&self, mut stream: TcpStream, line: Option<Lines<'_>>) -> io::Result<Reply> {
+    fn talk(&self, mut stream: TcpStream, taker: Taker<'_>) -> io::Result<Reply> {
         let Self { authority, method, target, token, .. } = self;
         let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let slash = if target.starts_with('/') { "" } else { "/" };
@@ -140,30 +174,38 @@ impl Ask<'_> {
         let mut reader = BufReader::with_capacity(4096, Patient { stream, ask: self });
         let head = read_head(&mut reader)?;
         let (mut body, mut in_lines) = (Vec::new(), false);
-        match head.length {
-            Length::Chunked => match line.filter(|_| head.status < 400) {
-                Some(line) => {
-                    in_lines = true;
-                    read_chunks(&mut reader, line)?;
-                }
-                // A proxy may send any body so.
-                None => read_chunks(&mut reader, &mut |line| {
-                    if body.len() + line.len() < BODY_BYTES as usize {
-                        body.extend_from_slice(line);
-                        body.push(b'\n');
+        // RFC 9110: these have none, whatever their fields say.
+        let length = if *method == "HEAD" || matches!(head.status, 204 | 304) { Length::Bytes(0) } else { head.length };
+        match (length, taker) {
+            (Length::Chunked, Taker::Lines(line)) if head.status < 400 => {
+                in_lines = true;
+                read_lines(&mut reader, line)?;
+            }
+            (length, Taker::Pieces(piece)) if (200..300).contains(&head.status) => match length {
+                Length::Chunked => read_chunks(&mut reader, piece)?,
+                Length::Bytes(length) => {
+                    if hand_on(&mut reader, length, piece)? > 0 {
+                        return Err(cut_short());
                     }
-                })?,
+                }
+                Length::UntilEnd => drop(hand_on(&mut reader, u64::MAX, piece)?),
             },
-            Length::Bytes(length) if length > BODY_BYTES => return Err(not_http("its answer is too long")),
-            Length::Bytes(length) => {
+            // A proxy may send any body so.
+            (Length::Chunked, _) => read_chunks(&mut reader, &mut |piece| {
+                let room = (BODY_BYTES as usize).saturating_sub(body.len());
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
+                Ok(())
+            })?,
+            (Length::Bytes(length), _) if length > BODY_BYTES => return Err(not_http("its answer is too long")),
+            (Length::Bytes(length), _) => {
                 reader.take(length).read_to_end(&mut body)?;
                 if (body.len() as u64) < length {
                     return Err(cut_short());
                 }
             }
-            Length::UntilEnd => drop(reader.take(BODY_BYTES).read_to_end(&mut body)?),
+            (Length::UntilEnd, _) => drop(reader.take(BODY_BYTES).read_to_end(&mut body)?),
         }
-        Ok(Reply { status: head.status, body, in_lines })
+        Ok(Reply { status: head.status, reason: head.reason, body, in_lines })
     }
 }
 
@@ -182,6 +224,7 @@ impl Read for Patient<'_> {
 
 struct Head {
     status: u16,
+    reason: String,
     length: Length,
 }
 
@@ -213,38 +256,66 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
         }
         (None, None) => Length::UntilEnd,
     };
-    Ok(Head { status, length })
+    Ok(Head { status, reason: head.reason.unwrap_or_default().to_owned(), length })
 }
 
-/// Reads a body that comes in chunks, and hands on its lines.
-fn read_chunks(reader: &mut impl BufRead, line: Lines<'_>) -> io::Result<()> {
-    let (mut pending, mut size) = (Vec::new(), Vec::new());
+/// Hands on so many bytes as they come; says how many are missing when there are no more.
+fn hand_on(reader: &mut impl BufRead, mut length: u64, piece: Pieces<'_>) -> io::Result<u64> {
+    while length > 0 {
+        let bytes = match reader.fill_buf() {
+            // A process that was stopped and goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        if bytes.is_empty() {
+            break;
+        }
+        let count = bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+        piece(&bytes[..count])?;
+        reader.consume(count);
+        length -= count as u64;
+    }
+    Ok(length)
+}
+
+/// Reads a body that comes in chunks, and hands on what is in them.
+fn read_chunks(reader: &mut impl BufRead, piece: Pieces<'_>) -> io::Result<()> {
+    let mut size = Vec::new();
     loop {
         size.clear();
         reader.take(64).read_until(b'\n', &mut size)?;
         let Ok(Status::Complete((_, length))) = httparse::parse_chunk_size(&size) else { return Err(cut_short()) };
         if length == 0 {
-            if !pending.is_empty() {
-                line(&pending);
-            }
             return Ok(());
         }
-        if length > BODY_BYTES.saturating_sub(pending.len() as u64) {
-            return Err(not_http("a line of its answer is too long"));
-        }
-        let before = pending.len();
-        reader.take(length).read_to_end(&mut pending)?;
-        if ((pending.len() - before) as u64) < length || reader.read_exact(&mut [0; 2]).is_err() {
+        if hand_on(reader, length, piece)? > 0 || reader.read_exact(&mut [0; 2]).is_err() {
             return Err(cut_short());
         }
+    }
+}
+
+/// Reads a body that comes in chunks, and hands on its lines.
+fn read_lines(reader: &mut impl BufRead, line: Lines<'_>) -> io::Result<()> {
+    let mut pending = Vec::new();
+    read_chunks(reader, &mut |piece| {
+        if (pending.len() + piece.len()) as u64 > BODY_BYTES {
+            return Err(not_http("a line of its answer is too long"));
+        }
         // Each byte is looked at once, and moved once.
+        let before = pending.len();
+        pending.extend_from_slice(piece);
         let (mut start, mut from) = (0, before);
         while let Some(length) = pending[from..].iter().position(|&byte| byte == b'\n') {
             line(&pending[start..from + length]);
             (start, from) = (from + length + 1, from + length + 1);
         }
         pending.drain(..start);
+        Ok(())
+    })?;
+    if !pending.is_empty() {
+        line(&pending);
     }
+    Ok(())
 }
 
 fn not_http(words: &'static str) -> io::Error {
@@ -288,7 +359,8 @@ mod tests {
         let ask =
             Ask { authority: "host:1", method: "GET", target: "x", token: Some("secret"), patience, deadline: None };
         let mut lines = Vec::new();
-        let reply = ask.in_lines(&[address], &mut |line| lines.push(String::from_utf8_lossy(line).into_owned()));
+        let reply =
+            ask.taken(&[address], Taker::Lines(&mut |line| lines.push(String::from_utf8_lossy(line).into_owned())));
         let request = server.join().unwrap();
         assert!(request.starts_with("GET /x HTTP/1.1\r\nHost: host:1\r\n"), "{request}");
         assert!(request.contains("\r\nAuthorization: Bearer secret\r\n"));
@@ -343,7 +415,7 @@ mod tests {
             all.extend(bytes);
             let mut reader = &all[..];
             if read_head(&mut reader).is_ok() {
-                let _ = read_chunks(&mut reader, &mut |_| ());
+                let _ = read_lines(&mut reader, &mut |_| ());
             }
         }
     }
@@ -355,7 +427,7 @@ mod tests {
         }
         assert_eq!(Url::parse("http://[::1]:80?x").unwrap(), Url { authority: "[::1]:80", path: "?x" });
         for (authority, port) in [("127.0.0.1", 80), ("127.0.0.1:81", 81), ("[::1]", 80), ("[::1]:82", 82)] {
-            assert_eq!(Url { authority, path: "" }.addresses().unwrap()[0].port(), port);
+            assert_eq!(Url { authority, path: "" }.addresses(Instant::now()).unwrap()[0].port(), port);
         }
     }
 

@@ -10,6 +10,8 @@ use crate::process::{fails_with, program, run};
 
 mod completions;
 mod hostile;
+mod names;
+mod requests;
 mod spreads;
 mod terminal;
 mod tokens;

@@ -8,6 +8,7 @@ use super::{SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Unit, in_words as amount};
 use crate::consumer::span;
 use crate::process::terminal_columns;
+use crate::wire::Taker;
 
 /// How wide a terminal is that does not say.
 const COLUMNS: usize = 80;
@@ -53,7 +54,7 @@ impl Call {
             last = Some(line);
         };
         let reply = if self.wait {
-            service.reply(self.method, &self.target(), SILENCE, Some(&mut tell))
+            service.reply(self.method, &self.target(), SILENCE, Taker::Lines(&mut tell))
         } else {
             service.ask(self.method, &self.target())
         };

@@ -1,6 +1,6 @@
 //! What a shell offers while one types: made of the same table that the words are read by.
 
-use super::words::{COMMANDS, COMMON, Flag, SHELLS, Takes};
+use super::words::{COMMANDS, COMMON, Flag, METHODS, SHELLS, Takes};
 
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ fn bash() -> String {
             script += &format!("    \"2 {command} \"*) words=\"{}\" ;;\n", seconds.join(" "));
         }
         for (word, _, own) in *verbs {
-            script += &format!("    *\" {command} {word}\"*) words=\"{}\" ;;\n", flags(own));
+            let methods = if *command == "http" { METHODS.join(" ") + " " } else { String::new() };
+            script += &format!("    *\" {command} {word}\"*) words=\"{methods}{}\" ;;\n", flags(own));
         }
     }
     for (word, seconds) in OTHERS {
@@ -117,6 +118,8 @@ fn fish() -> String {
             }
         }
     }
+    let methods = METHODS.join(" ");
+    script += &format!("complete -c testero -n '__fish_seen_subcommand_from http' -a '{methods}'\n");
     for (word, seconds) in OTHERS.into_iter().filter(|(_, seconds)| !seconds.is_empty()) {
         script += &format!("complete -c testero -n '__fish_seen_subcommand_from {word}' -a '{seconds}'\n");
     }

@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! words        the arguments become a job
+//! place        a command after its flags
 //! call         a change is asked for, and its progress told
 //! show         what there is to know
 //! spread       one amount over all pods behind a name
+//! http         any request
 //! completions  what a shell offers while one types
 //! reply        what came back, in JSON
 //! ```
 
 pub mod call;
 pub mod completions;
+pub mod http;
+pub mod place;
 mod reply;
 pub mod show;
 pub mod spread;
@@ -20,7 +24,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::access::TokenSource;
-use crate::wire::{Ask, Lines, Reply, Url};
+use crate::wire::{Ask, Reply, Taker, Url};
 
 /// How long anything may take where nobody asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +51,8 @@ pub enum What {
     Call(call::Call),
     /// A change of many.
     Spread(spread::Spread),
+    /// Any request.
+    Http(http::Http),
     /// The script for a shell.
     Completions(completions::Shell),
 }
@@ -89,6 +95,7 @@ pub fn run(job: &Job) -> Result<(), Trouble> {
         What::Show(show) => show.run(&service),
         What::Call(call) => call.run(&service),
         What::Spread(spread) => spread.run(token.as_deref()),
+        What::Http(http) => http.run(&service),
         What::Completions(shell) => print(&shell.script()),
     }
 }
@@ -102,23 +109,21 @@ struct Service<'s> {
 impl Service<'_> {
     /// Asks for a path and query, below the URL's own path.
     fn ask(&self, method: &str, target: &str) -> Result<Reply, Trouble> {
-        self.reply(method, target, PATIENCE, None)
+        self.reply(method, target, PATIENCE, Taker::Whole)
     }
 
-    /// A reply; where `line` is, the user waits for what it comes in.
-    fn reply(&self, method: &str, target: &str, patience: Duration, line: Option<Lines<'_>>) -> Result<Reply, Trouble> {
+    /// A reply. Who takes lines waits for what comes in them, as long as something does; all else is there in time, or not
+    /// at all: no drop by drop.
+    fn reply(&self, method: &str, target: &str, patience: Duration, taker: Taker<'_>) -> Result<Reply, Trouble> {
         let asked = || -> io::Result<Reply> {
             let url = Url::parse(self.url)?;
             let target = format!("{}{target}", url.path.trim_end_matches('/'));
             let (authority, token) = (url.authority, self.token);
-            let addresses = url.addresses()?;
-            // Who does not wait is answered at once, or not at all: no drop by drop.
-            let deadline = line.is_none().then(|| Instant::now() + patience);
-            let ask = Ask { authority, method, target: &target, token, patience, deadline };
-            match line {
-                Some(line) => ask.in_lines(&addresses, line),
-                None => ask.of(&addresses),
-            }
+            let waits = matches!(taker, Taker::Lines(_));
+            let deadline = Instant::now() + patience;
+            let addresses = url.addresses(if waits { Instant::now() + PATIENCE } else { deadline })?;
+            let deadline = (!waits).then_some(deadline);
+            Ask { authority, method, target: &target, token, patience, deadline }.taken(&addresses, taker)
         };
         asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
     }

@@ -1,22 +1,28 @@
 //! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::call::{Call, outcome};
-use super::reply::{Object, good};
-use super::{SILENCE, Service, Trouble, print};
+use super::reply::{Object, good, printable};
+use super::{PATIENCE, SILENCE, Service, Trouble, print};
 use crate::consumer::quantity::{Amount, Unit, in_words};
 use crate::sync::lock;
-use crate::wire::Url;
+use crate::wire::{Taker, Url};
 
 /// Most pods at once: each has a thread here while it works.
 const MOST_PODS: usize = 1024;
 /// How many addresses of a name musl's resolver tells at most.
 const MOST_OF_A_NAME: usize = 48;
+/// How often one address is asked again, each time over a new connection, who is there. Of two pods that a balancer picks
+/// from by chance, both are seen in 31 of 32 cases.
+const LOOKS: u32 = 5;
+/// From when on it is not asked again.
+const LOOKING: Duration = Duration::from_secs(3);
 /// The stack of such a thread.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -53,8 +59,14 @@ pub struct Spread {
 /// A pod, and what became of its part.
 struct Pod {
     address: SocketAddr,
+    /// The service, where it has no other address: then it may be a balancer's, with several pods behind it.
+    alone: Option<String>,
     /// Its name, where it tells one.
     name: Option<String>,
+    /// All names that were told at this address.
+    seen: BTreeSet<String>,
+    /// What it holds or uses though it refused, where that is known.
+    kept: Option<u64>,
     /// What it can hold, in the unit.
     room: u64,
     part: u64,
@@ -63,8 +75,9 @@ struct Pod {
 
 impl Spread {
     pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
-        let mut pods: Vec<Pod> = self.addresses()?.into_iter().map(Pod::at).collect();
+        let mut pods = self.pods()?;
         on_each(&mut pods, |pod| pod.result = self.greet(pod, token).map(|()| 0));
+        tell_of_balancers(&mut pods);
         // Of two families of addresses a pod has one each.
         let mut names = BTreeSet::new();
         pods.retain(|pod| pod.name.as_ref().is_none_or(|name| names.insert(name.clone())));
@@ -72,48 +85,65 @@ impl Spread {
         on_each(&mut pods, |pod| {
             if pod.result.is_ok() {
                 pod.result = self.send(pod, token);
+                if matches!(pod.result, Err(Trouble::Refused(_))) && pod.seen.len() < 2 {
+                    pod.kept = status(pod, token).ok().map(|status| self.kept(&status));
+                }
             }
         });
         self.tell(&pods)
     }
 
-    /// Every address behind the names, each once.
-    fn addresses(&self) -> Result<Vec<SocketAddr>, Trouble> {
-        let mut all = BTreeSet::new();
+    /// A pod for every address behind the names, each once.
+    fn pods(&self) -> Result<Vec<Pod>, Trouble> {
+        let mut all: BTreeMap<SocketAddr, Pod> = BTreeMap::new();
+        let until = Instant::now() + PATIENCE;
         for service in &self.services {
             let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
             let url = Url { authority: service, path: "" };
-            let found = url.addresses().map_err(|error| unreachable(error.to_string()))?;
+            let found = url.addresses(until).map_err(|error| unreachable(error.to_string()))?;
             if found.is_empty() {
                 return Err(unreachable(String::from("has no address")));
             }
             if cfg!(target_env = "musl") && found.len() == MOST_OF_A_NAME {
-                // Nobody may be there to read it.
-                let _ = writeln!(
-                    io::stderr(),
-                    "testero: {service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
-                );
+                complain(&format!(
+                    "{service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
+                ));
             }
-            all.extend(found);
+            // Of two families of addresses a Service has one each.
+            let count = |is_ipv4| found.iter().filter(|address| address.is_ipv4() == is_ipv4).count();
+            let is_alone = count(true) <= 1 && count(false) <= 1;
+            for address in found {
+                all.entry(address).or_insert_with(|| Pod::at(address, is_alone.then(|| service.clone())));
+            }
         }
         if all.len() > MOST_PODS {
             return Err(Trouble::Refused(format!("{} pods are more than {MOST_PODS}", all.len())));
         }
-        Ok(all.into_iter().collect())
+        Ok(all.into_values().collect())
     }
 
     /// Learns what a pod is called, and what it can hold.
     fn greet(&self, pod: &mut Pod, token: Option<&str>) -> Result<(), Trouble> {
-        let url = format!("http://{}", pod.address);
-        let status = good(&Service { url: &url, token }.ask("GET", "/api/status?format=json")?)?;
-        pod.name = status.text(&["pod"]).map(str::to_owned);
+        let begun = Instant::now();
+        let found = status(pod, token)?;
         pod.room = match self.group {
-            "cpu" => status.whole(&["groups", "cpu", "limit_millicores"]),
-            group => {
-                status.whole(&["groups", group, "held"]).saturating_add(status.whole(&["groups", group, "available"]))
-            }
+            "cpu" => found.whole(&["groups", "cpu", "limit_millicores"]),
+            group => self.kept(&found).saturating_add(found.whole(&["groups", group, "available"])),
         };
+        pod.name = name(&found);
+        pod.seen.extend(pod.name.clone());
+        let mut looks = if pod.alone.is_some() && pod.name.is_some() { LOOKS } else { 0 };
+        while looks > 0 && begun.elapsed() < LOOKING {
+            looks -= 1;
+            pod.seen.extend(status(pod, token).ok().as_ref().and_then(name));
+        }
         Ok(())
+    }
+
+    /// What a status says that is held, or used.
+    fn kept(&self, status: &Object) -> u64 {
+        let member = if self.group == "cpu" { "wanted_millicores" } else { "held" };
+        status.whole(&["groups", self.group, member])
     }
 
     /// Gives each pod that answers its part; the parts are the amount, to the last unit.
@@ -147,7 +177,7 @@ impl Spread {
         let service = Service { url: &url, token };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
         let reply = if self.wait {
-            service.reply(call.method, &call.target(), SILENCE, Some(&mut keep))?
+            service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?
         } else {
             service.ask(call.method, &call.target())?
         };
@@ -168,16 +198,24 @@ impl Spread {
             Unit::Millicores => format!("{amount}m"),
             unit => in_words(amount, unit),
         };
-        let (verb, mut sum, mut good) = (if self.group == "cpu" { "used" } else { "held" }, 0, 0);
+        let verb = if self.group == "cpu" { "used" } else { "held" };
+        // Who refuses may hold something all the same.
+        let (mut sum, mut good, mut holders) = (0_u64, 0, 0);
         let names = pods.iter().map(|pod| pod.label().len()).max().unwrap_or(0);
         let mut text = String::new();
         for pod in pods {
             let said = match &pod.result {
                 Ok(held) => {
-                    (sum, good) = (held.saturating_add(sum), good + 1);
+                    (sum, good, holders) = (sum.saturating_add(*held), good + 1, holders + 1);
                     in_unit(*held)
                 }
-                Err(Trouble::Refused(why)) => format!("refused: {why}"),
+                Err(Trouble::Refused(why)) => match pod.kept.filter(|kept| *kept > 0) {
+                    Some(kept) => {
+                        (sum, holders) = (sum.saturating_add(kept), holders + 1);
+                        format!("refused: {why}; {} {verb}", in_unit(kept))
+                    }
+                    None => format!("refused: {why}"),
+                },
                 Err(Trouble::Unreachable(why)) => format!("unreachable: {why}"),
             };
             text += &format!("{:<names$}  {said}\n", pod.label());
@@ -186,7 +224,7 @@ impl Spread {
             Amount::Exactly(total) => format!(" of {}", in_unit(total)),
             _ => String::new(),
         };
-        text += &format!("{:<names$}  {}{of} {verb} by {good} of {} pods\n", "sum", in_unit(sum), pods.len());
+        text += &format!("{:<names$}  {}{of} {verb} by {holders} of {} pods\n", "sum", in_unit(sum), pods.len());
         print(&text)?;
         let unreachable = |pod: &Pod| matches!(pod.result, Err(Trouble::Unreachable(_)));
         match pods.len() - good {
@@ -200,13 +238,67 @@ impl Spread {
 }
 
 impl Pod {
-    fn at(address: SocketAddr) -> Self {
-        Self { address, name: None, room: 0, part: 0, result: Ok(0) }
+    fn at(address: SocketAddr, alone: Option<String>) -> Self {
+        Self { address, alone, name: None, seen: BTreeSet::new(), kept: None, room: 0, part: 0, result: Ok(0) }
     }
 
     fn label(&self) -> String {
         self.name.as_ref().map_or_else(|| self.address.to_string(), |name| format!("{name} ({})", self.address))
     }
+}
+
+/// What a pod says of itself.
+fn status(pod: &Pod, token: Option<&str>) -> Result<Object, Trouble> {
+    let url = format!("http://{}", pod.address);
+    good(&Service { url: &url, token }.ask("GET", "/api/status?format=json")?)
+}
+
+/// What a pod is called, where it tells that.
+fn name(status: &Object) -> Option<String> {
+    status.text(&["pod"]).map(|name| printable(name).replace('\n', " "))
+}
+
+/// Says on stderr where one address has several pods behind it, or may have: once for each service.
+fn tell_of_balancers(pods: &mut Vec<Pod>) {
+    let alone = |pod: &Pod| pod.alone.clone().filter(|_| pod.result.is_ok());
+    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for pod in pods.iter() {
+        if let Some(service) = alone(pod) {
+            let names = behind.entry(service).or_default();
+            // Two addresses may well be two pods.
+            if pod.seen.len() > 1 {
+                names.extend(pod.seen.iter().cloned());
+            }
+        }
+    }
+    for (service, names) in &behind {
+        if names.len() > 1 {
+            let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            complain(&format!(
+                "{service}: several pods answer at one address ({names}), so which of them gets the amount is chance; a \
+                 headless Service has an address for each"
+            ));
+        } else if service.parse::<SocketAddr>().is_err() {
+            complain(&format!(
+                "{service}: one address, taken for one pod; if it is a Service's cluster address, other pods may be behind \
+                 it, and a headless Service has an address for each"
+            ));
+        }
+    }
+    let mut kept = BTreeSet::new();
+    pods.retain_mut(|pod| match alone(pod) {
+        Some(service) if behind[&service].len() > 1 => {
+            // Which of them does it is not known. Its address of the other family leads to the same pods.
+            pod.name = None;
+            kept.insert(service)
+        }
+        _ => true,
+    });
+}
+
+/// Writes a line to stderr, where nobody may be to read it.
+fn complain(words: &str) {
+    let _ = writeln!(io::stderr(), "testero: {words}");
 }
 
 /// Does it for all pods at once.

@@ -7,9 +7,10 @@ use lexopt::{Arg, Parser};
 
 use super::call::Call;
 use super::completions::Shell;
+use super::http::Http;
 use super::show::Show;
 use super::spread::{By, Spread};
-use super::{Job, What};
+use super::{Job, PATIENCE, What};
 use crate::access::TokenSource;
 use crate::consumer::quantity::{Amount, Unit, quantity};
 use crate::consumer::span::span;
@@ -96,8 +97,12 @@ pub const COMMANDS: &[(&str, &[Verb])] = &[
     ("release", &[("", false, &[])]),
     ("ready", &[("disable", false, &[FOR]), ("enable", false, &[])]),
     ("health", &[("disable", false, &[FOR]), ("enable", false, &[])]),
+    ("http", &[("", false, &[flag("timeout", "", Takes::Span)])]),
     ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
 ];
+
+/// Methods that are offered for `testero http`; it takes others as well.
+pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// For how long a load runs that does not say: long enough to see it, too short to be forgotten.
 const LOAD_TIME: &str = "60s";
@@ -168,8 +173,14 @@ pub fn read(
             None => format!("testero {command}: say {}", known.join(", ")),
         });
     };
-    said.checked(flags, *takes_amount, &format!("testero {command} {word}"))?;
-    let what = said.what(command, word)?;
+    said.checked(flags, &format!("testero {command} {word}"))?;
+    let what = if command == "http" {
+        let timeout = said.value("timeout").map_or(Ok(PATIENCE), span)?;
+        What::Http(Http::parse(&said.words, timeout)?)
+    } else {
+        said.has_words(*takes_amount, &format!("testero {command} {word}"))?;
+        said.what(command, word)?
+    };
     let url = match (said.value("url"), variable("TESTERO_URL")) {
         (Some(url), _) => url.to_owned(),
         (None, Some(url)) if !url.is_empty() => text(url, "TESTERO_URL")?,
@@ -201,8 +212,8 @@ impl Said {
         self.value(name).is_some()
     }
 
-    /// Whether everything said is for this command, and means something.
-    fn checked(&self, flags: &[Flag], takes_amount: bool, command: &str) -> Result<(), String> {
+    /// Whether every flag is one of this command, and means something.
+    fn checked(&self, flags: &[Flag], command: &str) -> Result<(), String> {
         for (flag, value) in &self.flags {
             if !flags.iter().chain(&COMMON).any(|known| known.name == flag.name) {
                 return Err(format!("{} takes no --{}", command.trim_end(), flag.name));
@@ -216,6 +227,11 @@ impl Said {
                 return Err(format!("--{} '{value}': {why}", flag.name));
             }
         }
+        Ok(())
+    }
+
+    /// Whether there is an amount where one belongs, and nothing else.
+    fn has_words(&self, takes_amount: bool, command: &str) -> Result<(), String> {
         match self.words.as_slice() {
             [] if takes_amount => Err(format!("{command}: how much? An amount like 512Mi, 50pct or max")),
             [_] if takes_amount => Ok(()),
@@ -412,6 +428,11 @@ mod tests {
             ("spread mem 1Gi", "--service"),
             ("spread gold 1 --service a", "mem, disk, cpu"),
             ("spread mem 1Gi --service a --by luck", "even, available"),
+            ("http", "which path"),
+            ("http metrics", "begin with /"),
+            ("http /metrics --timeout soon", "soon"),
+            ("http /metrics --wait", "--wait"),
+            ("mem get --timeout 5s", "--timeout"),
             ("completions", "bash, zsh, fish"),
             ("completions tcsh", "bash, zsh, fish"),
         ] {

@@ -119,13 +119,15 @@ testero asks a running testero, since in its image there is no curl:
   testero spread mem|disk AMOUNT --service testero-headless:8080[,…] [--by even|available]
           [--ttl 5m] [--over 30s | --rate 50Mi] [--exact] [--force]
   testero spread cpu AMOUNT --service … [--time 90s] [--by even|available] [--over 30s] [--replace] [--wait]
+  testero http [METHOD] PATH [--timeout 10s]         any request, like POST '/fault/term?ignore=true'
   testero completions bash|zsh|fish
 
-Of whom, for all of them:
+Of whom, for all of them, before or after the command:
       --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
       --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
 
 A load without --cpu is one core flat out, and without --time lasts 60 s. --wait tells how far it is until it is done.
 spread divides AMOUNT over all pods behind the name, and waits; 50pct and max are each pod's own.
+http prints the body as it comes; what is no 2xx is told on stderr, with exit status 1.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
 ";

@@ -88,6 +88,10 @@ const COMMON: [(&str, &str); 8] = [
     ("", "POD_NAMESPACE"),
 ];
 
+/// First words that make it a service.
+#[cfg(feature = "client")]
+const ROLES: [&str; 5] = ["consumer", "fibonacci", "pex", "counter", "count"];
+
 /// `testero health`.
 const HEALTH: Vocabulary = Vocabulary {
     names: &[("url", ""), ("token-file", "TOKENFILE"), ("", "TOKEN")],
@@ -129,6 +133,20 @@ impl Command {
     /// # Errors
     /// One line that says what is wrong and what would be right.
     fn read(arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        // A command may come after its flags.
+        #[cfg(feature = "client")]
+        let arguments = {
+            let mut arguments = arguments;
+            let of_service = |flag: &str| {
+                let mut flags = consumer::VOCABULARY.names.iter().chain(&COMMON);
+                !flag.is_empty() && flags.any(|(name, _)| *name == flag)
+            };
+            let is_role = |word: &str| ROLES.contains(&word);
+            if let Some(place) = crate::client::place::place_after_flags(&arguments, of_service, is_role)? {
+                arguments[..=place].rotate_right(1);
+            }
+            arguments
+        };
         // Without a second word, health is the probe.
         #[cfg(feature = "client")]
         let is_probe = !arguments.iter().any(|word| word == "disable" || word == "enable");
@@ -529,6 +547,38 @@ mod tests {
         assert_eq!(url(&["health"], &[("IP", "::"), ("PORT", "90")]), "http://127.0.0.1:90/healthz");
         assert_eq!(url(&["health"], &[("IP", "::1")]), "http://[::1]:8080/healthz");
         assert_eq!(url(&["health", "--url", "http://x/y"], &[]), "http://x/y");
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn a_command_comes_before_or_after_its_flags() {
+        for words in [
+            "status --url http://h:1",
+            "--url http://h:1 status",
+            "--url=http://h:1 status --json",
+            "--json status --url http://h:1",
+        ] {
+            match read(&words.split(' ').collect::<Vec<_>>(), &[]) {
+                Ok(Command::Ask(job)) => assert_eq!(job.url, "http://h:1", "{words}"),
+                other => panic!("{words}: {other:?}"),
+            }
+        }
+        match read(&["--url", "http://h/x", "health"], &[]) {
+            Ok(Command::Health(url, None)) => assert_eq!(url, "http://h/x"),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(read(&["--url", "http://h", "health", "disable"], &[]), Ok(Command::Ask(_))));
+        assert!(matches!(read(&["--listen", "127.0.0.1:0", "--token-file", "health"], &[]), Ok(Command::Consume(_))));
+        for (words, says) in [
+            ("--url http://h", "of which command"),
+            ("--listen 127.0.0.1:0 status", "--listen"),
+            ("--url http://h stats", "'stats'"),
+            ("--url http://h counter", "--url"),
+            ("--bogus status", "--bogus"),
+        ] {
+            let error = read(&words.split(' ').collect::<Vec<_>>(), &[]).unwrap_err();
+            assert!(error.contains(says), "{words}: {error}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::harness::PROGRAM;
 use crate::process::run;
 
 /// What is to be offered when a line ends like this, sorted.
-const OFFERS: [(&str, &str); 22] = [
+const OFFERS: [(&str, &str); 26] = [
     ("testero m", "mem"),
     ("testero re", "ready release"),
     ("testero sp", "spread"),
@@ -32,6 +32,10 @@ const OFFERS: [(&str, &str); 22] = [
     ("testero status --w", "--watch"),
     ("testero cpu load --t", "--time --token --token-file"),
     ("testero spread mem 1Gi --by ", "available even"),
+    ("testero ht", "http"),
+    ("testero http P", "POST PUT"),
+    ("testero http /metrics --t", "--timeout --token --token-file"),
+    ("testero http POST /x --u", "--url"),
 ];
 
 fn sorted(words: &str) -> String {
@@ -174,7 +178,9 @@ fn zsh_offers_what_there_is() {
         return;
     }
     let load = format!("source <({PROGRAM} completions zsh)");
-    for (line, offers) in [OFFERS[4], OFFERS[9], OFFERS[13], OFFERS[16], ("testero spread ", "cpu disk mem")] {
+    for (line, offers) in
+        [OFFERS[4], OFFERS[9], OFFERS[13], OFFERS[16], OFFERS[23], OFFERS[24], ("testero spread ", "cpu disk mem")]
+    {
         let drawn = in_zsh(&load, line);
         assert!(offers.split(' ').all(|word| drawn.contains(word)), "{line}: {drawn:?}");
     }

@@ -1,6 +1,7 @@
 //! `testero spread`: one amount over several services, which listen at addresses of this host with the same port.
 
-use std::net::TcpListener;
+use std::collections::BTreeSet;
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::process::Command;
 use std::thread;
 
@@ -95,6 +96,91 @@ fn a_refusal_is_told_pod_by_pod() {
     assert!(lines[0].ends_with("  2.9 MiB") && lines[2].ends_with("  2.9 MiB"), "{said}");
     assert!(lines[3].ends_with("5.7 MiB of 8.6 MiB held by 2 of 3 pods"), "{said}");
     assert_eq!(held(&pods, "disk"), [3_000_000, 0, 3_000_000]);
+}
+
+#[test]
+fn who_refuses_more_still_holds_what_it_held() {
+    let limits = ["--disk-limit", "10000000", "--mem-limit", "10000000"];
+    let pods = pods(&[&limits, &limits, &limits]);
+    let all = behind(&pods);
+    well(&mut spread("disk 6000000 --exact", &all));
+    let (code, said, why) = ended(&mut spread("disk 10Gi", &all));
+    assert_eq!((code, why.as_str()), (1, "testero: 3 of 3 pods did not do it\n"), "{said}");
+    assert!(said.lines().last().unwrap().ends_with("  5.7 MiB of 10.0 GiB held by 3 of 3 pods"), "{said}");
+    let refused = |line: &str| line.contains("refused: ") && line.ends_with("; 1.9 MiB held");
+    assert!(said.lines().take(3).all(refused), "{said}");
+    assert_eq!(held(&pods, "disk"), [2_000_000; 3]);
+    // Some do, one does not.
+    pods[1].get("/api/disk/set?amount=0&wait=true");
+    pods[1].get("/api/disk/set?amount=9000000&exact=true&wait=true");
+    let (code, said, _) = ended(&mut spread("disk 36000000 --exact --by available", &all));
+    assert_eq!(code, 1, "{said}");
+    let sum = held(&pods, "disk").iter().sum::<u64>() as f64 / f64::from(1 << 20);
+    assert!(said.lines().last().unwrap().contains(&format!("  {sum:.1} MiB of 34.3 MiB held by 3 of 3")), "{said}");
+
+    well(&mut spread("cpu 90m --time 1h", &all));
+    let (code, said, _) = ended(&mut spread("cpu 300m --time 1h", &all));
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("; 30m used\n") && said.contains("  90m of 300m used by 3 of 3 pods"), "{said}");
+}
+
+/// Takes connections for several services, each for the next of them, as a Service's cluster address does.
+fn balancer(pods: &[Testero], listener: TcpListener) {
+    let addresses: Vec<_> = pods.iter().map(|pod| pod.address).collect();
+    thread::spawn(move || {
+        for (here, address) in listener.incoming().zip(addresses.into_iter().cycle()) {
+            let (here, there) = (here.unwrap(), TcpStream::connect(address).unwrap());
+            for (mut from, mut to) in [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there, here)] {
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+}
+
+/// Whether this name has one address; says so where not.
+fn is_one_address(name: &str) -> bool {
+    let addresses: BTreeSet<_> = (name, 0).to_socket_addrs().unwrap().collect();
+    if addresses.len() != 1 {
+        eprintln!("SKIPPED: {name} has {} addresses here", addresses.len());
+    }
+    addresses.len() == 1
+}
+
+#[test]
+fn several_pods_at_one_address_are_told() {
+    let names = ["testero-a", "testero-b", "testero-c"];
+    let pods = names.map(|name| Testero::start_with(&[], &[("POD_NAME", name)]));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    balancer(&pods, listener);
+    let by_name = is_one_address("localhost").then(|| format!("localhost:{port}"));
+    for place in [format!("127.0.0.1:{port}")].into_iter().chain(by_name) {
+        let (code, said, why) = ended(&mut spread("mem 1Mi --exact", &place));
+        assert_eq!(code, 0, "{said} {why}");
+        assert!(why.starts_with(&format!("testero: {place}: ")) && why.lines().count() == 1, "{why}");
+        assert!(names.iter().all(|name| why.contains(name)) && why.contains("headless"), "{why}");
+        // Which of them did it is not known.
+        assert!(said.starts_with(&format!("127.0.0.1:{port}  1.0 MiB\n")), "{said}");
+    }
+}
+
+#[test]
+fn a_name_with_one_address_may_have_several_pods() {
+    if !is_one_address("localhost") {
+        return;
+    }
+    let pod = Testero::start_with(&[], &[("POD_NAME", "testero-a")]);
+    let place = format!("localhost:{}", pod.address.port());
+    let (code, said, why) = ended(&mut spread("mem 1Mi --exact", &place));
+    assert_eq!(code, 0, "{said} {why}");
+    assert!(said.contains("held by 1 of "), "{said}");
+    assert!(why.starts_with(&format!("testero: {place}: one address")) && why.contains("headless"), "{why}");
+    assert_eq!(why.lines().count(), 1, "{why}");
+    // An address is what it is.
+    well(&mut spread("mem 1Mi --exact", &pod.address.to_string()));
 }
 
 #[test]

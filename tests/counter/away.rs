@@ -1,5 +1,6 @@
 //! The store is away, in each way it can be: every wait ends, and it recovers by itself.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::database::{Redis, free_address};
 use super::{AWAY, numbers, start};
 use crate::exposition::Page;
-use crate::harness::{Testero, eventually};
+use crate::harness::{PATIENCE, Testero, eventually};
 
 /// More at once than there are connections to a Redis.
 const CROWD: usize = 40;
@@ -113,9 +114,17 @@ fn what_a_redis_says_of_a_wrong_password_is_logged() {
 
 #[test]
 fn what_a_redis_with_too_many_clients_says_is_logged() {
-    // Each test's own connection to it is one, and ends before the next.
     let Some(redis) = Redis::start(&["--maxclients", "1"]) else { return };
-    let _only = TcpStream::connect(redis.address).unwrap();
+    // The one that it takes, once it has let go of those that asked whether it is there.
+    let mut only = None;
+    eventually("it takes a client", || {
+        let mut stream = TcpStream::connect(redis.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = [0; 5];
+        let is_taken = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer)).is_ok();
+        only = (is_taken && answer == *b"+PONG").then_some(stream);
+        only.is_some()
+    });
     let testero = start(&[("REDIS_URL", &redis.url())]);
     let mut log = String::new();
     eventually("it is said", || {

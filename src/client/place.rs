@@ -1,0 +1,92 @@
+//! Where the command stands, where its flags come first.
+
+use std::ffi::OsString;
+
+use super::words::{COMMANDS, COMMON, Takes, is_command};
+
+/// Where the command stands that comes after its own flags, as in `--url http://h status`; `None` where the words are
+/// those of a service. `of_service` tells the flags of a service, which all take a value.
+///
+/// # Errors
+/// Where flags of a command are followed by none.
+pub fn place_after_flags(
+    arguments: &[OsString],
+    of_service: impl Fn(&str) -> bool,
+    is_role: impl Fn(&str) -> bool,
+) -> Result<Option<usize>, String> {
+    let (mut place, mut ours) = (0, None);
+    while let Some(word) = arguments.get(place) {
+        let Some(word) = word.to_str() else { return Ok(None) };
+        let Some(flag) = word.strip_prefix("--") else {
+            return match ours {
+                _ if is_command(word) => Ok(Some(place)),
+                Some(_) if !word.starts_with('-') && !is_role(word) => Err(format!("unknown command '{word}'")),
+                _ => Ok(None),
+            };
+        };
+        let (name, is_whole) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));
+        let mut flags = COMMANDS.iter().flat_map(|(_, verbs)| *verbs).flat_map(|(.., flags)| *flags).chain(&COMMON);
+        let takes_value = match flags.find(|flag| flag.name == name) {
+            Some(flag) => {
+                if !of_service(name) {
+                    ours = Some(flag.name);
+                }
+                flag.takes != Takes::Nothing
+            }
+            None if of_service(name) => true,
+            None => return Ok(None),
+        };
+        place += if takes_value && !is_whole { 2 } else { 1 };
+    }
+    ours.map_or(Ok(None), |name| Err(format!("--{name}: of which command? {}", names())))
+}
+
+fn names() -> String {
+    COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_may_come_after_its_flags() {
+        let place = |words: &str| {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            let of_service = |name: &str| ["listen", "token-file", "log-format"].contains(&name);
+            place_after_flags(&words, of_service, |word| word == "consumer")
+        };
+        for (words, expected) in [
+            ("--url http://h status", Some(2)),
+            ("--url=http://h --token t mem set 1Gi", Some(3)),
+            ("--wait --ttl 5m mem set 1Gi", Some(3)),
+            ("--service mem spread disk 1", Some(2)),
+            ("--token-file f health", Some(2)),
+            ("--url x completions bash", Some(2)),
+            // Of a service, or of nothing that is known.
+            ("--listen 127.0.0.1:0", None),
+            ("--token-file status", None),
+            ("--token-file f", None),
+            ("--log-format json --token-file=f", None),
+            ("--ulr http://h status", None),
+            ("--url http://h -x", None),
+            ("--url http://h consumer", None),
+            ("-h status", None),
+            ("-- status", None),
+            ("--help", None),
+            // The command will say that it is not its own.
+            ("--listen x status", Some(2)),
+        ] {
+            assert_eq!(place(words), Ok(expected), "{words}");
+        }
+        for (words, says) in [
+            ("--url http://h", "--url: of which command? status, mem"),
+            ("--url", "--url: of which command?"),
+            ("--wait --listen x", "--wait"),
+            ("--url http://h stats", "unknown command 'stats'"),
+        ] {
+            let error = place(words).unwrap_err();
+            assert!(error.contains(says), "{words}: {error}");
+        }
+    }
+}
