@@ -51,7 +51,8 @@ fn dense(json: &str) -> String {
 }
 
 /// The static binary relocates itself at its start, by a table of 24 bytes a pointer. This one has it packed into a bit a
-/// pointer (DT_RELR, which musl reads from 1.2.4 on, and Rust brings 1.2.5): a fortieth of the binary less.
+/// pointer (DT_RELR, which musl reads from 1.2.4 on, and Rust brings 1.2.5): a fortieth of the binary less. And its parts are
+/// not filled up to whole pages in the file (noseparate-code): constants may then be mapped executable beside the code.
 fn link() {
     if env::var("CARGO_CFG_TARGET_ENV").as_deref() != Ok("musl") {
         return;
@@ -63,9 +64,11 @@ fn link() {
         return;
     }
     if linker.ends_with("lld") {
-        println!("cargo:rustc-link-arg-bins=-z");
-        println!("cargo:rustc-link-arg-bins=pack-relative-relocs");
+        for option in ["pack-relative-relocs", "noseparate-code"] {
+            println!("cargo:rustc-link-arg-bins=-z");
+            println!("cargo:rustc-link-arg-bins={option}");
+        }
     } else {
-        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs,-z,noseparate-code");
     }
 }
