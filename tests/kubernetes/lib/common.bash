@@ -49,7 +49,7 @@ wait_for() {
   shift
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < deadline)) || return 1
-    sleep 0.1
+    sleep 0.05
   done
 }
 
@@ -88,6 +88,7 @@ start() {
   # shellcheck disable=SC2016 # the inner shell's own variables
   setsid nsenter --target "$init" --mount --pid --uts --net -- \
     bash -c 'echo $$ >"$0"; exec "$@"' "$run/$node/$process.pid" "$@" >>"$state/log/$process.log" 2>&1 </dev/null 9>&- &
+  wait_for 10 test -s "$run/$node/$process.pid" || fail "cannot start $process on $node"
 }
 
 # stop NODE NAME: what `start` started

@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# The test cluster itself: what it starts works, and `down` leaves nothing. Needs root; about a minute once the programs are
+# built. A cluster of its own name, so one that is in use is not touched.
+
+setup_file() {
+  [[ $EUID == 0 ]] || { echo "# NOT RUN: needs root" >&3; skip "needs root"; }
+  CLUSTER_NAME=bats-$$
+  export CLUSTER_NAME
+  BEFORE=$(mktemp)
+  export BEFORE
+  machine >"$BEFORE"
+}
+
+teardown_file() { "$BATS_TEST_DIRNAME/cluster" down; rm -f "$BEFORE"; }
+
+cluster() { "$BATS_TEST_DIRNAME/cluster" "$@"; }
+
+# All that could be left behind, without what other programs of this machine change meanwhile.
+machine() {
+  ip -brief link | sed 's/@.*//; s/^/link /'
+  ip netns list | sed 's/ .*//; s/^/netns /'
+  awk '{ print "mount", $2 }' /proc/self/mounts
+  losetup --list --noheadings --output BACK-FILE | grep -F "$CLUSTER_NAME" | sed 's/^/loop /'
+  iptables-save 2>/dev/null | grep '^-A' | sed 's/^/iptables /'
+  ipset list -name 2>/dev/null | sed 's/^/ipset /'
+  find /sys/fs/cgroup -type d -name "*$CLUSTER_NAME*" | sed 's/^/cgroup /'
+  find /run /var/lib/cni /var/lib/kubelet /var/log/containers /var/lib/containers -maxdepth 2 2>/dev/null | grep -v -e "/run/netns/" -e /run/lock | sed 's/^/file /'
+  find /var/lib -maxdepth 2 -path "*$CLUSTER_NAME*" | sed 's/^/file /'
+  # A process of the cluster has its folder in its arguments (and grep has a pattern that does not match itself).
+  grep -lsE "/[${CLUSTER_NAME:0:1}]${CLUSTER_NAME:1}/" /proc/[0-9]*/cmdline | sed 's/^/process /'
+  true
+}
+
+@test "up builds and starts two nodes, which are Ready" {
+  cluster up 2
+  [[ $(cluster kubectl get nodes --no-headers | awk '$2 == "Ready"' | wc -l) == 2 ]]
+}
+
+@test "up again says that it is up, and other numbers of nodes are refused" {
+  run cluster up
+  [[ $status == 0 && $output == *"is up (node-1 node-2)"* ]]
+  run cluster up 3
+  [[ $status == 1 && $output == *"with 2 nodes and not 3: cluster down first"* ]]
+}
+
+@test "two commands at the same time wait for each other" {
+  (flock 9; sleep 2) 9>>"${XDG_CACHE_HOME:-$HOME/.cache}/testero-cluster/$CLUSTER_NAME.lock" &
+  sleep 0.3
+  run cluster up
+  [[ $status == 0 && $output == *"waiting for it"*"is up"* ]]
+}
+
+@test "metrics-server has figures, and cAdvisor has series of containers" {
+  cluster add storage
+  cluster kubectl apply -f - <<'END'
+{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "busy"}, "spec": {"terminationGracePeriodSeconds": 0,
+ "containers": [{"name": "busy", "image": "localhost/busybox:1", "command": ["sleep", "9999"]}]}}
+END
+  cluster kubectl wait --for=condition=Ready pod/busy --timeout=60s
+  node=$(cluster kubectl get pod busy -o jsonpath='{.spec.nodeName}')
+  for _ in $(seq 60); do
+    cluster kubectl get --raw "/api/v1/nodes/$node/proxy/metrics/cadvisor" |
+      grep -q 'container_memory_working_set_bytes{container="busy"' && cluster kubectl top pod busy && break
+    sleep 1
+  done
+  cluster kubectl top pod busy
+}
+
+@test "a volume is made for a claim, and may be written" {
+  cluster kubectl apply -f - <<'END'
+{"apiVersion": "v1", "kind": "List", "items": [
+ {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+  "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}},
+ {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer"}, "spec": {"restartPolicy": "Never",
+  "securityContext": {"runAsUser": 1000},
+  "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+  "containers": [{"name": "writer", "image": "localhost/busybox:1", "command": ["touch", "/data/file"],
+                  "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}]}
+END
+  cluster kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/writer --timeout=60s
+}
+
+@test "the node pressure has few inodes, tells of a refused configuration, and can be added again" {
+  cluster add pressure
+  free=$(cluster kubectl get --raw /api/v1/nodes/pressure/proxy/stats/summary | jq .node.fs.inodes)
+  ((free < 110000))
+  echo '{"evictionHard": {"nodefs.inodesFree": "-5"}}' >"$BATS_TEST_TMPDIR/bad.json"
+  run cluster config pressure "$BATS_TEST_TMPDIR/bad.json"
+  [[ $status == 1 && $output == *"must be positive"* ]]
+  cluster remove pressure
+  cluster add pressure
+  cluster kubectl wait --for=condition=Ready node/pressure --timeout=30s
+}
+
+@test "a dead leftover is removed by the next up" {
+  # As after a crash: all of node-1 has ended, its files and links are there.
+  read -r pid _ <"/run/testero-cluster/$CLUSTER_NAME/node-1/init"
+  kill -KILL "$pid"
+  run cluster up
+  [[ $status == 0 && $output == *"removing what is left of an earlier cluster"* && $output == *"is up after"* ]]
+}
+
+@test "an up that fails says which part with its log, and down removes it" {
+  cluster down
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\necho this etcd does not start >&2\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/etcd"
+  chmod +x "$BATS_TEST_TMPDIR/bin/etcd"
+  run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$BATS_TEST_DIRNAME/cluster" up
+  [[ $status == 1 && $output == *"failed (exit status 1): etcd"*"this etcd does not start"*"cluster down removes it"* ]]
+  cluster down
+  [[ ! -e /var/lib/testero-cluster/$CLUSTER_NAME ]]
+}
+
+@test "down takes seconds and leaves nothing" {
+  cluster up 2
+  cluster add pressure
+  SECONDS=0
+  cluster down
+  ((SECONDS <= 5))
+  for _ in $(seq 50); do
+    machine >"$BATS_TEST_TMPDIR/after"
+    left=$(comm -13 <(sort "$BEFORE") <(sort "$BATS_TEST_TMPDIR/after"))
+    [[ -n $left ]] || return 0
+    sleep 0.1
+  done
+  echo "$left"
+  return 1
+}
