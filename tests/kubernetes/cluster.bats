@@ -15,18 +15,25 @@ teardown_file() { "$BATS_TEST_DIRNAME/cluster" down; rm -f "$BEFORE"; }
 
 cluster() { "$BATS_TEST_DIRNAME/cluster" "$@"; }
 
-# All that could be left behind, without what other programs of this machine change meanwhile.
-machine() {
-  ip -brief link | sed 's/@.*//; s/^/link /'
+# All that could be left behind. Other clusters of this script may come and go meanwhile.
+machine() { listing | grep -vE -e "/run/testero-cluster/(\$|[^/]*\$)" -e " (/run/netns/)?[a-z0-9-]+\.(node-[0-9]+|pressure|cgroup2)\$" -e '^file /run/lock'; ours; }
+
+listing() {
+  ip -brief link | sed 's/[ @].*//; s/^/link /'
   ip netns list | sed 's/ .*//; s/^/netns /'
   awk '{ print "mount", $2 }' /proc/self/mounts
-  losetup --list --noheadings --output BACK-FILE | grep -F "$CLUSTER_NAME" | sed 's/^/loop /'
   iptables-save 2>/dev/null | grep '^-A' | sed 's/^/iptables /'
   ipset list -name 2>/dev/null | sed 's/^/ipset /'
-  find /sys/fs/cgroup -type d -name "*$CLUSTER_NAME*" | sed 's/^/cgroup /'
-  find /run /var/lib/cni /var/lib/kubelet /var/log/containers /var/lib/containers -maxdepth 2 2>/dev/null | grep -v -e "/run/netns/" -e /run/lock | sed 's/^/file /'
-  find /var/lib -maxdepth 2 -path "*$CLUSTER_NAME*" | sed 's/^/file /'
-  # A process of the cluster has its folder in its arguments (and grep has a pattern that does not match itself).
+  find /run /var/lib/cni /var/lib/kubelet /var/log/containers /var/lib/containers -maxdepth 2 2>/dev/null | sed 's/^/file /'
+}
+
+# What has this cluster's name. A process has its folder in its arguments (and grep a pattern that does not match itself).
+ours() {
+  ip netns list | grep -F "$CLUSTER_NAME." | sed 's/^/netns /'
+  losetup --list --noheadings --output BACK-FILE | grep -F "/$CLUSTER_NAME/" | sed 's/^/loop /'
+  grep -F "/$CLUSTER_NAME/" /proc/self/mounts | sed 's/^/mount /'
+  find /sys/fs/cgroup -type d -name "*$CLUSTER_NAME*" 2>/dev/null | sed 's/^/cgroup /'
+  find /var/lib/testero-cluster /run/testero-cluster -maxdepth 1 -name "$CLUSTER_NAME" 2>/dev/null | sed 's/^/file /'
   grep -lsE "/[${CLUSTER_NAME:0:1}]${CLUSTER_NAME:1}/" /proc/[0-9]*/cmdline | sed 's/^/process /'
   true
 }

@@ -34,10 +34,10 @@ report_failure() {
   local status=$?
   ((status)) || return 0
   [[ -n $part ]] || return "$status"
-  echo "cluster: failed (exit status $status): $part" >&2
+  if ((status == 130)); then echo "cluster: interrupted: $part" >&2; else echo "cluster: failed (exit status $status): $part" >&2; fi
   if [[ -n $part_log && -s $state/log/$part_log.log ]]; then
     echo "cluster: the end of $state/log/$part_log.log:" >&2
-    tail -n 15 "$state/log/$part_log.log" >&2
+    tail -n 15 "$state/log/$part_log.log" | cut -c 1-300 >&2
   fi
   echo "cluster: what there is of the cluster is left to be looked at; cluster down removes it" >&2
   return "$status"
