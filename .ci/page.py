@@ -291,9 +291,9 @@ def mouse(page, testero):
     say("a refused request says why, where the hand is")
     with page.allowing(r"422 .*/api/mem/set\?amount=900Gi"):
         page.fill("#mem [name=amount]", "900Gi")
-        page.says("#mem .hint", "more than the 1 GiB that would fit now")
+        page.says("#mem .hint", "more than the 1017 MiB that would fit now")
         page.click("#mem .go")
-        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\); at most 1 GiB would be accepted now$"
+        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\); at most 1017 MiB would be accepted now$"
         page.says("#mem .said.bad", why)
         assert page.js("document.querySelector('#mem [name=amount]').getAttribute('aria-invalid')") == "true"
 

@@ -29,7 +29,8 @@ pub fn answered(id: Id, words: &str, caller: &Caller, outcome: &str, took: Durat
 
 fn line(group: &str, id: Id, words: &str, caller: &Caller, outcome: &str, took: Duration) {
     let seconds = fixed(took.as_secs_f64(), 3);
-    let message = format!("Request {id}: {words} by {caller}: {outcome}, {seconds} s");
+    // A refusal may be a sentence; here its words stand within one.
+    let message = format!("Request {id}: {words} by {caller}: {}, {seconds} s", outcome.trim_end_matches('.'));
     if !logging::is_json() {
         return log::info!("{message}");
     }

@@ -11,7 +11,8 @@ use testero::settings::Command;
 use testero::{consumer, health, logging};
 
 fn main() -> ExitCode {
-    let command = match Command::read(std::env::args_os().skip(1), |name| std::env::var_os(name)) {
+    let mut words = std::env::args_os();
+    let command = match Command::read_as(words.next(), words, |name| std::env::var_os(name)) {
         Ok(command) => command,
         Err(problem) => {
             complain(&format!("{problem} (see testero --help)"));

@@ -62,6 +62,21 @@ fn in_a_pod() -> Testero {
 }
 
 #[test]
+fn an_outcome_that_is_a_sentence_ends_once() {
+    for format in ["text", "json"] {
+        let variables = [("LOGFORMAT", format), ("HIGHMEMLIM", "10000000"), ("HIGHFILELIM", "10000000")];
+        let testero = Testero::start_with(&[], &variables);
+        for target in ["/api/mem/set?size=20000000", "/api/disk/set?size=20000000", "/api/cpu/load?time=x"] {
+            testero.ask("POST", target);
+        }
+        eventually("the refusals are logged", || testero.log().matches(" by 127.0.0.1:").count() >= 3);
+        let log = testero.log();
+        assert!(log.contains("limit: 10000000 bytes, 0.0"), "{log}");
+        assert!(!log.contains(".,"), "{log}");
+    }
+}
+
+#[test]
 fn every_line_of_a_json_log_is_json() {
     let testero = in_a_pod();
     testero.get("/api/mem/set?size=1000000");

@@ -378,6 +378,23 @@ fn what_it_died_doing_is_told_after_the_restart_and_only_then() {
 }
 
 #[test]
+fn what_a_set_limit_lets_past_the_guard_is_noted_too() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "1125899906842624")]);
+    set(&testero, "mem", "amount=1Mi");
+    assert!(!note(&testero).exists(), "what fits is noted");
+    // More than any machine has; so slowly that it does no harm.
+    testero.json("POST", "/api/mem/set?amount=512Ti&over=10000h", 202);
+    let noted = fs::read_to_string(note(&testero)).unwrap();
+    assert!(noted.contains("amount=512Ti"), "{noted}");
+    testero.json("DELETE", "/api/mem?wait=true", 200);
+    assert!(!note(&testero).exists(), "what is released leaves a note");
+    for job in ["megabytes=1&durationSec=60", "megabytes=1&durationSec=1"] {
+        assert_eq!(testero.form("/ConsumeMem", job).status, 200);
+        assert!(!folder(&testero).join(".intent-jobs").exists(), "what fits is noted");
+    }
+}
+
+#[test]
 fn what_was_not_forced_is_no_intent() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let testero = Testero::start_in(Arc::clone(&data), &[], &[]);

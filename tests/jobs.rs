@@ -1,9 +1,14 @@
 //! Jobs beside the set amounts: the resource-consumer's interface.
 
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, Testero, eventually};
+use crate::harness::{Answer, PROGRAM, Testero, eventually};
 use crate::json::Json;
+use crate::process::{fails_with, run};
 
 const MIB: u64 = 1 << 20;
 /// What the resident size may differ by for other reasons, in KiB: pages and stacks of the program itself.
@@ -55,6 +60,44 @@ fn the_answers_are_those_of_the_resource_consumer() {
         let answer = post(&testero, unknown);
         assert_eq!((answer.status, answer.body.as_str()), (404, "404 page not found\n"), "{unknown}: {answer:?}");
     }
+}
+
+/// A link named `consumer` to the program, as the image has it at `/consumer`.
+fn link(folder: &tempfile::TempDir) -> PathBuf {
+    let link = folder.path().join("consumer");
+    symlink(PROGRAM, &link).unwrap();
+    link
+}
+
+#[test]
+fn it_is_started_as_the_resource_consumer_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let consumer = link(&folder);
+    for arguments in [&["-port=0"][..], &["-port", "0"], &["--port=0"], &["--port", "0"]] {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let mut command = Command::new(&consumer);
+        // What is said in a flag wins.
+        command.args(arguments).env("DATADIR", data.path()).env("PORT", "1").env_remove("IP");
+        let testero = Testero::spawn(command, data);
+        let answer = testero.form("/ConsumeCPU", "millicores=10&durationSec=1");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ConsumeCPU\n10 millicores\n1 durationSec\n"));
+    }
+    // It is the same program.
+    let output = run(Command::new(&consumer).arg("-help"));
+    assert!(output.status.success() && output.stdout.starts_with(b"testero makes a pod"), "{output:?}");
+}
+
+#[test]
+fn flags_that_the_resource_consumer_does_not_have_are_told_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let consumer = link(&folder);
+    for flag in ["-v=2", "--v=4", "-logtostderr", "-alsologtostderr=true", "--stderrthreshold=0", "-vmodule=a=1"] {
+        let words = ["unknown option", flag.trim_matches('-').split('=').next().unwrap(), "-port=8081", "RUST_LOG"];
+        fails_with(2, Command::new(&consumer).arg(flag), &words);
+    }
+    fails_with(2, Command::new(&consumer).arg("-port=http"), &["port", "http", "65535"]);
+    fails_with(2, Command::new(&consumer).arg("-port"), &["port", "needs a value"]);
+    fails_with(2, Command::new(PROGRAM).arg("-port=8081"), &["unknown option '-p'"]);
 }
 
 #[test]

@@ -34,8 +34,12 @@ impl Cgroup {
     }
 
     fn start(&self, data: Arc<tempfile::TempDir>) -> Testero {
+        self.start_with(data, &[])
+    }
+
+    fn start_with(&self, data: Arc<tempfile::TempDir>, variables: &[(&str, &str)]) -> Testero {
         let mut command = Command::new(PROGRAM);
-        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).envs(variables.iter().copied());
         let procs = self.path.join("cgroup.procs");
         // SAFETY: the closure only writes a file, without locks that another thread of the parent could hold: fs::write
         // of a path made before allocates nothing that malloc would lock for (short paths stay on the stack).
@@ -140,4 +144,35 @@ fn files_on_tmpfs_are_memory() {
     assert!(testero.get("/api/mem/set?size=200000000").contains("does not fit"));
     assert_eq!(cgroup.oom_kills(), 0);
     drop(testero);
+}
+
+#[test]
+fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
+    let Some(cgroup) = Cgroup::create("killed", 64 << 20) else { return };
+    let set = [("HIGHMEMLIM", "1073741824")];
+    for asked in ["/api/mem/set?amount=512Mi", "/ConsumeMem?megabytes=512&durationSec=60"] {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let killed = cgroup.start_with(Arc::clone(&data), &set);
+        // What fits leaves no trace, and is not noted.
+        killed.json("POST", "/api/mem/set?amount=8Mi&wait=true", 200);
+        assert!(!noted(data.path()), "{asked}");
+        let kills = cgroup.oom_kills();
+        let answer = killed.ask("POST", asked);
+        // It may be killed before it has answered.
+        assert!([0, 200].contains(&answer.status), "{answer:?}");
+        let (_, _, log) = killed.wait();
+        assert!(cgroup.oom_kills() > kills, "{answer:?} {log}");
+        let next = cgroup.start_with(Arc::clone(&data), &set);
+        let words = next.get("/api/status");
+        assert!(words.lines().any(|line| line.starts_with("died ") && line.contains(asked)), "{words}");
+        drop(next);
+    }
+}
+
+/// Whether a note of what is about to be done stands in a data folder.
+fn noted(data: &Path) -> bool {
+    let folders = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    folders
+        .flat_map(|folder| fs::read_dir(folder).unwrap())
+        .any(|entry| entry.unwrap().file_name().to_str().is_some_and(|name| name.starts_with(".intent-")))
 }

@@ -23,6 +23,7 @@ mod exposition;
 mod fibonacci;
 mod fuzz;
 mod harness;
+mod headroom;
 mod holding;
 mod inout;
 mod jobs;

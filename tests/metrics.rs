@@ -267,6 +267,11 @@ fn the_process_is_told_under_the_standard_names_and_the_kernel_as_it_says() {
             let labels = [("resource", resource), ("tasks", "some")];
             assert!(page.find("testero_pressure_seconds_total", &labels).is_some(), "{resource}");
         }
+        let text = testero.get("/metrics");
+        let help = text.lines().find(|line| line.starts_with("# HELP testero_pressure_seconds")).unwrap();
+        assert!(help.contains("cgroup") && help.contains("/proc/pressure"), "whose it is: {help}");
+        let whose = testero.report()["container"]["pressure"]["cpu"]["of"].clone();
+        assert!(["container", "machine"].contains(&whose.string()), "{whose:?}");
     }
 }
 

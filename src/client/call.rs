@@ -99,17 +99,27 @@ pub(super) fn outcome(last: Option<&Object>) -> Option<String> {
 /// Progress: a bar on a terminal, plain lines elsewhere.
 struct Bar {
     unit: Unit,
+    way: Way,
     is_terminal: bool,
     drawn: bool,
 }
 
+/// Whether what is held grows or shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Way {
+    /// Unless more is held than planned, once.
+    #[default]
+    Up,
+    Down,
+}
+
 impl Bar {
     fn new(unit: Unit) -> Self {
-        Self { unit, is_terminal: io::stdout().is_terminal(), drawn: false }
+        Self { unit, way: Way::default(), is_terminal: io::stdout().is_terminal(), drawn: false }
     }
 
     fn draw(&mut self, line: &Object) {
-        let text = in_words(line, self.unit);
+        let text = in_words(line, self.unit, &mut self.way);
         // A terminal that has gone away needs no progress.
         let _ = if self.is_terminal {
             write!(io::stdout(), "\r{}\x1b[K", bar(share(line), &text, terminal_columns().unwrap_or(COLUMNS)))
@@ -146,12 +156,16 @@ fn share(line: &Object) -> f64 {
 }
 
 /// A line of progress.
-fn in_words(line: &Object, unit: Unit) -> String {
+fn in_words(line: &Object, unit: Unit, way: &mut Way) -> String {
     let percent = (share(line) * 100.0) as u64;
     let mut text = match (line.number(&["held"]), line.number(&["achieved_millicores"])) {
         (Some(held), _) => {
-            let planned = amount(line.whole(&["planned"]), unit);
-            format!("{percent:>3} %  {} of {planned}", amount(held as u64, unit))
+            let planned = line.whole(&["planned"]);
+            if held as u64 > planned {
+                *way = Way::Down;
+            }
+            let of = if *way == Way::Down { ", down to" } else { " of" };
+            format!("{percent:>3} %  {}{of} {}", amount(held as u64, unit), amount(planned, unit))
         }
         (None, Some(achieved)) => {
             format!("{percent:>3} %  {}m of {}m", achieved as u64, line.whole(&["wanted_millicores"]))
@@ -161,7 +175,7 @@ fn in_words(line: &Object, unit: Unit) -> String {
     if let Some(rate) = line.number(&["rate"]).filter(|rate| *rate > 0.0) {
         text.push_str(&format!("  {}/s", amount(rate as u64, unit)));
     }
-    if let Some(left) = line.number(&["seconds_left"]) {
+    if let Some(left) = line.number(&["seconds_left"]).filter(|left| *left > 0.0) {
         text.push_str(&format!("  {} to go", span::in_words(Duration::from_secs_f64(left.clamp(0.0, 1e9).ceil()))));
     }
     text
@@ -173,13 +187,27 @@ mod tests {
 
     #[test]
     fn progress_is_read_by_people() {
-        let line = |text: &str| in_words(&Object::read(text.as_bytes()), Unit::Bytes);
+        let line = |text: &str| in_words(&Object::read(text.as_bytes()), Unit::Bytes, &mut Way::Up);
         assert_eq!(
             line(r#"{"held":268435456,"planned":536870912,"progress":0.5,"rate":104857600,"seconds_left":2.56}"#),
             " 50 %  256.0 MiB of 512.0 MiB  100.0 MiB/s  3 s to go"
         );
         assert_eq!(line(r#"{"progress":1,"held":0,"planned":0,"rate":0}"#), "100 %  0 B of 0 B");
         assert_eq!(line("no JSON"), "  0 %");
+    }
+
+    #[test]
+    fn shrinking_is_told_as_such() {
+        let mut way = Way::Up;
+        let mut line = |text: &str| in_words(&Object::read(text.as_bytes()), Unit::Bytes, &mut way);
+        assert_eq!(
+            line(r#"{"held":272629760,"planned":104857600,"progress":0.2,"rate":5242880,"seconds_left":32}"#),
+            " 20 %  260.0 MiB, down to 100.0 MiB  5.0 MiB/s  32 s to go"
+        );
+        assert_eq!(
+            line(r#"{"held":104857600,"planned":104857600,"progress":1}"#),
+            "100 %  100.0 MiB, down to 100.0 MiB"
+        );
     }
 
     #[test]

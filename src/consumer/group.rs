@@ -191,7 +191,9 @@ impl Group {
                 return Err(Refused::Stopping);
             }
             let promise = self.admit(&asked, wish)?;
-            let order = Order::new(self.ids.next(), wish, asked.amount, asked.goal.total(), self.ttl(wish.ttl));
+            let total = asked.goal.total();
+            let mut order = Order::new(self.ids.next(), wish, asked.amount, total, self.ttl(wish.ttl));
+            order.is_risky |= asked.outlook.as_ref().is_some_and(|outlook| outlook.is_risky(asked.held, total));
             return self.accept(request, Arc::new(order), asked, promise);
         }
     }
@@ -203,7 +205,7 @@ impl Group {
         asked: Asked<'_>,
         promise: Promise,
     ) -> Result<Accepted, Refused> {
-        if order.how.force {
+        if order.is_risky {
             // Before it happens: it may be the last thing this process does.
             log::warn!(
                 "{} past the guard, request {}: {} by {}",
@@ -215,7 +217,7 @@ impl Group {
             self.intent.note(Some(&order));
         }
         if let Err(error) = self.spawn(&order, asked.goal, promise) {
-            if order.how.force {
+            if order.is_risky {
                 self.intent.note(None);
             }
             // What counts against the limit is what it was.
@@ -239,23 +241,23 @@ impl Group {
         let requested = self.resolve(wish, held)?;
         let goal = self.store.goal(requested, wish.how.exact);
         // As `admit` has it, without a promise that others would have to keep clear of.
-        let total = outlook.most(held);
-        let remakes = goal.total() > 0 && self.store.remakes(&wish.how);
+        let total = goal.total();
+        let remakes = total > 0 && self.store.remakes(&wish.how);
+        let passes = || outlook.passes(held, total) && !exceeds(&*outlook, held, total, wish);
         let refused = if requested > held && requested > limit.most {
             Some(Refused::OverLimit { requested, limit: limit.clone(), most })
-        } else if (goal.total() > held || remakes) && goal.total() > total {
+        } else if (total > held || remakes) && !passes() {
             Some(Refused::DoesNotFit { requested, available: most })
         } else {
             None
         };
-        Ok(Preview { requested, planned: goal.total(), parts: goal.parts(), limit, most, refused })
+        Ok(Preview { requested, planned: total, parts: goal.parts(), limit, most, refused })
     }
 
-    /// The limit, and the largest amount that would be accepted within it.
+    /// The limit, and the largest amount that fits: with its rounding, within the limit and the room there is.
     fn bounds(&self, outlook: &dyn Outlook, held: u64, wish: &Wish) -> (Limit, u64) {
         let limit = outlook.limit();
-        let total = outlook.most(held);
-        let most = self.store.largest(limit.most.max(held), total, wish.how.exact);
+        let most = self.store.largest(limit.most, limit.most.min(outlook.most(held)), wish.how.exact);
         (limit, most)
     }
 
@@ -298,12 +300,15 @@ impl Group {
             return Ok(self.store.promise_nothing());
         };
         let (requested, held) = (asked.amount, asked.held);
-        let largest = |total| self.store.largest(limit.most.max(held), total, wish.how.exact);
+        let largest = |total| self.store.largest(limit.most, limit.most.min(total), wish.how.exact);
         if requested > held && requested > limit.most {
             let most = largest(outlook.most(held));
             return Err(Refused::OverLimit { requested, limit: limit.clone(), most });
         }
         let total = asked.goal.total();
+        if exceeds(&**outlook, held, total, wish) {
+            return Err(Refused::DoesNotFit { requested, available: largest(outlook.most(held)) });
+        }
         outlook.admit(held, total).map_err(|total| Refused::DoesNotFit { requested, available: largest(total) })
     }
 
@@ -401,6 +406,12 @@ impl Group {
         self.store.accepted(goal.total());
         self.changed.notify_all();
     }
+}
+
+/// Whether `total` is a share of the limit for which there is no room. An amount below a limit that the user set is
+/// meant as it is written; of a share nobody knows how much it is.
+fn exceeds(outlook: &dyn Outlook, held: u64, total: u64, wish: &Wish) -> bool {
+    matches!(wish.amount, Amount::Share(_)) && !wish.how.force && total > held.max(outlook.most(held))
 }
 
 /// A wish, and what there was to know about it before the ticket was taken.

@@ -53,6 +53,8 @@ pub struct Outlook {
     kept_before: u64,
     /// The container's own limit, which an in-place resize changes.
     container: Option<u64>,
+    /// Whether that is memory.high.
+    container_is_high: bool,
     /// What bounds it.
     source: String,
 }
@@ -71,6 +73,7 @@ impl Guard {
             available: available.bytes.saturating_sub(self.0.reserve),
             kept_before,
             container: available.limit,
+            container_is_high: available.limit_is_high,
             source: available.source,
         }
     }
@@ -197,7 +200,8 @@ impl MemoryLimit {
             limit
         };
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
-        log::info!("The container's own memory limit has changed, it is {} now", in_words(container));
+        let name = if outlook.container_is_high { "memory.high" } else { "own memory limit" };
+        log::info!("The container's {name} has changed, it is {} now", in_words(container));
         limit
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -34,11 +34,11 @@ impl Intent {
         Self { folder, group, noted: AtomicBool::new(false) }
     }
 
-    /// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more.
+    /// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more. The
+    /// note outlives the process at once, and the machine after [`Intent::sync`].
     pub(super) fn note(&self, order: Option<&Order>) {
         let before = self.noted.swap(order.is_some(), Ordering::AcqRel);
-        let Ok(disk) = self.folder.disk() else { return };
-        let path = disk.path().join(format!("{PREFIX}{}", self.group));
+        let Some(path) = self.path() else { return };
         let result = match order {
             Some(order) => write(&path, order),
             None if before => fs::remove_file(&path),
@@ -49,13 +49,24 @@ impl Intent {
             log::warn!("Cannot keep the note {}: {error}", path.display());
         }
     }
+
+    /// Syncs the note to the disk. A slow disk takes seconds for that, so the worker does it, and no client waits.
+    pub(super) fn sync(&self) {
+        if let Some(Ok(note)) = self.path().map(File::open) {
+            // It failed to be written if it is not there; that was told.
+            let _ = note.sync_all();
+        }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        Some(self.folder.disk().ok()?.path().join(format!("{PREFIX}{}", self.group)))
+    }
 }
 
 fn write(path: &Path, order: &Order) -> io::Result<()> {
     let mut file = File::create(path)?;
     let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)?;
-    file.sync_all()
+    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)
 }
 
 /// The notes in the folder of a dead process. Only what can be printed is read.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::burn::{Burn, Target};
 use super::group::WORKER_STACK_BYTES;
 use super::id::Ids;
+use super::intent::Intent;
 use super::mapping::page_size;
 use super::memory::Memory;
 use super::order::{Caller, Kind, Order, Outcome, Wish};
@@ -46,6 +47,7 @@ pub struct Jobs {
     number: Number,
     max_ttl: Option<Duration>,
     memory: Arc<MemoryStore>,
+    intent: Intent,
     running: Mutex<Running>,
     changed: Condvar,
 }
@@ -87,14 +89,16 @@ pub struct Sums {
 
 impl Jobs {
     /// None yet.
-    pub fn new(
+    pub(super) fn new(
         ids: Arc<Ids>,
         number: Number,
         memory: Arc<MemoryStore>,
+        intent: Intent,
         max_ttl: Option<Duration>,
         stop: Stop,
     ) -> Arc<Self> {
-        Arc::new(Self { ids, stop, number, max_ttl, memory, running: Mutex::default(), changed: Condvar::new() })
+        let (running, changed) = (Mutex::default(), Condvar::new());
+        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed })
     }
 
     /// Uses so many millicores more, for so long, `beside` those of the running load.
@@ -149,18 +153,25 @@ impl Jobs {
         caller: Caller,
         words: String,
     ) -> Result<(), JobRefused> {
-        let order = self.order(bytes, length, caller, words)?;
+        let mut order = self.order(bytes, length, caller, words)?;
         let mut running = lock(&self.running);
         if running.memory.len() >= MOST_JOBS {
             return Err(JobRefused::Full);
         }
-        let mut promise = self.memory.admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        let (mut promise, is_risky) = self.memory.admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        order.is_risky = is_risky;
+        if is_risky {
+            self.intent.note(Some(&order));
+        }
         let job = Arc::new(MemoryJob { order, level: Level::default(), bytes });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             let memory = Memory::new();
             let plan = Plan::exact(&MEMORY, bytes, page_size());
             let mut work = Work::new(&own.order, &own.level, &jobs.stop);
+            if own.order.is_risky {
+                jobs.intent.sync();
+            }
             // No pages of files here, so no folder.
             let result = memory.adjust(&plan, Kind::Anon, std::path::Path::new("."), &mut promise, &mut work);
             drop(promise);
@@ -173,15 +184,26 @@ impl Jobs {
             own.level.set(0);
             jobs.memory.job_is_over(bytes);
             audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
-            lock(&jobs.running).memory.retain(|job| !Arc::ptr_eq(job, &own));
+            let mut running = lock(&jobs.running);
+            running.memory.retain(|job| !Arc::ptr_eq(job, &own));
+            jobs.nothing_to_note(&running);
+            drop(running);
             jobs.changed.notify_all();
         };
         if let Err(error) = spawn("memory job", WORKER_STACK_BYTES, Box::new(work)) {
             self.memory.job_is_over(bytes);
+            self.nothing_to_note(&running);
             return Err(JobRefused::NotStarted(error));
         }
         running.memory.push(job);
         Ok(())
+    }
+
+    /// The note goes with the last job that it could be about.
+    fn nothing_to_note(&self, running: &Running) {
+        if !running.memory.iter().any(|job| job.order.is_risky) {
+            self.intent.note(None);
+        }
     }
 
     /// Cancels all jobs, and waits a moment for their end.

@@ -64,9 +64,10 @@ use crate::clock::Started;
 use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
 use crate::limits::Kernel;
 use crate::limits::cpu::cores;
+use crate::limits::meminfo::MemInfo;
 use crate::probes::Probe;
 use crate::role::{self, Role, Serving};
-use crate::settings::{Identity, Settings};
+use crate::settings::{EvictionReserve, Identity, Settings};
 use crate::shutdown::{Signal, Stop};
 use crate::tally::HttpTally;
 
@@ -146,8 +147,13 @@ impl Consumer {
             log::warn!("The process before this one died doing: {note}");
         }
         let all_connections = (connections + leaving_for(connections)) as u64;
+        let folder = Arc::new(DataFolder::new(parent, settings.eviction_reserve.disk));
+        let kept_free = settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0);
+        if settings.eviction_reserve != EvictionReserve::NONE {
+            log::info!("EVICTIONRESERVE set to: {kept_free} bytes of memory, {} bytes of disk.", folder.kept_free());
+        }
+        let kernel = kernel.keeping_free(kept_free);
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
-        let folder = Arc::new(DataFolder::new(parent));
         let memory = Arc::new(MemoryStore::new(guard.clone(), settings.memory_limit, Arc::clone(&folder)));
         let disk = DiskStore::new(Arc::clone(&folder), settings.disk_limit, &guard, settings.memory_limit.is_some());
         let inodes = TokenStore::new(Box::new(Inodes::new(Arc::clone(&folder))), guard.clone(), settings.inode_limit);
@@ -163,7 +169,14 @@ impl Consumer {
         };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
         Ok(Self {
-            jobs: Jobs::new(Arc::clone(&ids), settings.number, Arc::clone(&memory), ttl, stop.clone()),
+            jobs: Jobs::new(
+                Arc::clone(&ids),
+                settings.number,
+                Arc::clone(&memory),
+                Intent::new(Arc::clone(&folder), "jobs"),
+                ttl,
+                stop.clone(),
+            ),
             memory: group(memory),
             disk: group(Arc::new(disk)),
             inode: group(Arc::new(inodes)),

@@ -169,6 +169,8 @@ pub struct Order {
     pub planned: u64,
     /// How they are held.
     pub how: How,
+    /// Past the guard: the process may die of it, so it is noted first.
+    pub is_risky: bool,
     /// When what is held is released by itself.
     pub expires: Option<Expiry>,
     /// Who asked for it.
@@ -210,6 +212,7 @@ impl Order {
             requested,
             planned,
             how: wish.how,
+            is_risky: wish.how.force,
             expires: ttl.map(Expiry::after),
             caller: wish.caller.clone(),
             words: wish.words.clone(),
@@ -262,6 +265,10 @@ impl Order {
     }
 }
 
+/// How long work must have gone on until a rate tells more of it than of the clock: memory is given back within a few
+/// milliseconds, at what would be 100 GiB a second.
+const MEASURABLE: Duration = Duration::from_millis(100);
+
 /// How far work is: units moved of those to be moved. What is exchanged counts twice.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -290,16 +297,23 @@ impl Progress {
         }
     }
 
-    /// Units a second since the work began.
+    /// Units a second since the work began; 0 as long as it is too short to be measured.
     pub fn rate(&self) -> f64 {
-        let Some(began) = *lock(&self.began) else { return 0.0 };
-        self.moved.load(Ordering::Acquire) as f64 / began.elapsed().as_secs_f64().max(1e-3)
+        self.rate_over(MEASURABLE)
+    }
+
+    fn rate_over(&self, least: Duration) -> f64 {
+        let elapsed = lock(&self.began).map_or(Duration::ZERO, |began| began.elapsed());
+        if elapsed < least {
+            return 0.0;
+        }
+        self.moved.load(Ordering::Acquire) as f64 / elapsed.as_secs_f64().max(1e-3)
     }
 
     /// Seconds until it is done, at this rate; `None` when nothing moves.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.to_move.load(Ordering::Acquire).saturating_sub(self.moved.load(Ordering::Acquire));
-        let rate = self.rate();
+        let rate = self.rate_over(Duration::ZERO);
         (rate > 0.0).then(|| left as f64 / rate)
     }
 }
@@ -323,7 +337,11 @@ mod tests {
         progress.starts(100);
         progress.moved(25);
         assert_eq!(progress.share(), 0.25);
-        assert!(progress.rate() > 0.0 && progress.seconds_left().is_some());
+        assert!(progress.seconds_left().is_some());
+        // Memory is given back faster than a rate can be measured.
+        assert_eq!(progress.rate(), 0.0);
+        *lock(&progress.began) = Instant::now().checked_sub(Duration::from_secs(1));
+        assert!(progress.rate() > 20.0 && progress.rate() <= 25.0, "{}", progress.rate());
         progress.moved(100);
         assert_eq!((progress.share(), progress.seconds_left()), (1.0, Some(0.0)));
     }

@@ -56,13 +56,25 @@ pub trait Outlook {
     /// The most a request may ask for.
     fn limit(&self) -> Limit;
 
-    /// The largest total that [`Outlook::admit`] would let pass, with so much held already.
+    /// The largest total there is room for, with so much held already. It is what is named to clients, and what their
+    /// shares are bounded by; where the user set the limit, [`Outlook::admit`] takes amounts beyond it at their word.
     fn most(&self, held: u64) -> u64;
+
+    /// Whether [`Outlook::admit`] would let `total` pass.
+    fn passes(&self, held: u64, total: u64) -> bool {
+        total <= self.most(held)
+    }
+
+    /// Whether `total` passes although it may be more memory than the kernel has left: it may be the last thing that is
+    /// done.
+    fn is_risky(&self, _held: u64, _total: u64) -> bool {
+        false
+    }
 
     /// Promises what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
     ///
     /// # Errors
-    /// When it does not fit: the largest total that would.
+    /// When it does not pass: the largest total there is room for.
     fn admit(&self, held: u64, total: u64) -> Result<Promise, u64>;
 }
 

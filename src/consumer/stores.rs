@@ -1,6 +1,5 @@
 //! Memory and files as stores, each with its limits.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::datafolder::DataFolder;
@@ -13,7 +12,6 @@ use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
 use super::quantity::Unit;
 use super::store::{Goal, Limit, Outlook, Store};
 use super::walk::Work;
-use crate::limits::filesystem;
 use crate::limits::rlimit;
 use crate::sync::lock;
 
@@ -44,22 +42,23 @@ impl MemoryStore {
     }
 
     /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
-    /// share back.
+    /// share back. Also whether it may be more than the kernel has left.
     ///
     /// # Errors
     /// The most bytes that would have been accepted.
-    pub fn admit_job(&self, bytes: u64) -> Result<Promise, u64> {
+    pub fn admit_job(&self, bytes: u64) -> Result<(Promise, bool), u64> {
         let outlook = self.guard.look();
         let mut shares = lock(&self.shares);
         // On a ramp down, more is held than was set.
         let held = self.memory.held().total();
         let left = self.limit.get(&outlook, held).saturating_sub(shares.set.max(held) + shares.jobs);
+        let room = self.guard.room(&outlook);
         if bytes > left {
-            return Err(left.min(if self.limit.is_fixed() { u64::MAX } else { self.guard.room(&outlook) }));
+            return Err(left.min(room));
         }
         let promise = if self.limit.is_fixed() { Promise::none() } else { self.guard.admit(&outlook, bytes)? };
         shares.jobs += bytes;
-        Ok(promise)
+        Ok((promise, bytes > room))
     }
 
     /// A job's memory is given back.
@@ -69,9 +68,8 @@ impl MemoryStore {
     }
 
     /// Bytes of mapped files there is room for: on their file system, and in descriptors, of which each part takes one.
-    fn room_for_files(&self) -> Result<u64, String> {
-        let folder = self.folder.parent();
-        let available = filesystem::available(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fn room_for_files(&self, force: bool) -> Result<u64, String> {
+        let available = self.folder.room(force)?;
         // A quarter of the descriptors; beside the largest parts there are at most a hundred small ones.
         let parts = rlimit::descriptors().map_or(u64::MAX, |most| (most / 4).saturating_sub(SMALL_PARTS));
         Ok(affordable(available).min(parts.saturating_mul(MEMORY.sizes[CLASSES - 1])))
@@ -98,20 +96,33 @@ struct MemoryOutlook<'s> {
     unwatched: bool,
 }
 
+impl MemoryOutlook<'_> {
+    /// The largest total whose pages their file system has room for.
+    fn most_on_disk(&self, held: u64) -> u64 {
+        if self.afresh { self.on_disk } else { held.saturating_add(self.on_disk) }
+    }
+}
+
 impl Outlook for MemoryOutlook<'_> {
     fn limit(&self) -> Limit {
         Limit { most: self.limit.saturating_sub(self.store.jobs()), source: String::from("HIGHMEMLIM") }
     }
 
     fn most(&self, held: u64) -> u64 {
-        let in_memory = if self.unwatched { u64::MAX } else { self.store.guard.room(&self.memory) };
-        let on_disk = if self.afresh { self.on_disk } else { held.saturating_add(self.on_disk) };
-        held.saturating_add(in_memory).min(on_disk)
+        held.saturating_add(self.store.guard.room(&self.memory)).min(self.most_on_disk(held))
+    }
+
+    fn passes(&self, held: u64, total: u64) -> bool {
+        total <= if self.unwatched { self.most_on_disk(held) } else { self.most(held) }
+    }
+
+    fn is_risky(&self, held: u64, total: u64) -> bool {
+        self.unwatched && total.saturating_sub(held) > self.store.guard.room(&self.memory)
     }
 
     fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
         let growth = total.saturating_sub(held);
-        if (if self.afresh { total } else { growth }) > self.on_disk {
+        if total > self.most_on_disk(held) {
             return Err(self.most(held));
         }
         // The limit binds the sum with jobs, and one may have come since it was looked at. Rounding may exceed it.
@@ -158,7 +169,7 @@ impl Store for MemoryStore {
         let unwatched = how.force || self.limit.is_fixed();
         let limit = self.limit.get(&memory, held);
         let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
-        let on_disk = if how.kind == Kind::File { self.room_for_files()? } else { u64::MAX };
+        let on_disk = if how.kind == Kind::File { self.room_for_files(how.force)? } else { u64::MAX };
         let (jobs, afresh) = (self.jobs(), self.remakes(how));
         Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, afresh, unwatched }))
     }
@@ -197,22 +208,21 @@ pub struct DiskStore {
     limit: u64,
     /// Set by the user, who means it.
     limit_is_fixed: bool,
-    /// Where files are memory, the guard watches over them too, unless the user set a memory limit and means it.
+    /// Where files are memory: the guard that knows how much there is.
     guard: Option<Guard>,
+    /// It watches over files, too, unless the user set a memory limit and means it.
+    memory_is_fixed: bool,
 }
 
 impl DiskStore {
     /// Files in the data folder, limited by the user or by what the file system has now.
     pub fn new(folder: Arc<DataFolder>, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
-        let guard = (folder.is_in_memory() && !memory_is_fixed).then(|| guard.clone());
-        let limit = fixed.unwrap_or_else(|| default_limit(folder.parent()));
+        let guard = folder.is_in_memory().then(|| guard.clone());
+        let default = || folder.room(false).unwrap_or(0).min(most_by_file_size(rlimit::file_size()));
+        let limit = fixed.unwrap_or_else(default);
         log::info!("HIGHFILELIM set to: {limit} bytes.");
-        Self { folder, limit, limit_is_fixed: fixed.is_some(), guard }
+        Self { folder, limit, limit_is_fixed: fixed.is_some(), guard, memory_is_fixed }
     }
-}
-
-fn default_limit(parent: &Path) -> u64 {
-    filesystem::available(parent).unwrap_or(0).min(most_by_file_size(rlimit::file_size()))
 }
 
 /// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
@@ -223,12 +233,22 @@ fn most_by_file_size(limit: Option<u64>) -> u64 {
 
 /// What files learn from the kernel.
 struct DiskOutlook<'s> {
-    guard: Option<&'s Guard>,
-    /// Bytes that may still be written.
+    /// Bytes that the file system has room for.
     room: u64,
-    /// Where files are memory, and somebody watches.
-    memory: Option<guard::Outlook>,
+    /// The user set the limit and means it, whatever room there is.
+    at_word: bool,
+    /// Where files are memory.
+    memory: Option<(&'s Guard, guard::Outlook)>,
+    /// Nobody watches over that: the user means it.
+    unwatched: bool,
     limit: u64,
+}
+
+impl DiskOutlook<'_> {
+    /// Bytes that memory has room for.
+    fn in_memory(&self) -> u64 {
+        self.memory.as_ref().map_or(u64::MAX, |(guard, memory)| guard.room(memory))
+    }
 }
 
 impl Outlook for DiskOutlook<'_> {
@@ -237,19 +257,26 @@ impl Outlook for DiskOutlook<'_> {
     }
 
     fn most(&self, held: u64) -> u64 {
-        let watched = self.guard.zip(self.memory.as_ref());
-        let in_memory = watched.map_or(u64::MAX, |(guard, memory)| guard.room(memory));
-        held.saturating_add(in_memory.min(self.room))
+        held.saturating_add(self.in_memory().min(self.room))
+    }
+
+    fn passes(&self, held: u64, total: u64) -> bool {
+        let growth = total.saturating_sub(held);
+        (self.at_word || growth <= self.room) && (self.unwatched || growth <= self.in_memory())
+    }
+
+    fn is_risky(&self, held: u64, total: u64) -> bool {
+        self.unwatched && total.saturating_sub(held) > self.in_memory()
     }
 
     fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
         let growth = total.saturating_sub(held);
-        if growth > self.room {
+        if growth > self.room && !self.at_word {
             return Err(self.most(held));
         }
-        match self.guard.zip(self.memory.as_ref()) {
-            Some((guard, memory)) => guard.admit(memory, growth).map_err(|_| self.most(held)),
-            None => Ok(Promise::none()),
+        match &self.memory {
+            Some((guard, memory)) if !self.unwatched => guard.admit(memory, growth).map_err(|_| self.most(held)),
+            _ => Ok(Promise::none()),
         }
     }
 }
@@ -284,25 +311,23 @@ impl Store for DiskStore {
     }
 
     fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
-        let guard = self.guard.as_ref();
-        let told = |room, memory, limit| Ok(Box::new(DiskOutlook { guard, room, memory, limit }) as Box<dyn Outlook>);
-        if how.force {
-            let limit = if self.limit_is_fixed { self.limit } else { u64::MAX };
-            return told(u64::MAX, None, limit);
-        }
-        let (memory, limit) = (guard.map(Guard::look), self.limit);
-        if self.limit_is_fixed {
-            return told(u64::MAX, memory, limit);
-        }
-        let disk = self.folder.disk()?;
-        let available = filesystem::available(disk.path()).map_err(|e| format!("{}: {e}", disk.path().display()))?;
+        let at_word = how.force || self.limit_is_fixed;
+        let room = match self.folder.disk().and_then(|_| self.folder.room(how.force)) {
+            // Its user's limit is told all the same.
+            Err(_) if at_word => 0,
+            room => room?,
+        };
         // Block maps cost about what page tables do.
-        let by_size = most_by_file_size(rlimit::file_size()).saturating_sub(held);
-        told(affordable(available).min(by_size), memory, limit)
+        let room = affordable(room).min(most_by_file_size(rlimit::file_size()).saturating_sub(held));
+        let memory = self.guard.as_ref().map(|guard| (guard, guard.look()));
+        let limit = if how.force && !self.limit_is_fixed { u64::MAX } else { self.limit };
+        let unwatched = how.force || self.memory_is_fixed;
+        Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit }))
     }
 
     fn promise_nothing(&self) -> Promise {
-        self.guard.as_ref().map_or_else(Promise::none, Guard::promise_nothing)
+        let watched = self.guard.as_ref().filter(|_| !self.memory_is_fixed);
+        watched.map_or_else(Promise::none, Guard::promise_nothing)
     }
 
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use redis::{Client, Connection, RedisResult, cmd};
+use redis::{Client, Connection, RedisConnectionInfo, RedisResult, cmd};
 
 use super::total::{PATIENCE, Total};
 use crate::sync::{lock, spawn};
@@ -50,11 +50,12 @@ impl Redis {
     pub fn start(client: &Client) -> io::Result<Self> {
         let (asks, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..CONNECTIONS {
-            let (client, waiting) = (client.clone(), Arc::clone(&waiting));
-            spawn("redis", STACK_BYTES, Box::new(move || serve(&client, &waiting)))?;
-        }
         let info = client.get_connection_info();
+        let door = Door::of(client).map_err(io::Error::other)?;
+        for _ in 0..CONNECTIONS {
+            let (door, waiting) = (door.clone(), Arc::clone(&waiting));
+            spawn("redis", STACK_BYTES, Box::new(move || serve(&door, &waiting)))?;
+        }
         let place = format!("the Redis at {}, database {}", info.addr(), info.redis_settings().db());
         Ok(Self { asks: Mutex::new(asks), place })
     }
@@ -84,8 +85,47 @@ impl Total for Redis {
     }
 }
 
+/// How a connection is made.
+///
+/// A Redis that turns a client away says why, in answer to whatever comes first, and closes. The library sends several
+/// commands at once and reports what became of the last, or words of its own; so what is needed is sent here, one by one.
+#[derive(Clone)]
+struct Door {
+    /// Connects, and sends nothing.
+    client: Client,
+    /// Who counts, and in which database.
+    login: RedisConnectionInfo,
+}
+
+impl Door {
+    fn of(client: &Client) -> RedisResult<Self> {
+        let info = client.get_connection_info();
+        let mute = RedisConnectionInfo::default().set_skip_set_lib_name();
+        Ok(Self { client: Client::open(info.clone().set_redis_settings(mute))?, login: info.redis_settings().clone() })
+    }
+
+    fn open(&self) -> RedisResult<Connection> {
+        let mut open = self.client.get_connection_with_timeout(PATIENCE)?;
+        open.set_read_timeout(Some(PATIENCE))?;
+        open.set_write_timeout(Some(PATIENCE))?;
+        if let Some(password) = self.login.password() {
+            let mut result = cmd("AUTH").arg(self.login.username()).arg(password).query::<()>(&mut open);
+            // Before version 6 there are no users.
+            if result.as_ref().is_err_and(|error| error.detail().is_some_and(|why| why.contains("number of arguments")))
+            {
+                result = cmd("AUTH").arg(password).query(&mut open);
+            }
+            result?;
+        }
+        if self.login.db() != 0 {
+            cmd("SELECT").arg(self.login.db()).query::<()>(&mut open)?;
+        }
+        Ok(open)
+    }
+}
+
 /// Answers what is asked, one thing at a time.
-fn serve(client: &Client, waiting: &Mutex<Receiver<Ask>>) {
+fn serve(door: &Door, waiting: &Mutex<Receiver<Ask>>) {
     let mut connection = None;
     loop {
         let next = lock(waiting).recv();
@@ -93,10 +133,10 @@ fn serve(client: &Client, waiting: &Mutex<Receiver<Ask>>) {
         if Instant::now() >= deadline {
             continue;
         }
-        let mut result = attempt(client, &mut connection, what);
+        let mut result = attempt(door, &mut connection, what);
         // Once more, over a new connection: the old one may have been of a Redis that was restarted.
         if result.is_err() && Instant::now() < deadline {
-            result = attempt(client, &mut connection, what);
+            result = attempt(door, &mut connection, what);
         }
         // Who asked may have given up.
         let _ = answer.try_send(result.map_err(|error| error.to_string()));
@@ -104,15 +144,10 @@ fn serve(client: &Client, waiting: &Mutex<Receiver<Ask>>) {
 }
 
 /// One try. What goes wrong costs the connection.
-fn attempt(client: &Client, connection: &mut Option<Connection>, what: What) -> RedisResult<u64> {
+fn attempt(door: &Door, connection: &mut Option<Connection>, what: What) -> RedisResult<u64> {
     let mut open = match connection.take() {
         Some(open) => open,
-        None => {
-            let open = client.get_connection_with_timeout(PATIENCE)?;
-            open.set_read_timeout(Some(PATIENCE))?;
-            open.set_write_timeout(Some(PATIENCE))?;
-            open
-        }
+        None => door.open()?,
     };
     let done = match what {
         What::Increment => cmd("INCR").arg(KEY).query(&mut open)?,

@@ -25,6 +25,14 @@ pub fn available(path: &Path) -> io::Result<u64> {
     statvfs(path).map(|answer| answer.f_bavail.saturating_mul(answer.f_frsize))
 }
 
+/// The size in bytes of the file system of `path` (`f_blocks`).
+///
+/// # Errors
+/// When the path is gone or the file system does not answer.
+pub fn size(path: &Path) -> io::Result<u64> {
+    statvfs(path).map(|answer| answer.f_blocks.saturating_mul(answer.f_frsize))
+}
+
 /// Inodes available to this user in the file system of `path` (`f_favail`); `None` where it makes them as they are
 /// needed.
 ///
@@ -95,7 +103,8 @@ mod tests {
     #[test]
     fn this_machine_answers() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(available(folder.path()).unwrap() > 0);
+        let free = available(folder.path()).unwrap();
+        assert!(free > 0 && size(folder.path()).unwrap() >= free);
         assert_eq!(available(Path::new("/does/not/exist")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(kind(folder.path()).is_ok());
     }

@@ -5,6 +5,8 @@ use super::Kernel;
 /// The lines that bound us, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemInfo {
+    /// All the memory of the machine.
+    pub total: Option<u64>,
     /// What new work can have without swapping.
     pub available: Option<u64>,
     /// What may be promised under strict overcommit.
@@ -21,7 +23,12 @@ impl MemInfo {
             let (_, value) = text.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name)?;
             value.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
         };
-        Self { available: line("MemAvailable"), commit_limit: line("CommitLimit"), committed: line("Committed_AS") }
+        Self {
+            total: line("MemTotal"),
+            available: line("MemAvailable"),
+            commit_limit: line("CommitLimit"),
+            committed: line("Committed_AS"),
+        }
     }
 
     /// What may still be promised to us, in bytes. The kernel keeps two reserves back: one for administrators, one of

@@ -36,6 +36,8 @@ const USUAL_BYTES: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Kernel {
     root: PathBuf,
+    /// Bytes of the node's memory that are to stay free.
+    kept_free: u64,
 }
 
 /// How much memory is left, and who says so.
@@ -45,6 +47,8 @@ pub struct Available {
     pub bytes: u64,
     /// The smallest memory limit of our cgroups, in bytes: what an in-place resize changes.
     pub limit: Option<u64>,
+    /// Whether that is memory.high, where the kernel slows a group down, and not the hard limit.
+    pub limit_is_high: bool,
     /// The source that bounds it, for the log: `MemAvailable`, `memory.max of /sys/fs/cgroup/pod1`, `RLIMIT_AS` ….
     pub source: String,
 }
@@ -70,7 +74,12 @@ impl Default for Kernel {
 impl Kernel {
     /// The kernel whose files are below `root`.
     pub fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), kept_free: 0 }
+    }
+
+    /// The same kernel, where so many bytes of MemAvailable are not for us: the node needs them.
+    pub fn keeping_free(self, bytes: u64) -> Self {
+        Self { kept_free: bytes, ..self }
     }
 
     /// The memory this process could take now: the smallest of what all sources leave.
@@ -78,15 +87,21 @@ impl Kernel {
     /// Page cache that can be reclaimed (`inactive_file`) counts as available. Without any source: all there is.
     pub fn memory_available(&self) -> Available {
         let groups = cgroup::memory_groups(self);
-        let limit = groups.iter().filter_map(|group| group.limit).min();
-        let mut smallest = Available { bytes: u64::MAX, limit, source: String::from("no limit") };
+        let narrowest = groups.iter().filter(|group| group.limit.is_some()).min_by_key(|group| group.limit);
+        let mut smallest = Available {
+            bytes: u64::MAX,
+            limit: narrowest.and_then(|group| group.limit),
+            limit_is_high: narrowest.is_some_and(|group| group.source.starts_with("memory.high")),
+            source: String::from("no limit"),
+        };
         let mut bound = |bytes: Option<u64>, source: &dyn Fn() -> String| {
             if let Some(bytes) = bytes.filter(|&bytes| bytes < smallest.bytes) {
                 (smallest.bytes, smallest.source) = (bytes, source());
             }
         };
         let memory = meminfo::MemInfo::read(self);
-        bound(memory.available, &|| String::from("MemAvailable"));
+        let less = if self.kept_free > 0 { " less EVICTIONRESERVE" } else { "" };
+        bound(memory.available.map(|bytes| bytes.saturating_sub(self.kept_free)), &|| format!("MemAvailable{less}"));
         if meminfo::overcommit_is_strict(self) {
             bound(memory.committable(self), &|| String::from("CommitLimit"));
         }
@@ -97,6 +112,11 @@ impl Kernel {
             bound(limit.map(|limit| limit.saturating_sub(used)), &|| name.to_owned());
         }
         smallest
+    }
+
+    /// Whether the kernel has IPv6.
+    pub fn has_ipv6(&self) -> bool {
+        self.locate(Path::new("/proc/net/if_inet6")).exists()
     }
 
     /// How many threads `pids.max` leaves us.

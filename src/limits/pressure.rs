@@ -10,6 +10,8 @@ pub const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
 /// One resource's pressure.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pressure {
+    /// Whether it is our own cgroup's (v2), and not the whole machine's.
+    pub is_own: bool,
     /// Some tasks waited, in microseconds since the start.
     pub some_us: u64,
     /// All tasks waited at the same time, in microseconds; not told for the CPU of a whole machine by old kernels.
@@ -22,9 +24,10 @@ pub struct Pressure {
 pub fn pressure(kernel: &Kernel, resource: &str) -> Option<Pressure> {
     let group = folders(kernel, resource).into_iter().find(|(version, _)| *version == Version::V2);
     let own = group.and_then(|(_, folder)| kernel.read(folder.join(format!("{resource}.pressure"))).ok());
-    let text =
-        own.filter(|text| !text.is_empty()).or_else(|| kernel.read(format!("/proc/pressure/{resource}")).ok())?;
-    parse(&text)
+    let own = own.filter(|text| !text.is_empty());
+    let is_own = own.is_some();
+    let text = own.or_else(|| kernel.read(format!("/proc/pressure/{resource}")).ok())?;
+    parse(&text).map(|pressure| Pressure { is_own, ..pressure })
 }
 
 /// `some avg10=0.12 avg60=0.00 avg300=0.00 total=12345`, and the same for `full`.
@@ -34,6 +37,7 @@ fn parse(text: &str) -> Option<Pressure> {
         line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
     };
     Some(Pressure {
+        is_own: false,
         some_us: field("some", "total")?.parse().ok()?,
         full_us: field("full", "total").and_then(|total| total.parse().ok()),
         some_avg10: float(field("some", "avg10")?)?,
@@ -48,7 +52,8 @@ mod tests {
     fn pressure_files_are_read() {
         let text =
             "some avg10=1.50 avg60=0.00 avg300=0.00 total=123\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=45\n";
-        assert_eq!(parse(text), Some(Pressure { some_us: 123, full_us: Some(45), some_avg10: 1.5 }));
+        let expected = Pressure { is_own: false, some_us: 123, full_us: Some(45), some_avg10: 1.5 };
+        assert_eq!(parse(text), Some(expected));
         assert_eq!(parse("some avg10=1.50 total=9\n").and_then(|p| p.full_us), None);
         assert_eq!(parse(""), None);
         assert_eq!(pressure(&Kernel::below("/nowhere"), "cpu"), None);

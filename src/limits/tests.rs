@@ -71,6 +71,40 @@ fn v2_memory_high_binds_too() {
     ]);
     let available = kernel.memory_available();
     assert_eq!((available.bytes, available.source.as_str()), (128 * MIB, "memory.high of /sys/fs/cgroup"));
+    assert_eq!((available.limit, available.limit_is_high), (Some(128 * MIB), true));
+}
+
+#[test]
+fn what_the_node_keeps_free_comes_off_what_the_node_has_and_off_nothing_else() {
+    let limited = [
+        MEMINFO,
+        ("/proc/self/cgroup", "0::/\n"),
+        ("/proc/self/mountinfo", V2_MOUNT),
+        ("/sys/fs/cgroup/memory.max", "4294967296\n"),
+        ("/sys/fs/cgroup/memory.current", "0\n"),
+    ];
+    let (_root, kernel) = machine(&limited);
+    let available = |kept| kernel.clone().keeping_free(kept * MIB).memory_available();
+    let told = |kept| (available(kept).bytes, available(kept).source);
+    let by_limit = (4096 * MIB, String::from("memory.max of /sys/fs/cgroup"));
+    assert_eq!((told(0), told(4000)), (by_limit.clone(), by_limit));
+    assert_eq!(told(5000), (3192 * MIB, String::from("MemAvailable less EVICTIONRESERVE")));
+    assert_eq!(told(10_000).0, 0);
+    assert!(!available(0).limit_is_high);
+}
+
+#[test]
+fn pressure_says_whose_it_is() {
+    let line = "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+    let (_root, kernel) = machine(&[
+        ("/proc/self/cgroup", "0::/\n"),
+        ("/proc/self/mountinfo", V2_MOUNT),
+        ("/sys/fs/cgroup/cpu.pressure", line),
+        ("/proc/pressure/cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"),
+        ("/proc/pressure/io", line),
+    ]);
+    let whose = |resource| pressure::pressure(&kernel, resource).map(|found| (found.is_own, found.some_us));
+    assert_eq!((whose("cpu"), whose("io"), whose("memory")), (Some((true, 7)), Some((false, 7)), None));
 }
 
 #[test]

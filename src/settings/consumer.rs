@@ -22,6 +22,7 @@ pub(super) const VOCABULARY: Vocabulary = Vocabulary {
         ("mem-limit", "HIGHMEMLIM"),
         ("disk-limit", "HIGHFILELIM"),
         ("disk-reserve", "DISKRESERVE"),
+        ("eviction-reserve", "EVICTIONRESERVE"),
         ("cpu-limit", "HIGHCPULIM"),
         ("inode-limit", "HIGHINODELIM"),
         ("pid-limit", "HIGHPIDLIM"),
@@ -51,6 +52,8 @@ pub struct Settings {
     pub memory_limit: Option<u64>,
     /// Most bytes of files, if the user set them.
     pub disk_limit: Option<u64>,
+    /// What is to stay free on the node.
+    pub eviction_reserve: EvictionReserve,
     /// Most seconds of a CPU load.
     pub cpu_limit: CpuLimit,
     /// Most empty files, if the user set them.
@@ -79,6 +82,20 @@ pub struct Settings {
     pub identity: Identity,
     /// What was wrong and is passed over, for the log.
     pub warnings: Vec<String>,
+}
+
+/// What the kubelet's eviction thresholds keep free on the node, which no container can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvictionReserve {
+    /// Bytes of the node's memory, or a share of it.
+    pub memory: Amount,
+    /// Bytes of DATADIR's file system, or a share of its size.
+    pub disk: Amount,
+}
+
+impl EvictionReserve {
+    /// Nothing is.
+    pub const NONE: Self = Self { memory: Amount::Exactly(0), disk: Amount::Exactly(0) };
 }
 
 /// What is taken at the start.
@@ -167,6 +184,25 @@ impl Said {
         }
     }
 
+    /// `memory=100Mi,disk=10pct`, or one of them.
+    fn eviction_reserve(&self) -> Result<EvictionReserve, String> {
+        let mut reserve = EvictionReserve::NONE;
+        let Some((name, text)) = self.said("eviction-reserve") else { return Ok(reserve) };
+        for part in text.split(',') {
+            let (resource, amount) = part.trim().split_once('=').unwrap_or_default();
+            let place = match resource {
+                "memory" => Some(&mut reserve.memory),
+                "disk" => Some(&mut reserve.disk),
+                _ => None,
+            };
+            match (place, Amount::parse(amount, Unit::Bytes)) {
+                (Some(place), Ok(amount @ (Amount::Exactly(_) | Amount::Share(_)))) => *place = amount,
+                _ => return Err(format!("{name}: '{part}' is none of its parts, like memory=100Mi,disk=10pct")),
+            }
+        }
+        Ok(reserve)
+    }
+
     fn token_reads(&self) -> Result<bool, String> {
         match (self.switch("token-reads", "on", "off")?, self.token()?) {
             (true, None) => Err(String::from("TOKENREADS is on, and there is neither TOKEN nor TOKENFILE")),
@@ -205,6 +241,7 @@ impl Settings {
             data_dir: said.data_dir(),
             memory_limit: memory_limit.filter(|&limit| limit > 0),
             disk_limit,
+            eviction_reserve: said.eviction_reserve()?,
             cpu_limit,
             inode_limit: said.limit("inode-limit", "HIGHINODELIM", &mut warnings)?.filter(|&limit| limit > 0),
             pid_limit: said.limit("pid-limit", "HIGHPIDLIM", &mut warnings)?.filter(|&limit| limit > 0),

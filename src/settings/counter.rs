@@ -101,7 +101,7 @@ impl Settings {
     /// One line that says what is wrong and what would be right.
     pub(super) fn mean(said: &Said) -> Result<Self, String> {
         let mut listen = said.listen(PORT)?;
-        let flag = last(&said.flags, "listen").is_some();
+        let flag = last(&said.flags, "listen").or(last(&said.flags, "port")).is_some();
         if let Some(text) = last(&said.variables, "SERVICE_PORT").filter(|_| !flag) {
             listen.set_port(text.parse().map_err(|_| format!("SERVICE_PORT '{text}' is not a port, 0 to 65535"))?);
         }

@@ -17,10 +17,12 @@ Usage: testero [OPTIONS]
 
 Options, and the variables they win over:
       --listen ADDR      where to listen [0.0.0.0:8080]; [::]:8080 takes IPv4 too  (IP, PORT)
+      --port N           the port alone                                            (PORT)
       --data-dir DIR     where files go; must exist [.]                            (DATADIR)
       --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
       --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
       --disk-reserve AMOUNT   of that limit, left for logs and others, like 64Mi   (DISKRESERVE)
+      --eviction-reserve memory=100Mi,disk=10pct   kept free on the node           (EVICTIONRESERVE)
       --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
       --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
       --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)
@@ -59,6 +61,7 @@ Usage: testero fibonacci [OPTIONS]      (or testero pex)
 
 Options, and the variables they win over:
       --listen ADDR      where to listen [0.0.0.0:8081]; [::]:8081 takes IPv4 too  (IP, PORT)
+      --port N           the port alone                                            (PORT)
       --data-dir DIR     where the state is kept; must exist [.]                   (DATADIR)
       --limit-digits N   numbers have at most so many digits [100000]              (LIMITDIGITS)
       --durability step|interval   answer when the step is on disk [step], or      (DURABILITY)
@@ -82,6 +85,7 @@ Usage: testero counter [OPTIONS]        (or testero count)
 
 Options, and the variables they win over, which may also stand in a file .env in the working folder:
       --listen ADDR      where to listen [0.0.0.0:8083]                            (IP, PORT, SERVICE_PORT)
+      --port N           the port alone                                            (PORT, SERVICE_PORT)
       --redis-url URL    where the total is counted: redis://user:password@host:6379/0, or
                          unix:///path/to/socket                                    (REDIS_URL)
                          the original's CONTAINER_DB_HOST and CONTAINER_DB_PORT do as well; with none of them

@@ -1,6 +1,6 @@
 //! What the user said, and what it means: flags and environment, in one place.
 //!
-//! Two steps: [`Command::read`] takes the words apart (flags win over variables), and the `mean` of each role's settings
+//! Two steps: [`Command::read_as`] takes the words apart (flags win over variables), and the `mean` of each role's settings
 //! makes sense of them. A wrong flag is a usage error; a wrong *limit* in a variable is logged and the default used, as
 //! the contract has it.
 
@@ -13,7 +13,7 @@ mod help;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
@@ -21,8 +21,9 @@ use lexopt::{Arg, Parser};
 use crate::access::TokenSource;
 use crate::consumer::number::parse_unsigned;
 use crate::consumer::span::span;
+use crate::limits::Kernel;
 
-pub use consumer::{CpuLimit, Number, Settings, Start, StartWish};
+pub use consumer::{CpuLimit, EvictionReserve, Number, Settings, Start, StartWish};
 
 /// What the user wants done.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ const COMMON: [(&str, &str); 8] = [
     ("shutdown-delay", "SHUTDOWNDELAY"),
     ("log-format", "LOGFORMAT"),
     ("", "IP"),
-    ("", "PORT"),
+    ("port", "PORT"),
     ("", "POD_NAME"),
     ("", "NODE_NAME"),
     ("", "POD_NAMESPACE"),
@@ -95,15 +96,39 @@ const HEALTH: Vocabulary = Vocabulary {
 };
 
 impl Command {
-    /// Reads the arguments (without the program's name), with `variable` looking up the environment.
+    /// Reads the arguments for a program of this name, with `variable` looking up the environment. One that is called
+    /// `consumer` is started as Kubernetes' resource-consumer is: with Go's single dash before a flag, and at any address
+    /// of the host, IPv6 as well.
     ///
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub fn read(
+    pub fn read_as(
+        program: Option<OsString>,
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        if program.as_ref().and_then(|path| Path::new(path).file_name()).is_none_or(|name| name != "consumer") {
+            return Self::read(arguments.into_iter().collect(), &variable);
+        }
+        let with_two_dashes = |word: OsString| match word.to_str().and_then(|word| word.strip_prefix('-')) {
+            Some(flag) if flag.len() > 1 && !flag.starts_with('-') => format!("--{flag}").into(),
+            _ => word,
+        };
+        let every_address = || Kernel::default().has_ipv6().then(|| "::".into());
+        let variable = |name: &str| variable(name).or_else(|| if name == "IP" { every_address() } else { None });
+        Self::read(arguments.into_iter().map(with_two_dashes).collect(), &variable).map_err(|problem| {
+            let hint = if problem.starts_with("unknown option") {
+                "; there are -port=8081 and testero's own, and RUST_LOG chooses what is logged"
+            } else {
+                ""
+            };
+            problem + hint
+        })
+    }
+
+    /// # Errors
+    /// One line that says what is wrong and what would be right.
+    fn read(arguments: Vec<OsString>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         // Without a second word, health is the probe.
         #[cfg(feature = "client")]
         let is_probe = !arguments.iter().any(|word| word == "disable" || word == "enable");
@@ -117,13 +142,13 @@ impl Command {
         {
             use crate::client::words;
             if words::is_command(&role) && !(role == "health" && is_probe) {
-                let here = || Ok(default_url(Said::of_environment(&variable)?.listen(consumer::PORT)?, ""));
-                let job = words::read(&role, Parser::from_args(arguments), &variable, here)?;
+                let here = || Ok(default_url(Said::of_environment(variable)?.listen(consumer::PORT)?, ""));
+                let job = words::read(&role, Parser::from_args(arguments), variable, here)?;
                 return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
             }
         }
         let parser = Parser::from_args(arguments);
-        let hear = |parser, vocabulary| Said::hear(parser, vocabulary, &variable);
+        let hear = |parser, vocabulary| Said::hear(parser, vocabulary, variable);
         match role.as_str() {
             "consumer" => {
                 hear(parser, &consumer::VOCABULARY)?.means(|said| Settings::mean(said).map(Box::new).map(Self::Consume))
@@ -241,6 +266,9 @@ impl Said {
     /// Where to listen: at this port unless told otherwise, at any address of the host.
     fn listen(&self, port: u16) -> Result<SocketAddr, String> {
         if let Some(text) = last(&self.flags, "listen") {
+            if last(&self.flags, "port").is_some() {
+                return Err(String::from("--listen and --port are both given: which one counts?"));
+            }
             return text.parse().map_err(|_| {
                 format!("--listen '{text}' is not an address and a port, like 0.0.0.0:8080 or [::]:8080")
             });
@@ -251,8 +279,8 @@ impl Said {
             let ip = bare.parse().map_err(|_| format!("IP '{text}' is not an IP address, like 0.0.0.0 or ::"))?;
             listen.set_ip(ip);
         }
-        if let Some(text) = last(&self.variables, "PORT") {
-            listen.set_port(text.parse().map_err(|_| format!("PORT '{text}' is not a port, 0 to 65535"))?);
+        if let Some((name, text)) = self.said("port") {
+            listen.set_port(text.parse().map_err(|_| format!("{name} '{text}' is not a port, 0 to 65535"))?);
         }
         Ok(listen)
     }
@@ -341,7 +369,7 @@ mod tests {
 
     fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, String> {
         let look_up = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| v.into());
-        Command::read(arguments.iter().map(OsString::from), look_up)
+        Command::read(arguments.iter().map(OsString::from).collect(), &look_up)
     }
 
     fn settings(arguments: &[&str], variables: &[(&str, &str)]) -> Settings {
@@ -384,6 +412,34 @@ mod tests {
     }
 
     #[test]
+    fn the_port_alone_can_be_said() {
+        let listen = |arguments: &[&str], variables: &[(&str, &str)]| settings(arguments, variables).listen.to_string();
+        assert_eq!(listen(&["--port", "81"], &[("PORT", "82"), ("IP", "::1")]), "[::1]:81");
+        assert_eq!(listen(&["--port=81"], &[]), "0.0.0.0:81");
+        let error = read(&["--port=81", "--listen=0.0.0.0:80"], &[]).unwrap_err();
+        assert!(error.contains("--port") && error.contains("--listen"), "{error}");
+    }
+
+    #[test]
+    fn as_consumer_it_listens_where_the_resource_consumer_does() {
+        let read_as = |program: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+            let look_up = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| v.into());
+            match Command::read_as(Some(program.into()), arguments.iter().map(OsString::from), look_up) {
+                Ok(Command::Consume(settings)) => settings.listen.to_string(),
+                other => panic!("{other:?}"),
+            }
+        };
+        // On every address of the host; Linux has IPv6 or it has not.
+        let every = if Kernel::default().has_ipv6() { "[::]" } else { "0.0.0.0" };
+        assert_eq!(read_as("/consumer", &[], &[]), format!("{every}:8080"));
+        assert_eq!(read_as("./consumer", &["-port=8081"], &[]), format!("{every}:8081"));
+        assert_eq!(read_as("consumer", &["-port", "8081", "-faults=on"], &[("IP", "127.0.0.1")]), "127.0.0.1:8081");
+        for program in ["/testero", "/consumer2", "/consumer/testero"] {
+            assert_eq!(read_as(program, &["--port", "8081"], &[]), "0.0.0.0:8081", "{program}");
+        }
+    }
+
+    #[test]
     fn limits_that_are_no_numbers_are_logged_and_zero_means_the_default() {
         let meant = settings(&[], &[("HIGHMEMLIM", "12Gi"), ("HIGHFILELIM", "0"), ("HIGHCPULIM", "-1")]);
         assert_eq!((meant.memory_limit, meant.disk_limit, meant.cpu_limit), (None, None, CpuLimit::Default));
@@ -405,6 +461,26 @@ mod tests {
         for (reserve, words) in [("5", "leaves nothing"), ("50pct", "50pct"), ("much", "much")] {
             let error = read(&["--disk-limit=5"], &[("DISKRESERVE", reserve)]).unwrap_err();
             assert!(error.contains(words) && error.contains("DISKRESERVE"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_kubelet_keeps_free_is_an_amount_or_a_share_of_each() {
+        use crate::consumer::quantity::Amount::{Exactly, Share};
+        assert_eq!(settings(&[], &[]).eviction_reserve, EvictionReserve::NONE);
+        for (text, memory, disk) in [
+            ("memory=100Mi,disk=10pct", Exactly(100 << 20), Share(100_000)),
+            ("disk=5%, memory=1.5pct", Share(15_000), Share(50_000)),
+            ("disk=1G", Exactly(0), Exactly(1_000_000_000)),
+        ] {
+            let expected = EvictionReserve { memory, disk };
+            assert_eq!(settings(&[], &[("EVICTIONRESERVE", text)]).eviction_reserve, expected, "{text}");
+            assert_eq!(settings(&["--eviction-reserve", text], &[]).eviction_reserve, expected, "{text}");
+        }
+        for text in ["100Mi", "memory", "memory=", "memory=much", "memory=max", "cpu=1", "disk=10pct,", "memory<100Mi"]
+        {
+            let error = read(&[], &[("EVICTIONRESERVE", text)]).unwrap_err();
+            assert!(error.starts_with("EVICTIONRESERVE: '") && error.contains("memory=100Mi,disk=10pct"), "{error}");
         }
     }
 

@@ -55,6 +55,28 @@ fn progress_is_plain_lines_where_there_is_no_terminal() {
 }
 
 #[test]
+fn progress_goes_down_as_it_goes_up() {
+    let testero = Testero::start();
+    says(&testero, "mem set 24Mi --exact --wait");
+    // At once, and slowly.
+    let said = says(&testero, "mem set 20Mi --exact --wait");
+    let last = said.lines().rev().nth(1).unwrap();
+    assert!(last.starts_with("100 %  20.0 MiB") && last.ends_with(" 20.0 MiB"), "{said}");
+    assert!(said.ends_with("\ndone\n") && !said.contains("GiB/s"), "{said}");
+    let said = says(&testero, "mem set 8Mi --exact --over 2s --wait");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.len() >= 4, "{said}");
+    let down = |line: &&str| line.contains(" MiB, down to 8.0 MiB") && !line.contains(" of ");
+    assert!(lines[..lines.len() - 1].iter().all(down), "{said}");
+    let percents: Vec<u64> = lines[..lines.len() - 1].iter().map(|line| line[..3].trim().parse().unwrap()).collect();
+    assert!(percents.is_sorted() && percents[0] < 50 && percents.ends_with(&[100]), "{said}");
+    assert!(lines.iter().any(|line| line.contains("iB/s  ") && line.contains(" to go")), "{said}");
+    let said = says(&testero, "mem release --over 1s --wait");
+    assert!(said.contains(" MiB, down to 0 B") && said.ends_with("\nreleased\n"), "{said}");
+    assert!(said.lines().rev().nth(1).unwrap().starts_with("100 %  0 B, down to 0 B"), "{said}");
+}
+
+#[test]
 fn a_load_is_waited_for_as_long_as_it_lasts() {
     let testero = Testero::start();
     testero.get("/api/disk/set?amount=1Mi&wait=true");

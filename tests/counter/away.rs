@@ -1,6 +1,6 @@
 //! The store is away, in each way it can be: every wait ends, and it recovers by itself.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -59,6 +59,71 @@ fn a_redis_that_is_stopped_and_goes_on() {
     // What was asked of it meanwhile was counted when it went on.
     let (own, total) = numbers(&testero);
     assert!(own == 4 && total >= 4, "{own} {total}");
+}
+
+/// An address of this machine that is none of its loopback: Redis in protected mode refuses those who come from it. None
+/// where there is no network.
+fn address_of_a_network() -> Option<IpAddr> {
+    // Nothing is sent: the kernel says from where it would be.
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let found = socket.connect("203.0.113.1:9").and_then(|()| socket.local_addr()).ok().map(|address| address.ip());
+    let found = found.filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
+    if found.is_none() {
+        eprintln!("SKIPPED: this machine has no network, so a Redis in protected mode is NOT tested");
+    }
+    found
+}
+
+#[test]
+fn what_a_redis_in_protected_mode_says_is_logged() {
+    let Some(ip) = address_of_a_network() else { return };
+    let here = free_address();
+    let binds = [&here.ip().to_string(), &ip.to_string()].map(String::as_str).join(" ");
+    let Some(_redis) = Redis::start_at(here, &["--bind", &binds, "--protected-mode", "yes"]) else { return };
+    for (user, database) in [("", 0), ("", 3), (":secret@", 0), (":secret@", 3)] {
+        let testero = start(&[("REDIS_URL", &format!("redis://{user}{ip}:{}/{database}", here.port()))]);
+        for _ in 0..5 {
+            assert_eq!(testero.ask("GET", "/").status, 501);
+        }
+        let log = testero.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("The total is away: ")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains("DENIED") && lines[0].contains("Redis is running in protected mode"), "{log}");
+        assert!(!log.contains("reset by peer") && lines[0].len() < 1500, "{log}");
+    }
+}
+
+#[test]
+fn what_a_redis_says_of_a_wrong_password_is_logged() {
+    let Some(redis) = Redis::start(&["--requirepass", "correct-horse"]) else { return };
+    for (login, says) in [(":wrong@", "WRONGPASS"), ("nobody:wrong@", "WRONGPASS"), ("", "NOAUTH")] {
+        let testero = start(&[("REDIS_URL", &redis.url().replace("//", &format!("//{login}")))]);
+        assert_eq!(testero.ask("GET", "/").status, 501);
+        let log = testero.log();
+        assert!(log.lines().any(|line| line.contains("The total is away: ") && line.contains(says)), "{log}");
+        assert!(!log.contains("wrong@") && !log.contains("correct-horse"), "{log}");
+    }
+    for login in [":correct-horse@", "default:correct-horse@"] {
+        let testero = start(&[("REDIS_URL", &format!("{}/5", redis.url().replace("//", &format!("//{login}"))))]);
+        numbers(&testero);
+    }
+    // Both counted, and where they were told to.
+    assert_eq!(redis.say("AUTH correct-horse\r\nSELECT 5\r\nGET total_count"), "+OK\r\n+OK\r\n$1\r\n2\r\n");
+}
+
+#[test]
+fn what_a_redis_with_too_many_clients_says_is_logged() {
+    // Each test's own connection to it is one, and ends before the next.
+    let Some(redis) = Redis::start(&["--maxclients", "1"]) else { return };
+    let _only = TcpStream::connect(redis.address).unwrap();
+    let testero = start(&[("REDIS_URL", &redis.url())]);
+    let mut log = String::new();
+    eventually("it is said", || {
+        testero.ask("GET", "/");
+        log = testero.log();
+        log.contains("The total is away: ")
+    });
+    assert!(log.contains("max number of clients reached"), "{log}");
 }
 
 #[test]

@@ -93,6 +93,9 @@ impl Group {
             book.last = order.id;
             book.phase = Phase::Working;
         }
+        if order.is_risky {
+            self.intent.sync();
+        }
         let mut work = Work::new(order, &self.level, &self.stop);
         let adjusted =
             panic::catch_unwind(AssertUnwindSafe(|| self.store.adjust(goal, order, &mut promise, &mut work)));
@@ -102,7 +105,7 @@ impl Group {
             self.level.set(held.total());
         }
         // What was taken past the guard is gone, or something else has taken its place.
-        if self.level.get() == 0 || (result.is_ok() && !order.how.force) {
+        if self.level.get() == 0 || (result.is_ok() && !order.is_risky) {
             self.intent.note(None);
         }
         let outcome = Outcome::of(&result);

@@ -170,7 +170,9 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
     }
     let pressures: Vec<_> = RESOURCES.iter().filter_map(|r| Some((*r, pressure(&consumer.kernel, r)?))).collect();
     if !pressures.is_empty() {
-        page.family("testero_pressure_seconds", Kind::Counter, "Time that some, or all, tasks waited (PSI).");
+        let help = "Time that some, or all, tasks waited (PSI): in the container's own cgroup (v2), or on the whole \
+                    machine, /proc/pressure, where it has none (v1).";
+        page.family("testero_pressure_seconds", Kind::Counter, help);
         for (resource, found) in &pressures {
             page.sample("_total", &[("resource", resource), ("tasks", "some")], &Plain(found.some_us as f64 / 1e6));
             if let Some(full) = found.full_us {

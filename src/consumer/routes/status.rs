@@ -146,6 +146,7 @@ fn container(consumer: &Consumer) -> Value {
     let pressures = RESOURCES.iter().filter_map(|resource| {
         let found = pressure(&consumer.kernel, resource)?;
         let value = object! {
+            "of": if found.is_own { "container" } else { "machine" },
             "some_avg10": found.some_avg10,
             "some_seconds": found.some_us as f64 / 1e6,
             "full_seconds": found.full_us.map(|us| us as f64 / 1e6),

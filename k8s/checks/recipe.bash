@@ -1,0 +1,295 @@
+# What the checks of the recipes stand on. Each check.bats loads this file.
+#
+# A check runs the commands of its recipe's README and asserts what the README says to expect. The commands stand in the
+# README alone, in named blocks:
+#
+#     ```console grow
+#     $ kubectl -n testero-oom-kill exec deploy/testero -- /testero mem set 1Gi
+#     what the command printed when the block was recorded
+#     ```
+#
+#   recipe NAME                  begin: the recipe's folder and its namespace, testero-NAME
+#   also NAMESPACE               a further namespace, which the recipe's commands make
+#   step BLOCK                   run the commands of a block, in this shell; its output is in $output
+#   refused BLOCK                the same for a block whose last command is refused
+#   expect SECONDS CLAIM RESOURCE JSONPATH OPERATOR VALUE
+#                                wait until a field is as claimed: = != =~ (regular expression) -eq -ne -lt -le -gt -ge
+#   within SECONDS CLAIM COMMAND…   wait until a command succeeds
+#   stays SECONDS CLAIM COMMAND…    a command succeeds all the time
+#   claim CLAIM COMMAND…         a command succeeds now
+#   means TEXT                   what it means when the next claims fail, and where to look
+#   needs metrics | nodes N | version 1.N | network-policy …    or the check is skipped, with the reason
+#   clean_up                     run the block clean-up, and nothing is left
+#
+# With TESTERO_RECORD=yes the output of each block is written into the README.
+
+# Prints each command of a README's block, one a line in base64: a command may have several lines.
+block_commands() { # README BLOCK
+  local line command='' inside=no found=no
+  while IFS= read -r line; do
+    if [[ $inside == no ]]; then
+      [[ $line == "\`\`\`console $2" ]] && inside=yes found=yes
+      continue
+    fi
+    [[ $line == '```' ]] && break
+    if [[ -n $command ]]; then
+      command+=$'\n'$line
+    elif [[ $line == '$ '* ]]; then
+      command=${line#'$ '}
+    else
+      # What a command printed when it was recorded.
+      continue
+    fi
+    if is_complete "$command"; then
+      base64 -w 0 <<<"$command"
+      echo
+      command=''
+    fi
+  done <"$1"
+  [[ $found == yes ]] || { echo "$1 has no block '$2'" >&2; return 1; }
+  [[ -z $command ]] || { echo "$1, block '$2': a command does not end" >&2; return 1; }
+}
+
+# Whether bash would run this, or wait for more lines.
+is_complete() {
+  [[ $1 != *\\ ]] && bash -n <<<"$1" 2>/dev/null
+}
+
+# kubectl for the cluster and the image that the caller chose.
+kubectl() {
+  local kubectl=(command kubectl)
+  [[ -z ${TESTERO_CONTEXT:-} ]] || kubectl+=(--context "$TESTERO_CONTEXT")
+  if [[ -n ${TESTERO_IMAGE:-} && ${1:-} == apply && ${2:-} == -k ]]; then
+    "${kubectl[@]}" kustomize "$3" | sed "s#localhost/testero:0\.1\.0#$TESTERO_IMAGE#" | "${kubectl[@]}" apply -f -
+  else
+    "${kubectl[@]}" "$@"
+  fi
+}
+
+# Time limits are for a quiet machine; a slow one multiplies them.
+slowness=${TESTERO_SLOWNESS:-1}
+owner=app.kubernetes.io/managed-by=testero-verify
+meaning=''
+
+recipe() {
+  cd "$BATS_TEST_DIRNAME/../../.." || return
+  recipe=$1
+  namespace=testero-$1
+  readme=k8s/recipes/$1/README.md
+  # shellcheck disable=SC2034 # for the checks
+  testero_pods="pod -n $namespace -l app.kubernetes.io/name=testero"
+  if kubectl get namespace "$namespace" >/dev/null 2>&1; then
+    local blocker=$namespace
+    # Not ours to remove in teardown.
+    namespace=''
+    skip "there is a namespace $blocker already: delete it first, or wait for the run that it is of"
+  fi
+  # The labels find the namespace again when this check cannot end properly. The recipe's own apply keeps them.
+  kubectl create namespace "$namespace" --save-config >/dev/null
+  kubectl label namespace "$namespace" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
+}
+
+# A further namespace that the recipe makes: it is removed with the first.
+also() {
+  also=$1
+}
+
+# After the test, whatever became of it. bats calls it.
+teardown() {
+  [[ -n ${namespace:-} && -z ${TESTERO_KEEP:-} ]] || return 0
+  remove_all >/dev/null 2>&1
+}
+
+remove_all() {
+  waiting "everything is removed"
+  [[ -z ${also:-} ]] || kubectl delete namespace "$also" --ignore-not-found --timeout=90s
+  kubectl delete -k "k8s/recipes/$recipe" --ignore-not-found --timeout=90s ||
+    kubectl delete namespace "$namespace" --ignore-not-found --timeout=90s
+}
+
+step() {
+  run_block "$1" || give_up "the block '$1' of $readme" "$output"
+}
+
+refused() {
+  if run_block "$1"; then
+    give_up "the last command of block '$1' of $readme is refused" "$output"
+  fi
+}
+
+# Leaves the output of all commands in $output. Fails with the last command; an earlier one that fails ends the test.
+run_block() {
+  local encoded command status=0 commands recorded
+  commands=$(block_commands "$readme" "$1") || give_up "the block '$1'" "$commands"
+  recorded=$BATS_TEST_TMPDIR/recorded
+  : >"$recorded"
+  output=''
+  waiting "block $1"
+  for encoded in $commands; do
+    ((status == 0)) || give_up "a command of the block '$1' of $readme" "$output"
+    command=$(base64 -d <<<"$encoded")
+    printf '$ %s\n' "$command" >>"$recorded"
+    # In this shell, so that later blocks see its functions and variables.
+    eval "$command" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || status=$?
+    cat "$BATS_TEST_TMPDIR/out" >>"$recorded"
+    output+=$(<"$BATS_TEST_TMPDIR/out")$'\n'
+  done
+  [[ -z ${TESTERO_RECORD:-} ]] || record "$1" "$recorded"
+  return "$status"
+}
+
+# Replaces a block of the README by what was recorded, with names and times made stable.
+record() {
+  sed -E -i \
+    -e 's/(testero[a-z-]*|redis|client)-[0-9a-f]{8,10}(-[a-z0-9]{5})\b/\1-…/g' \
+    -e 's#^(namespace/testero-[a-z-]+) configured$#\1 created#' \
+    -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/…/g' -e 's#[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}#…#g' \
+    -e 's/\b[0-9]{19}\b/…/g' -e 's#(containerd|cri-o)://[0-9a-f]{64}#\1://…#g' -e 's/[[:space:]]+$//' "$2"
+  awk -v fence="\`\`\`console $1" -v recorded="$2" '
+    $0 == fence { print; while ((getline line < recorded) > 0) print line; skip = 1; next }
+    skip && $0 == "```" { skip = 0 }
+    !skip { print }' "$readme" >"$readme.new"
+  cat "$readme.new" >"$readme"
+  rm "$readme.new"
+}
+
+clean_up() {
+  step clean-up
+  local TESTERO_EVIDENCE=${TESTERO_EVIDENCE:+$TESTERO_EVIDENCE.clean-up}
+  means "something of the recipe outlives its Clean up: see what is left with kubectl get all -n $namespace"
+  within 60 "the namespace is gone" absent namespace "$namespace"
+}
+
+# What the check is waiting for, for who watches.
+waiting() {
+  [[ -z ${TESTERO_PROGRESS:-} ]] || printf '%s\n' "$1" >"$TESTERO_PROGRESS"
+}
+
+# A claim that was seen to be true, and what showed it.
+seen() {
+  [[ -z ${TESTERO_EVIDENCE:-} ]] || printf '%s: %s\n' "$1" "$(head -c 400 <<<"$2" | tr '\n' ' ')" >>"$TESTERO_EVIDENCE"
+}
+
+give_up() { # CLAIM LAST-STATE
+  printf 'Not so: %s\nLast seen: %s\n' "$1" "${2:-nothing}" >&2
+  [[ -z $meaning ]] || printf 'That means: %s\n' "$meaning" >&2
+  if [[ -n ${TESTERO_EVIDENCE:-} ]]; then
+    printf 'FAILED %s. Last seen: %s\n' "$1" "$(head -c 400 <<<"${2:-nothing}" | tr '\n' ' ')" >>"$TESTERO_EVIDENCE"
+    [[ -z $meaning ]] || printf 'MEANS %s\n' "$meaning" >>"$TESTERO_EVIDENCE"
+  fi
+  # bats ends the test at a command that fails, but not inside a condition.
+  exit 1
+}
+
+means() { meaning=$1; }
+
+within() {
+  local limit=$(($1 * slowness)) claim=$2 end last
+  shift 2
+  waiting "$claim"
+  end=$((SECONDS + limit))
+  until last=$("$@" 2>&1); do
+    ((SECONDS < end)) || give_up "$claim (within $limit s)" "$last"
+    sleep 0.5
+  done
+  seen "$claim" "$last"
+}
+
+stays() {
+  local end=$((SECONDS + $1)) claim=$2 last
+  shift 2
+  waiting "$claim, and stays so"
+  while ((SECONDS < end)); do
+    last=$("$@" 2>&1) || give_up "$claim, all the time" "$last"
+    sleep 1
+  done
+  seen "$claim, all the time" "$last"
+}
+
+claim() {
+  local claim=$1 last
+  shift
+  last=$("$@" 2>&1) || give_up "$claim" "$last"
+  seen "$claim" "$last"
+}
+
+expect() {
+  local limit=$1 claim=$2 resource=$3 path=$4 operator=$5 value=$6
+  within "$limit" "$claim" field "$resource" "$path" "$operator" "$value"
+}
+
+# Whether a field is as claimed. RESOURCE is what kubectl get takes: "pod/x", "pod -l a=b"; the namespace is the recipe's.
+field() { # RESOURCE JSONPATH OPERATOR VALUE
+  local resource is
+  read -ra resource <<<"$1"
+  is=$(kubectl -n "$namespace" get "${resource[@]}" -o jsonpath="$2") || { echo "$is"; return 1; }
+  printf '%s\n' "$is"
+  compare "$is" "$3" "$4"
+}
+
+compare() { # IS OPERATOR VALUE
+  case $2 in
+    =) [[ $1 == "$3" ]] ;;
+    !=) [[ $1 != "$3" ]] ;;
+    =~) [[ $1 =~ $3 ]] ;;
+    *) [[ $1 =~ ^-?[0-9]+$ ]] && test "$1" "$2" "$3" ;;
+  esac
+}
+
+# Whether a command fails.
+refute() { ! "$@"; }
+
+# Whether an object does not exist.
+absent() {
+  local answer
+  answer=$(kubectl -n "$namespace" get "$@" --ignore-not-found -o name 2>&1) || return 1
+  printf '%s\n' "${answer:-not there}"
+  [[ -z $answer ]]
+}
+
+# Whether there is an event of this reason whose message matches. Events of one kind are combined, so they are never counted.
+event() { # REASON PATTERN
+  local events
+  # With the reason "." any.
+  [[ $1 == . ]] || set -- "$1" "$2" --field-selector "reason=$1"
+  events=$(kubectl -n "$namespace" get events "${@:3}" \
+    -o jsonpath='{range .items[*]}{.involvedObject.kind}/{.involvedObject.name} {.message}{"\n"}{end}')
+  grep -E -m 1 -- "$2" <<<"$events" || { printf '%s\n' "${events:-no event $1}"; return 1; }
+}
+
+# The output of the last block matches, line by line.
+shows() { # PATTERN
+  grep -E -m 1 -- "$1" <<<"$output" || { printf '%s\n' "$output"; return 1; }
+}
+
+# testero's own command line, in a pod of the recipe.
+testero() { kubectl -n "$namespace" exec "${pod:-deploy/testero}" -- /testero "$@"; }
+
+# What testero's status says in JSON, one key a line as it stands there: "held":314572800
+status_has() { # PATTERN
+  local status
+  status=$(testero status --json) || { echo "$status"; return 1; }
+  grep -E -o -m 1 -- "$1" <<<"$status" || { echo "$status"; return 1; }
+}
+
+needs() {
+  case $1 in
+    metrics)
+      kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes >/dev/null 2>&1 ||
+        skip "metrics-server is missing: kubectl top node does not answer" ;;
+    nodes)
+      (($(schedulable_nodes) >= $2)) || skip "$2 nodes are needed that pods may run on; there are $(schedulable_nodes)" ;;
+    version)
+      local minor
+      minor=$(kubectl version -o yaml | sed -n '/^serverVersion/,$s/^ *minor: "\([0-9]*\).*/\1/p')
+      ((minor >= ${2#1.})) || skip "Kubernetes $2 is needed; this is 1.$minor" ;;
+    api)
+      kubectl api-resources --api-group="$2" -o name 2>/dev/null | grep -q . || skip "the API $2 is missing" ;;
+    *) echo "needs: unknown: $1" >&2; return 1 ;;
+  esac
+}
+
+schedulable_nodes() {
+  kubectl get nodes -o jsonpath='{range .items[*]}{.spec.unschedulable}|{.spec.taints[*].effect}{"\n"}{end}' |
+    grep -vc -e true -e NoSchedule -e NoExecute || true
+}

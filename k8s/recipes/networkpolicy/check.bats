@@ -1,0 +1,25 @@
+# What README.md says, done and looked at.
+load ../../checks/recipe
+
+asks() { # NAMESPACE POD URL
+  kubectl -n "$1" exec "$2" -- /testero health --url "$3"
+}
+
+@test "a NetworkPolicy lets in pods of its own namespace and nobody else" {
+  recipe networkpolicy
+  also testero-networkpolicy-outside
+  step apply
+  means "pods of the same namespace do not reach each other: the policy shuts out whom it lets in"
+  # An engine learns of a new pod a moment after it runs.
+  within 20 "a new pod gets through" asks "$namespace" "${pods[0]}" "http://$address:8080/healthz"
+  step inside
+  step outside
+  means "NetworkPolicy is accepted by the API and enforced by nobody: the network plugin has no policy engine"
+  within 20 "a pod of another namespace is refused" refute asks testero-networkpolicy-outside deploy/testero "http://$address:8080/healthz"
+  refused refused
+  refused out
+  means "even without a policy the pod is not reached, so the refusals above say nothing"
+  step open
+  clean_up
+  within 60 "the other namespace is gone" absent namespace testero-networkpolicy-outside
+}
