@@ -11,7 +11,7 @@ setup_file() {
   machine >"$BEFORE"
 }
 
-teardown_file() { "$BATS_TEST_DIRNAME/cluster" down; rm -f "$BEFORE"; }
+teardown_file() { "$BATS_TEST_DIRNAME/cluster" down; rm -f "$BEFORE" "${XDG_CACHE_HOME:-$HOME/.cache}/testero-cluster/$CLUSTER_NAME.lock"; }
 
 cluster() { "$BATS_TEST_DIRNAME/cluster" "$@"; }
 
