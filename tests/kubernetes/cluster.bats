@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The test cluster itself: what it starts works, and `down` leaves nothing. Needs root; about a minute once the programs are
+# The test cluster itself: what it starts works, and `down` leaves nothing. Needs root; about two minutes once the programs are
 # built. A cluster of its own name, so one that is in use is not touched.
 
 setup_file() {
@@ -97,6 +97,35 @@ END
   cluster remove pressure
   cluster add pressure
   cluster kubectl wait --for=condition=Ready node/pressure --timeout=30s
+}
+
+# The namespace in front of the machine translates Services; the policy of another node must see the pod's own address.
+@test "a pod on cgroup2 reaches a Service on another node that a policy opens to its namespace, and no other does" {
+  cluster add cgroup2
+  cluster kubectl create namespace other
+  for namespace in default other; do
+    cluster kubectl -n "$namespace" apply -f - <<'END'
+{"apiVersion": "v1", "kind": "List", "items": [
+ {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "machine"}, "spec": {"terminationGracePeriodSeconds": 0,
+  "nodeSelector": {"cgroup": "v2"}, "tolerations": [{"operator": "Exists"}],
+  "containers": [{"name": "c", "image": "localhost/busybox:1", "command": ["sleep", "9999"]}]}},
+ {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server", "labels": {"app": "server"}},
+  "spec": {"terminationGracePeriodSeconds": 0, "nodeSelector": {"kubernetes.io/hostname": "node-2"},
+  "containers": [{"name": "c", "image": "localhost/busybox:1", "command": ["sh", "-c", "echo served >/tmp/index.html; httpd -f -p 8000 -h /tmp"]}]}},
+ {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "server"},
+  "spec": {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8000}]}},
+ {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "own"},
+  "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}}]}
+END
+    cluster kubectl -n "$namespace" wait --for=condition=Ready pod/machine pod/server --timeout=90s
+  done
+  ask() { cluster kubectl exec machine -- timeout 4 wget -q -O - "http://server.$1.svc.cluster.local/"; }
+  # kube-router takes a moment to take up what has changed.
+  for _ in $(seq 30); do ask default && break; sleep 1; done
+  [[ $(ask default) == served ]]
+  for _ in $(seq 30); do ask other || break; sleep 1; done
+  run ask other
+  [[ $status != 0 ]]
 }
 
 @test "a dead leftover is removed by the next up" {
