@@ -218,8 +218,10 @@ addon_cgroup2() {
   started cgroup2 cgroup2-machine || { tail -n 5 "$state/log/cgroup2-machine.log" >&2; fail "the machine has ended"; }
   kubectl wait --for=condition=Ready node/cgroup2 --timeout="${machine_ready_s}s" >/dev/null
   ! grep '^cgroup2: cannot import' "$state/log/cgroup2-console.log" >&2 || fail "the node lacks an image"
-  # Behind the namespace a Service's answer must come back through it, also if its endpoint is the asking pod's neighbour.
-  proxy cgroup2 --masquerade-all
+  # A pod that asks a Service whose endpoint is on the machine as well: the answer would not pass the namespace, which has
+  # translated the question. Only then it gets the namespace's address; the policies of other nodes must see the pod's own.
+  on cgroup2 iptables -w -t nat -A POSTROUTING -s "10.244.$machine_number.0/24" -o machine -m conntrack --ctstate DNAT -j MASQUERADE
+  proxy cgroup2
   policies cgroup2
 }
 

@@ -34,10 +34,10 @@ report_failure() {
   local status=$?
   ((status)) || return 0
   [[ -n $part ]] || return "$status"
-  echo "cluster: failed (exit status $status): $part" >&2
+  if ((status == 130)); then echo "cluster: interrupted: $part" >&2; else echo "cluster: failed (exit status $status): $part" >&2; fi
   if [[ -n $part_log && -s $state/log/$part_log.log ]]; then
     echo "cluster: the end of $state/log/$part_log.log:" >&2
-    tail -n 15 "$state/log/$part_log.log" >&2
+    tail -n 15 "$state/log/$part_log.log" | cut -c 1-300 >&2
   fi
   echo "cluster: what there is of the cluster is left to be looked at; cluster down removes it" >&2
   return "$status"
@@ -49,7 +49,7 @@ wait_for() {
   shift
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < deadline)) || return 1
-    sleep 0.1
+    sleep 0.05
   done
 }
 
@@ -88,6 +88,7 @@ start() {
   # shellcheck disable=SC2016 # the inner shell's own variables
   setsid nsenter --target "$init" --mount --pid --uts --net -- \
     bash -c 'echo $$ >"$0"; exec "$@"' "$run/$node/$process.pid" "$@" >>"$state/log/$process.log" 2>&1 </dev/null 9>&- &
+  wait_for 10 test -s "$run/$node/$process.pid" || fail "cannot start $process on $node"
 }
 
 # stop NODE NAME: what `start` started

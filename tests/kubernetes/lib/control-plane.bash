@@ -6,6 +6,8 @@ control_plane() {
   start node-1 etcd etcd --data-dir "$state/etcd" --unsafe-no-fsync \
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380
+  wait_for 20 etcd_answers || true
+  started node-1 etcd || fail "etcd has ended"
   step "the API server" apiserver
   start node-1 apiserver "$(program kube-apiserver)" --etcd-servers=http://127.0.0.1:2379 \
     --advertise-address="$api" --bind-address=0.0.0.0 --secure-port=6443 --allow-privileged \
@@ -19,7 +21,8 @@ control_plane() {
     --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
     --requestheader-extra-headers-prefix=X-Remote-Extra- \
     --proxy-client-cert-file="$state/pki/front-proxy.crt" --proxy-client-key-file="$state/pki/front-proxy.key"
-  wait_for 60 kubectl get --raw /readyz || fail "the API server is not ready after 60 s"
+  wait_for 60 apiserver_answers || true
+  kubectl get --raw /readyz >/dev/null 2>&1 || fail "the API server is not ready"
   step "the controllers and the scheduler" controller-manager
   start node-1 controller-manager "$(program kube-controller-manager)" --kubeconfig="$state/controller-manager.conf" \
     --root-ca-file="$state/pki/ca.crt" --service-account-private-key-file="$state/pki/sa.key" \
@@ -28,7 +31,12 @@ control_plane() {
   start node-1 scheduler "$(program kube-scheduler)" --kubeconfig="$state/scheduler.conf" --leader-elect=false
 }
 
-# outside NAMESPACE NAME PORT TARGET-PORT [CLUSTER-IP] [PROTOCOL...]: a Service to a process of node-1, as JSON for kubectl
+apiserver_answers() { kubectl get --raw /readyz || ! started node-1 apiserver; }
+
+# It does, or it never will.
+etcd_answers() { netns node-1 bash -c ': </dev/tcp/127.0.0.1/2379' || ! started node-1 etcd; }
+
+# service NAMESPACE NAME PORT TARGET-PORT [CLUSTER-IP] [PROTOCOL...]: a Service to a process of node-1, as JSON for kubectl
 service() {
   local namespace=$1 service=$2 port=$3 target=$4 address=${5:-} protocols=("${@:6}")
   jq -n --arg namespace "$namespace" --arg name "$service" --argjson port "$port" --argjson target "$target" \

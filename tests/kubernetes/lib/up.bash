@@ -7,8 +7,12 @@ is_up() { [[ -e $state/ready ]] && node_init node-1 >/dev/null && kubectl get --
 up() {
   local nodes=${1:-1} n
   [[ $nodes =~ ^[1-9][0-9]?$ ]] || fail "up [NODES]: a number from 1 to 99, not '$nodes'"
+  trap report_failure EXIT
+  trap 'exit 130' INT TERM
+  step "packages and programs"
   need "${packages[@]}"
   require_program "${base_programs[@]}"
+  step ''
   if is_up; then
     n=$(node_names | grep -c '^node-')
     ((n == nodes || $# == 0)) || fail "the cluster $name is up, with $n nodes and not $nodes: cluster down first"
@@ -21,8 +25,6 @@ up() {
   fi
   requirements
   mkdir -p "$state"/{pki,log,nodes,images} "$run"
-  trap report_failure EXIT
-  trap 'exit 130' INT TERM
   step "certificates"
   cluster_pki
   step "the pause image"
@@ -40,6 +42,7 @@ up() {
   kubectl wait --for=condition=Ready node --all --timeout=60s >/dev/null
   step "metrics-server answers" metrics-server
   kubectl wait --for=condition=Available apiservice/v1beta1.metrics.k8s.io --timeout=90s >/dev/null
+  step ''
   touch "$state/ready"
   say "the cluster $name is up after $SECONDS s ($(node_names | xargs))"
 }
