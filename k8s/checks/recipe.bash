@@ -9,7 +9,7 @@
 #     ```
 #
 #   recipe NAME                  begin: the recipe's folder and its namespace, testero-NAME
-#   also NAMESPACE               a further namespace, which the recipe's commands make
+#   also NAMESPACE               a further namespace, which the recipe's commands use
 #   step BLOCK                   run the commands of a block, in this shell; its output is in $output
 #   refused BLOCK                the same for a block whose last command is refused
 #   expect SECONDS CLAIM RESOURCE JSONPATH OPERATOR VALUE
@@ -74,24 +74,27 @@ meaning=''
 recipe() {
   cd "$BATS_TEST_DIRNAME/../../.." || return
   recipe=$1
-  namespace=testero-$1
   readme=k8s/recipes/$1/README.md
-  # shellcheck disable=SC2034 # for the checks
-  testero_pods="pod -n $namespace -l app.kubernetes.io/name=testero"
-  if kubectl get namespace "$namespace" >/dev/null 2>&1; then
-    local blocker=$namespace
-    # Not ours to remove in teardown.
-    namespace=''
-    skip "there is a namespace $blocker already: delete it first, or wait for the run that it is of"
-  fi
-  # The labels find the namespace again when this check cannot end properly. The recipe's own apply keeps them.
-  kubectl create namespace "$namespace" --save-config >/dev/null
-  kubectl label namespace "$namespace" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
+  # Set only when it is ours: teardown removes what these name.
+  namespace=''
+  take "testero-$1"
+  namespace=testero-$1
 }
 
-# A further namespace that the recipe makes: it is removed with the first.
+# A further namespace that the recipe's commands use: it is removed with the first.
 also() {
+  take "$1"
   also=$1
+}
+
+# Makes a namespace, or skips the check where somebody has it. The labels find it again when the check cannot end
+# properly; the recipe's own apply keeps them.
+take() {
+  if kubectl get namespace "$1" >/dev/null 2>&1; then
+    skip "there is a namespace $1 already: delete it first, or wait for the run that it is of"
+  fi
+  kubectl create namespace "$1" --save-config >/dev/null
+  kubectl label namespace "$1" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
 }
 
 # After the test, whatever became of it. bats calls it.
