@@ -18,6 +18,7 @@
 #   stays SECONDS CLAIM COMMAND…    a command succeeds all the time
 #   claim CLAIM COMMAND…         a command succeeds now
 #   means TEXT                   what it means when the next claims fail, and where to look
+#   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
 #   needs metrics | nodes N | version 1.N | network-policy …    or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
@@ -99,12 +100,26 @@ take() {
 
 # After the test, whatever became of it. bats calls it.
 teardown() {
-  [[ -n ${namespace:-} && -z ${TESTERO_KEEP:-} ]] || return 0
+  [[ -n ${namespace:-} ]] || return 0
+  # A node that takes no pods is nothing to look at.
+  [[ -z ${TESTERO_KEEP:-} || -n ${cordons:-} ]] || return 0
   remove_all >/dev/null 2>&1
+}
+
+# The label tells k8s/verify which node to uncordon when this check is interrupted. A node that is cordoned already is not
+# ours to uncordon.
+will_cordon() {
+  [[ $(kubectl get node "$1" -o jsonpath='{.spec.unschedulable}') != true ]] || give_up "node $1 takes pods before it is drained" cordoned
+  kubectl label node "$1" testero-verify/cordoned="${TESTERO_RUN:-by-hand}" >/dev/null
+  cordons=$1
 }
 
 remove_all() {
   waiting "everything is removed"
+  if [[ -n ${cordons:-} ]]; then
+    kubectl uncordon "$cordons"
+    kubectl label node "$cordons" testero-verify/cordoned-
+  fi
   [[ -z ${also:-} ]] || kubectl delete namespace "$also" --ignore-not-found --timeout=90s
   kubectl delete -k "k8s/recipes/$recipe" --ignore-not-found --timeout=90s ||
     kubectl delete namespace "$namespace" --ignore-not-found --timeout=90s

@@ -20,6 +20,7 @@ load ../../checks/recipe
 
   if [[ -n ${TESTERO_CLUSTER_WIDE:-} ]]; then
     means "the drain does not heed the budget, or no other node takes the pods"
+    will_cordon "$(kubectl -n "$namespace" get pod "${pods[1]}" -o jsonpath='{.spec.nodeName}')"
     step drain
     claim "the node is drained" shows '^node/.* drained'
     expect 60 "all three are healthy again" pdb/testero '{.status.currentHealthy}' -eq 3
