@@ -12,6 +12,8 @@ asks() { # NAMESPACE POD URL
   means "pods of the same namespace do not reach each other: the policy shuts out whom it lets in"
   # An engine learns of a new pod a moment after it runs.
   within 20 "a new pod gets through" asks "$namespace" "${pods[0]}" "http://$address:8080/healthz"
+  # So do the rules of a Service, which may come later still.
+  within 20 "it gets through to the Service" asks "$namespace" "${pods[0]}" http://testero:8080/healthz
   step inside
   step outside
   means "NetworkPolicy is accepted by the API and enforced by nobody: the network plugin has no policy engine"
