@@ -19,7 +19,7 @@
 #   claim CLAIM COMMAND…         a command succeeds now
 #   means TEXT                   what it means when the next claims fail, and where to look
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
-#   needs metrics | nodes N | version 1.N | network-policy …    or the check is skipped, with the reason
+#   needs metrics                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
 # With TESTERO_RECORD=yes the output of each block is written into the README.
@@ -280,34 +280,11 @@ shows() { # PATTERN
   grep -E -m 1 -- "$1" <<<"$output" || { printf '%s\n' "$output"; return 1; }
 }
 
-# testero's own command line, in a pod of the recipe.
-testero() { kubectl -n "$namespace" exec "${pod:-deploy/testero}" -- /testero "$@"; }
-
-# What testero's status says in JSON, one key a line as it stands there: "held":314572800
-status_has() { # PATTERN
-  local status
-  status=$(testero status --json) || { echo "$status"; return 1; }
-  grep -E -o -m 1 -- "$1" <<<"$status" || { echo "$status"; return 1; }
-}
-
 needs() {
   case $1 in
     metrics)
       kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes >/dev/null 2>&1 ||
         skip "metrics-server is missing: kubectl top node does not answer" ;;
-    nodes)
-      (($(schedulable_nodes) >= $2)) || skip "$2 nodes are needed that pods may run on; there are $(schedulable_nodes)" ;;
-    version)
-      local minor
-      minor=$(kubectl version -o yaml | sed -n '/^serverVersion/,$s/^ *minor: "\([0-9]*\).*/\1/p')
-      ((minor >= ${2#1.})) || skip "Kubernetes $2 is needed; this is 1.$minor" ;;
-    api)
-      kubectl api-resources --api-group="$2" -o name 2>/dev/null | grep -q . || skip "the API $2 is missing" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;
   esac
-}
-
-schedulable_nodes() {
-  kubectl get nodes -o jsonpath='{range .items[*]}{.spec.unschedulable}|{.spec.taints[*].effect}{"\n"}{end}' |
-    grep -vc -e true -e NoSchedule -e NoExecute || true
 }
