@@ -19,7 +19,8 @@
 #   claim CLAIM COMMAND…         a command succeeds now
 #   means TEXT                   what it means when the next claims fail, and where to look
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
-#   needs metrics                or the check is skipped, with the reason
+#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT
+#                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
 # With TESTERO_RECORD=yes the output of each block is written into the README.
@@ -56,15 +57,32 @@ is_complete() {
   [[ $1 != *\\ ]] && bash -n <<<"$1" 2>/dev/null
 }
 
-# kubectl for the cluster and the image that the caller chose.
+# kubectl for the cluster that the caller chose, and what it applies for the image and the node that the caller chose.
 kubectl() {
   local kubectl=(command kubectl)
   [[ -z ${TESTERO_CONTEXT:-} ]] || kubectl+=(--context "$TESTERO_CONTEXT")
-  if [[ -n ${TESTERO_IMAGE:-} && ${1:-} == apply && ${2:-} == -k ]]; then
-    "${kubectl[@]}" kustomize "$3" | sed "s#localhost/testero:0\.1\.0#$TESTERO_IMAGE#" | "${kubectl[@]}" apply -f -
+  if [[ ${1:-} == apply && ${2:-} == -k && -n ${TESTERO_IMAGE:-}${TESTERO_NODE:-} ]]; then
+    chosen "$3" | "${kubectl[@]}" apply -f -
   else
     "${kubectl[@]}" "$@"
   fi
+}
+
+# The manifests of a folder, with that image, and with all pods on that node whatever its taints.
+chosen() { # FOLDER
+  local overlay kind
+  overlay=$(mktemp -d "$BATS_TEST_TMPDIR/overlay.XXXXXX")
+  command kubectl kustomize "$1" | sed "s#localhost/testero:0\.1\.0#${TESTERO_IMAGE:-&}#" >"$overlay/all.yaml"
+  {
+    printf 'resources: [all.yaml]\n'
+    [[ -z ${TESTERO_NODE:-} ]] || printf 'patches:\n'
+    for kind in ${TESTERO_NODE:+Deployment StatefulSet Job}; do
+      printf -- '- target: {kind: %s}\n  patch: |-\n' "$kind"
+      printf '    - {op: add, path: /spec/template/spec/nodeSelector, value: {kubernetes.io/hostname: %s}}\n' "$TESTERO_NODE"
+      printf '    - {op: add, path: /spec/template/spec/tolerations, value: [{operator: Exists}]}\n'
+    done
+  } >"$overlay/kustomization.yaml"
+  command kubectl kustomize "$overlay"
 }
 
 # Time limits are for a quiet machine; a slow one multiplies them.
@@ -156,13 +174,23 @@ run_block() {
   return "$status"
 }
 
-# Replaces a block of the README by what was recorded, with names and times made stable.
+# Replaces a block of the README by what was recorded, with names, times and addresses made stable. In a table a shorter
+# name is filled up, so that the columns stay.
 record() {
-  sed -E -i \
-    -e 's/(testero[a-z-]*|redis|client)-[0-9a-f]{8,10}(-[a-z0-9]{5})\b/\1-…/g' \
-    -e 's#^(namespace/testero-[a-z-]+) configured$#\1 created#' \
-    -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/…/g' -e 's#[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}#…#g' \
-    -e 's/\b[0-9]{19}\b/…/g' -e 's#(containerd|cri-o)://[0-9a-f]{64}#\1://…#g' -e 's/[[:space:]]+$//' "$2"
+  perl -i -pe '
+    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))( {2,})?}
+      {my ($name, $gap) = ($1, $2 // ""); (my $short = $name) =~ s/-[a-z0-9]{6,10}-[a-z0-9]{5}$/-…/;
+       $short . ($gap ? " " x (length($name) - length($short) + 2) . $gap : "")}gex;
+    s{\b(testero[a-z-]*)-[0-9a-z]*[0-9][0-9a-z]{4,9}(?=["\x27 ])}{$1-…}g;
+    s{\([0-9a-f]{8}-[0-9a-f-]{27}\)}{(…)}g;
+    s{\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b}{…}g;
+    s{^(namespace/testero-[a-z-]+) configured$}{$1 created};
+    s{[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z}{…}g;
+    s{[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}}{…}g;
+    s{\b[0-9]{19}\b}{…}g;
+    s{(containerd|cri-o)://[0-9a-f]{64}}{$1://…}g;
+    s{\b10(?:\.[0-9]{1,3}){3}\b}{10.…}g;
+    s{\s+$}{\n}' "$2"
   awk -v fence="\`\`\`console $1" -v recorded="$2" '
     $0 == fence { print; while ((getline line < recorded) > 0) print line; skip = 1; next }
     skip && $0 == "```" { skip = 0 }
@@ -172,9 +200,9 @@ record() {
 }
 
 clean_up() {
-  step clean-up
   local TESTERO_EVIDENCE=${TESTERO_EVIDENCE:+$TESTERO_EVIDENCE.clean-up}
   means "something of the recipe outlives its Clean up: see what is left with kubectl get all -n $namespace"
+  step clean-up
   within 60 "the namespace is gone" absent namespace "$namespace"
 }
 
@@ -280,11 +308,28 @@ shows() { # PATTERN
   grep -E -m 1 -- "$1" <<<"$output" || { printf '%s\n' "$output"; return 1; }
 }
 
+# What a check cannot do without, or it is skipped.
 needs() {
   case $1 in
     metrics)
       kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes >/dev/null 2>&1 ||
         skip "metrics-server is missing: kubectl top node does not answer" ;;
+    api) # GROUP/VERSION WHAT
+      kubectl get --raw "/apis/$2" >/dev/null 2>&1 || skip "$3 is missing: the API server has no $2" ;;
+    version) # MINOR: of Kubernetes 1
+      local minor
+      minor=$(kubectl version -o yaml | sed -n '/^serverVersion/,$s/^ *minor: "\{0,1\}\([0-9]*\).*/\1/p')
+      ((minor >= $2)) || skip "Kubernetes 1.$2 or later is missing: this is 1.$minor" ;;
+    nodes) # COUNT
+      local nodes
+      nodes=$(kubectl get nodes -o jsonpath='{range .items[*]}{.spec.unschedulable}{.spec.taints[*].effect}{"\n"}{end}' |
+        grep -c '^$\|^PreferNoSchedule$')
+      ((nodes >= $2)) || skip "a node is missing: of the $2 that this needs there are $nodes that take any pod" ;;
+    storage)
+      kubectl get storageclass -o jsonpath='{.items[*].metadata.annotations.storageclass\.kubernetes\.io/is-default-class}' |
+        grep -q true || skip "a default StorageClass is missing: kubectl get storageclass" ;;
+    cluster-wide)
+      [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;
   esac
 }
