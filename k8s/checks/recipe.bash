@@ -329,7 +329,8 @@ needs() {
       kubectl get storageclass -o jsonpath='{.items[*].metadata.annotations.storageclass\.kubernetes\.io/is-default-class}' |
         grep -q true || skip "a default StorageClass is missing: kubectl get storageclass" ;;
     cluster-wide)
-      [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2" ;;
+      [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2"
+      [[ $(kubectl auth can-i patch nodes 2>/dev/null) == yes ]] || skip "the right to patch nodes is missing" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;
   esac
 }

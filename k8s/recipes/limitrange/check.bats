@@ -22,5 +22,8 @@ load ../../checks/recipe
   means "a container above the maximum was admitted"
   step max
   claim "the maximum is said" shows 'maximum memory usage per Container is 512Mi, but limit is 1Gi'
+  within 10 "an event of the ReplicaSet says so" event FailedCreate 'ReplicaSet/.*maximum memory usage per Container is 512Mi'
+  expect 5 "the old pod goes on serving" deploy/testero '{.status.readyReplicas}' -eq 1
+  step undo
   clean_up
 }

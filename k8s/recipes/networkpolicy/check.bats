@@ -6,6 +6,8 @@ asks() { # NAMESPACE POD URL
 }
 
 @test "a NetworkPolicy lets in pods of its own namespace and nobody else" {
+  # Engines that reject, and engines that drop.
+  local closed='Connection refused|timed out|No route to host'
   recipe networkpolicy
   also testero-networkpolicy-outside
   step apply
@@ -19,9 +21,13 @@ asks() { # NAMESPACE POD URL
   means "NetworkPolicy is accepted by the API and enforced by nobody: the network plugin has no policy engine"
   within 20 "a pod of another namespace is refused" refute asks testero-networkpolicy-outside deploy/testero "http://$address:8080/healthz"
   refused refused
+  claim "it is the way there that is closed" shows "$closed"
+  means "a policy's egress is enforced by nobody: pods of the namespace get out to whom it does not name"
   refused out
+  claim "it is the way there that is closed" shows "$closed"
   means "even without a policy the pod is not reached, so the refusals above say nothing"
   step open
+  claim "without the policy the pod is reached" asks testero-networkpolicy-outside deploy/testero "http://$address:8080/healthz"
   clean_up
   within 60 "the other namespace is gone" absent namespace testero-networkpolicy-outside
 }
