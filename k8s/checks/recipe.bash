@@ -175,10 +175,13 @@ run_block() {
 }
 
 # Replaces a block of the README by what was recorded, with names, times and addresses made stable. In a table a shorter
-# name is filled up, so that the columns stay.
+# name is filled up, so that the columns stay; of a long progress the first and the last lines are enough.
 record() {
+  perl -i -0777 -pe '
+    s{^( *[0-9]+ %  .*\n)(?: *[0-9]+ %  .*\n){2,}( *[0-9]+ %  .*\n)}{$1…\n$2}gm;
+    s{^(Waiting for .*\n)\1+}{$1}gm' "$2"
   perl -i -pe '
-    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))( {2,})?}
+    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))([ ]{2,})?}
       {my ($name, $gap) = ($1, $2 // ""); (my $short = $name) =~ s/-[a-z0-9]{6,10}-[a-z0-9]{5}$/-…/;
        $short . ($gap ? " " x (length($name) - length($short) + 2) . $gap : "")}gex;
     s{\b(testero[a-z-]*)-[0-9a-z]*[0-9][0-9a-z]{4,9}(?=["\x27 ])}{$1-…}g;
@@ -188,6 +191,8 @@ record() {
     s{[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z}{…}g;
     s{[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}}{…}g;
     s{\b[0-9]{19}\b}{…}g;
+    s{/data/[a-z]{7}\b}{/data/…}g;
+    s{\b127\.0\.0\.1:[0-9]{5}\b}{127.0.0.1:…}g;
     s{(containerd|cri-o)://[0-9a-f]{64}}{$1://…}g;
     s{\b10(?:\.[0-9]{1,3}){3}\b}{10.…}g;
     s{\s+$}{\n}' "$2"
@@ -204,6 +209,7 @@ clean_up() {
   means "something of the recipe outlives its Clean up: see what is left with kubectl get all -n $namespace"
   step clean-up
   within 60 "the namespace is gone" absent namespace "$namespace"
+  [[ -z ${also:-} ]] || within 60 "the other namespace is gone" absent namespace "$also"
 }
 
 # What the check is waiting for, for who watches.
