@@ -181,10 +181,8 @@ record() {
     s{^( *[0-9]+ %  .*\n)(?: *[0-9]+ %  .*\n){2,}( *[0-9]+ %  .*\n)}{$1…\n$2}gm;
     s{^(Waiting for .*\n)\1+}{$1}gm' "$2"
   perl -i -pe '
-    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))([ ]{2,})?}
-      {my ($name, $gap) = ($1, $2 // ""); (my $short = $name) =~ s/-[a-z0-9]{6,10}-[a-z0-9]{5}$/-…/;
-       $short . ($gap ? " " x (length($name) - length($short) + 2) . $gap : "")}gex;
-    s{\b(testero[a-z-]*)-[0-9a-z]*[0-9][0-9a-z]{4,9}(?=["\x27 ])}{$1-…}g;
+    s{\b((?:testero|counter|client)[a-z-]*?)(-(?=[a-z]*[0-9])[a-z0-9]{6,10}(?:-[a-z0-9]{5})?)(?![a-z0-9-])([ ]{2,})?}
+      {"$1-…" . ($3 ? " " x (length($2) - 2) . $3 : "")}gex;
     s{\([0-9a-f]{8}-[0-9a-f-]{27}\)}{(…)}g;
     s{\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b}{…}g;
     s{^(namespace/testero-[a-z-]+) configured$}{$1 created};
