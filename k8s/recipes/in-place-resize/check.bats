@@ -9,7 +9,7 @@ load ../../checks/recipe
   refused refused
   claim "700Mi do not fit into 512Mi" shows 'over the limit of 4[0-9]{8} '
 
-  means "a resize does not reach the container: the feature InPlacePodVerticalScaling is off, or the runtime cannot do it"
+  means "a resize does not reach the container, or restarts it: see the conditions of the pod, and its resizePolicy"
   step grow
   claim "700Mi fit into 1Gi" shows '^done$'
   claim "the log says that the limit has changed" shows "own memory limit has changed, it is [0-9]+ bytes now"
