@@ -178,7 +178,7 @@ run_block() {
 # name is filled up, so that the columns stay.
 record() {
   perl -i -pe '
-    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))( {2,})?}
+    s{\b((?:testero|counter|client)[a-z-]*?-[a-z0-9]{6,10}-[a-z0-9]{5}(?![a-z0-9-]))([ ]{2,})?}
       {my ($name, $gap) = ($1, $2 // ""); (my $short = $name) =~ s/-[a-z0-9]{6,10}-[a-z0-9]{5}$/-…/;
        $short . ($gap ? " " x (length($name) - length($short) + 2) . $gap : "")}gex;
     s{\b(testero[a-z-]*)-[0-9a-z]*[0-9][0-9a-z]{4,9}(?=["\x27 ])}{$1-…}g;
