@@ -21,7 +21,7 @@ ended() { # POD EXIT-CODE FEWEST-SECONDS MOST-SECONDS
   step kill
   step look
 
-  means "the container got no SIGTERM, or not the time that it needs: the process that gets it may be another, like a shell"
+  means "the container got no SIGTERM, which may have gone to a shell, or less time than terminationGracePeriodSeconds"
   claim "who obeys ends after SHUTDOWNDELAY, with 0" ended "${pods[0]}" 0 5 $((5 + late))
   claim "the log says so" shows 'Unready, and serving for 5 s more'
   claim "who obeys late ends within the grace period, with 0" ended "${pods[1]}" 0 15 $((15 + late))
