@@ -29,6 +29,7 @@ uid() { kubectl -n "$namespace" get "$1" -o jsonpath='{.metadata.uid}'; }
   local volume before
   means "the claim gets no volume, or the pod may not write to it: see the events of pvc/data-fibonacci-0 and the pod's log"
   step apply
+  expect 5 "the claim is bound" pvc/data-fibonacci-0 '{.status.phase}' = Bound
   step steps
   told=1
   remember
