@@ -9,14 +9,14 @@ load ../../checks/recipe
 
   means "a request is not answered as resource-consumer answers it: whoever reads its answers is misled"
   step consume
-  claim "CPU is answered in the original's words" answers $'ConsumeCPU\n50 millicores\n60 durationSec'
-  claim "memory as well" answers $'ConsumeMem\n100 megabytes\n75 durationSec'
-  claim "and a second request" answers $'ConsumeMem\n60 megabytes\n75 durationSec'
-  claim "and a metric" answers $'BumpMetric\nQPS metric\n10 delta\n60 durationSec'
+  claim "CPU is answered in the original's words" answers $'ConsumeCPU\n50 millicores\n120 durationSec'
+  claim "memory as well" answers $'ConsumeMem\n100 megabytes\n120 durationSec'
+  claim "and a second request" answers $'ConsumeMem\n60 megabytes\n120 durationSec'
+  claim "and a metric" answers $'BumpMetric\nQPS metric\n10 delta\n120 durationSec'
 
   means "the requests are answered, but nothing runs: see the log of the pod"
   step look
-  claim "three requests run, and the memory is held in full" shows '^jobs +2 +160\.0 MiB'
+  claim "two requests for memory run, and hold it in full" shows '^jobs +2 +160\.0 MiB'
   claim "the CPU is being used" shows '^cpu jobs +1: 50m wanted'
   claim "the metric is there" shows '^QPS 10$'
 
@@ -26,7 +26,7 @@ load ../../checks/recipe
 
   means "the autoscaler does not do what its figures say: see the events of hpa/testero"
   step up
-  means "what was asked for 75 s is still held, or the autoscaler does not shrink"
+  means "what was asked for 120 s is still held, or the autoscaler does not shrink"
   step down
   claim "an event says why it grew" shows '^SuccessfulRescale +New size: 3; reason: memory resource above target'
   claim "and why it shrank" shows '^SuccessfulRescale +New size: 1; reason: All metrics below target'
