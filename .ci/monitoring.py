@@ -1,6 +1,7 @@
 """What .ci/monitoring asks for: rules out of the PrometheusRule, checks of the dashboard, queries to a Prometheus."""
 
 import json
+import os
 import re
 import socket
 import sys
@@ -11,7 +12,12 @@ import urllib.request
 
 RULE = "k8s/monitoring/prometheusrule.yaml"
 DASHBOARD = "k8s/monitoring/dashboards/testero.json"
-VARIABLES = {"$namespace": "ci", "$pod": "testero-.*", "$__rate_interval": "5s", "$__range": "1m"}
+VARIABLES = {
+    "$namespace": os.environ.get("NAMESPACE", "ci"),
+    "$pod": "testero-.*",
+    "$__rate_interval": os.environ.get("RATE_INTERVAL", "5s"),
+    "$__range": "1m",
+}
 
 # What a machine need not have. A query on one of these may be empty, but only where /metrics really lacks it.
 OPTIONAL = {
