@@ -19,7 +19,7 @@
 #   claim CLAIM COMMAND…         a command succeeds now
 #   means TEXT                   what it means when the next claims fail, and where to look
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
-#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT
+#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT | node-pressure
 #                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
@@ -335,6 +335,8 @@ needs() {
     cluster-wide)
       [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2"
       [[ $(kubectl auth can-i patch nodes 2>/dev/null) == yes ]] || skip "the right to patch nodes is missing" ;;
+    node-pressure)
+      [[ -n ${TESTERO_NODE_PRESSURE:-} ]] || skip "--node-pressure NODE is missing: this fills a node up" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;
   esac
 }
