@@ -1,9 +1,10 @@
-# shellcheck shell=bash disable=SC2154 # what recipe.bash sets
+# shellcheck shell=bash disable=SC2034,SC2154 # what the checks use, what recipe.bash sets
 # What the checks that fill a node up have in common. They load this file after recipe.bash, and their READMEs set $NODE.
 #
 #   calm                         wait until the kubelet calls nothing scarce, and remember the node's events
-#   reach SIGNAL MOST UNIT       what is free less the kubelet's threshold, in $distance; or the check is skipped, with the
-#                                figures: no threshold, too far away (more than MOST), or passed already
+#   reach SIGNAL MOST MARGIN UNIT   how much to take until the kubelet calls it scarce, and MARGIN more, in $take; or the check
+#                                is skipped, with the figures: no threshold, too far away (more than MOST), or too low
+#   in_reach …                   the same, but fails with the reason in $why
 #   sweep_class NAME             a PriorityClass of the recipe, for k8s/verify to remove when the check is interrupted
 #   node_event REASON PATTERN    whether the node has a new event
 #   transition                   how many seconds the kubelet keeps a condition after its cause
@@ -11,10 +12,9 @@
 # Of the kubelet's configuration, all on one line.
 configz() { kubectl get --raw "/api/v1/nodes/$NODE/proxy/configz"; }
 
-# A number of the node itself, not of what runs on it: figure OBJECT FIELD, such as fs inodesFree.
+# A number of the node itself, not of what runs on it, in the summary: figure OBJECT FIELD, such as fs inodesFree.
 figure() {
-  kubectl get --raw "/api/v1/nodes/$NODE/proxy/stats/summary" | tr -d ' \t\n' | sed 's/"systemContainers":\[[^]]*\]//' |
-    grep -o "\"$1\":{[^}]*}" | head -n 1 | grep -o "\"$2\":[0-9]*" | head -n 1 | grep -o '[0-9]*$'
+  grep -o "\"$1\":{[^}]*}" <<<"$summary" | head -n 1 | grep -o "\"$2\":[0-9]*" | head -n 1 | grep -o '[0-9]*$'
 }
 
 # A threshold of evictionHard as a number; nothing where there is none.
@@ -35,8 +35,13 @@ threshold() { # SIGNAL TOTAL
   esac
 }
 
-reach() { # SIGNAL MOST UNIT
-  local free total threshold images
+reach() { in_reach "$@" || skip "$why"; }
+
+in_reach() { # SIGNAL MOST MARGIN UNIT
+  local summary free total threshold images figures
+  waiting "how far $NODE is from its threshold"
+  summary=$(kubectl get --raw "/api/v1/nodes/$NODE/proxy/stats/summary" | tr -d ' \t\n' | sed 's/"systemContainers":\[[^]]*\]//')
+  why="the kubelet of $NODE does not say how much is free: stats/summary has no figure for $1"
   case $1 in
     memory.available)
       free=$(figure memory availableBytes)
@@ -47,18 +52,23 @@ reach() { # SIGNAL MOST UNIT
       total=$(figure rlimit maxpid)
       free=$((total - $(figure rlimit curproc))) ;;
   esac
-  [[ -n ${free:-} && -n ${total:-} ]] || skip "the kubelet of $NODE does not say how much is free: no figure for $1 in stats/summary"
+  [[ -n ${free:-} && -n ${total:-} ]] || return 1
   threshold=$(threshold "$1" "$total")
   # Where images are on the same file system, the higher of the two thresholds comes first.
   if [[ $1 == nodefs.* && $total == "$(figure imageFs "$([[ $1 == *.inodesFree ]] && echo inodes || echo capacityBytes)")" ]]; then
     images=$(threshold "imagefs.${1#nodefs.}" "$total")
     ((${images:-0} <= ${threshold:-0})) || threshold=$images
   fi
-  [[ -n $threshold ]] || skip "a threshold is missing: the kubelet of $NODE has no evictionHard $1"
-  distance=$((free - threshold))
-  local figures="$free $3 are free on $NODE, $1 is $threshold"
-  ((distance > 0)) || skip "the node is short of it already: $figures"
-  ((distance <= $2)) || skip "the threshold is too far away: $figures, and at most $2 are taken; the README says how to move it"
+  why="a threshold is missing: the kubelet of $NODE has no evictionHard $1"
+  [[ -n $threshold ]] || return 1
+  figures="$free $4 are free on $NODE, and $1 is $threshold"
+  why="the node is short of it already: $figures"
+  ((free > threshold)) || return 1
+  why="the threshold is too far away: $figures, at most $2 are taken. The README says how to move it"
+  ((free - threshold <= $2)) || return 1
+  why="the threshold is too low: $figures, and $3 $4 less must still be enough for the node. The README says how to move it"
+  ((threshold > 2 * $3)) || return 1
+  take=$((free - threshold + $3))
   seen "what is free, and the kubelet's threshold" "$figures"
 }
 
@@ -72,7 +82,7 @@ calm() {
   known_events=$(node_events)
 }
 
-# The first one for a key; sed, because h, m and s may each be missing in "5m0s".
+# sed, because h, m and s may each be missing, as in "5m0s".
 transition() {
   local value
   value=$(configz | grep -o '"evictionPressureTransitionPeriod":"[^"]*"' | sed 's/.*:"//; s/"$//')
@@ -110,4 +120,16 @@ left_alone() { # NAME
     -o jsonpath='{range .items[*]}{.metadata.name} {.status.phase} {.status.containerStatuses[0].restartCount} {.status.message}{"\n"}{end}')
   printf '%s\n' "$is"
   [[ $is =~ ^[^\ ]+\ Running\ 0\ *$ ]]
+}
+
+# When the kubelet last measured a pod's volumes.
+measured_at() { # POD
+  kubectl get --raw "/api/v1/nodes/$NODE/proxy/stats/summary" | tr -d ' \t\n' | sed -n "s/.*\"podRef\":{\"name\":\"$1\"//p" |
+    grep -o '"volume":\[{"time":"[^"]*"' | head -n 1 | sed 's/.*:"//'
+}
+measured_after() { # POD TIME
+  local now
+  now=$(measured_at "$1")
+  printf '%s\n' "$now"
+  [[ -n $now && $now != "$2" ]]
 }
