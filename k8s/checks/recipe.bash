@@ -19,6 +19,8 @@
 #   claim CLAIM COMMAND…         a command succeeds now
 #   means TEXT                   what it means when the next claims fail, and where to look
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
+#   will_add_capacity NODE RESOURCE
+#                                the next commands give a node a resource testero.example/RESOURCE: it is taken away again
 #   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT | node-pressure
 #                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
@@ -119,8 +121,8 @@ take() {
 # After the test, whatever became of it. bats calls it.
 teardown() {
   [[ -n ${namespace:-} ]] || return 0
-  # A node that takes no pods is nothing to look at.
-  [[ -z ${TESTERO_KEEP:-} || -n ${cordons:-} ]] || return 0
+  # A node that takes no pods, or has an invented resource, is nothing to look at.
+  [[ -z ${TESTERO_KEEP:-} || -n ${cordons:-}${adds_to:-} ]] || return 0
   remove_all >/dev/null 2>&1
 }
 
@@ -132,11 +134,26 @@ will_cordon() {
   cordons=$1
 }
 
+# The label does the same for capacity: k8s/verify takes away every testero.example/… of a node that has it.
+will_add_capacity() {
+  local has
+  has=$(kubectl get node "$1" -o "jsonpath={.status.capacity.testero\\.example/$2}")
+  [[ -z $has ]] || give_up "node $1 has no testero.example/$2 of its own" "$has"
+  kubectl label node "$1" testero-verify/capacity="${TESTERO_RUN:-by-hand}" >/dev/null
+  adds_to=$1 resource=$2
+}
+
 remove_all() {
   waiting "everything is removed"
   if [[ -n ${cordons:-} ]]; then
     kubectl uncordon "$cordons"
     kubectl label node "$cordons" testero-verify/cordoned-
+  fi
+  if [[ -n ${adds_to:-} ]]; then
+    # It is gone already when the recipe's Clean up was run.
+    kubectl patch node "$adds_to" --subresource=status --type=json \
+      -p "[{\"op\":\"remove\",\"path\":\"/status/capacity/testero.example~1$resource\"}]" || true
+    kubectl label node "$adds_to" testero-verify/capacity-
   fi
   [[ -z ${also:-} ]] || kubectl delete namespace "$also" --ignore-not-found --timeout=90s
   kubectl delete -k "k8s/recipes/$recipe" --ignore-not-found --timeout=90s ||

@@ -96,14 +96,21 @@ busybox_into() {
 
 addon_storage() {
   require_program local-path-provisioner
-  local root=$state/root
+  need mke2fs:e2fsprogs
+  local root=$state/root folders=/var/lib/local-path-provisioner
   busybox_into "$root"
+  # busybox has a command of this name, too, which knows ext2 alone.
+  copy_program "$root" "$(command -v mke2fs)"
+  ln -s "$(command -v mke2fs)" "$root/mke2fs"
   load_image localhost/busybox:1 "$root" '{"Cmd": ["sh"], "Env": ["PATH=/bin"]}'
   manifest "$here/add-ons/storage.yaml"
-  # The folder is below /var/lib, which each node has for itself.
-  jq -n '{nodePathMap: [{node: "DEFAULT_PATH_FOR_NON_LISTED_NODES", paths: ["/var/lib/local-path-provisioner"]}]}' >"$state/local-path.json"
+  # The folders are below /var/lib, which each node has for itself.
+  jq -n --arg folders "$folders" \
+    '{nodePathMap: [{node: "DEFAULT_PATH_FOR_NON_LISTED_NODES", paths: [$folders + "/sized", $folders + "/folder"]}]}' >"$state/local-path.json"
+  # It mounts what the node is to see.
   jq -n '{apiVersion: "v1", kind: "Pod", metadata: {name: "helper-pod"},
-    spec: {containers: [{name: "helper-pod", image: "localhost/busybox:1"}]}}' >"$state/local-path-pod.json"
+    spec: {containers: [{name: "helper-pod", image: "localhost/busybox:1", securityContext: {privileged: true},
+      volumeMounts: [{name: "data", mountPropagation: "Bidirectional"}]}]}}' >"$state/local-path-pod.json"
   step "local-path-provisioner" local-path-provisioner
   start node-1 local-path-provisioner "$(program local-path-provisioner)" start --kubeconfig="$state/admin.conf" \
     --config="$state/local-path.json" --helper-pod-file="$state/local-path-pod.json" --helper-image=localhost/busybox:1 \

@@ -28,6 +28,7 @@ declare -A programs=(
   [recommender]="prometheus k8s.io/autoscaler/vertical-pod-autoscaler/pkg/recommender"
   [custom-metrics]="custom-metrics testero/tests/kubernetes/programs/custom-metrics"
   [state-metrics]="custom-metrics testero/tests/kubernetes/programs/custom-metrics/state-metrics"
+  [e2e]="e2e testero/tests/kubernetes/programs/e2e"
 )
 base_programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl metrics-server coredns kube-router)
 
@@ -60,7 +61,7 @@ program() {
 
 program_path() {
   local module path=''
-  for module in kubernetes prometheus custom-metrics; do
+  for module in kubernetes prometheus custom-metrics e2e; do
     module_folder "$module"
     path+=:${module_folders[$module]}
   done
@@ -75,7 +76,7 @@ require_program() {
 
 # build [PROGRAM...]: what is not there yet; all of them without an argument
 build() {
-  local each module wanted=("$@") kubernetes=() prometheus=() custom=() provisioner=()
+  local each module wanted=("$@") kubernetes=() prometheus=() custom=() provisioner=() e2e=()
   (($#)) || mapfile -t wanted < <(printf '%s\n' "${!programs[@]}" | sort)
   for each in "${wanted[@]}"; do
     [[ -n ${programs[$each]:-} ]] || fail "there is no program $each; there are: $(printf '%s\n' "${!programs[@]}" | sort | xargs)"
@@ -84,6 +85,7 @@ build() {
       # It imports github.com/Sirupsen/logrus, and one `go build` refuses two paths that differ only in case.
       kubernetes) if [[ $each == local-path-provisioner ]]; then provisioner=("$each"); else kubernetes+=("$each"); fi ;;
       prometheus) prometheus+=("$each") ;;
+      e2e) e2e+=("$each") ;;
       *) custom+=("$each") ;;
     esac
   done
@@ -91,7 +93,8 @@ build() {
   build_together kubernetes "${provisioner[@]}"
   build_together prometheus "${prometheus[@]}"
   build_together custom-metrics "${custom[@]}"
-  for module in kubernetes prometheus custom-metrics; do
+  build_together e2e "${e2e[@]}"
+  for module in kubernetes prometheus custom-metrics e2e; do
     module_folder "$module"
     [[ ! -d ${module_folders[$module]} ]] || touch "${module_folders[$module]}"
   done
