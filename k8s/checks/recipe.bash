@@ -21,7 +21,7 @@
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
 #   will_add_capacity NODE RESOURCE
 #                                the next commands give a node a resource testero.example/RESOURCE: it is taken away again
-#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT
+#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT | node-pressure
 #                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
@@ -198,7 +198,7 @@ record() {
     s{^( *[0-9]+ %  .*\n)(?: *[0-9]+ %  .*\n){2,}( *[0-9]+ %  .*\n)}{$1…\n$2}gm;
     s{^(Waiting for .*\n)\1+}{$1}gm' "$2"
   perl -i -pe '
-    s{\b((?:testero|counter|client)[a-z-]*?)(-(?=[a-z]*[0-9])[a-z0-9]{6,10}(?:-[a-z0-9]{5})?)(?![a-z0-9-])([ ]{2,})?}
+    s{\b((?:testero|counter|client|bystander)[a-z-]*?)(-(?=[a-z]*[0-9])[a-z0-9]{6,10}(?:-[a-z0-9]{5})?)(?![a-z0-9-])([ ]{2,})?}
       {"$1-…" . ($3 ? " " x (length($2) - 2) . $3 : "")}gex;
     s{\([0-9a-f]{8}-[0-9a-f-]{27}\)}{(…)}g;
     s{\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b}{…}g;
@@ -352,6 +352,8 @@ needs() {
     cluster-wide)
       [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2"
       [[ $(kubectl auth can-i patch nodes 2>/dev/null) == yes ]] || skip "the right to patch nodes is missing" ;;
+    node-pressure)
+      [[ -n ${TESTERO_NODE_PRESSURE:-} ]] || skip "--node-pressure NODE is missing: this fills a node up" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;
   esac
 }
