@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of recipe.bash
 # What base.bats and chart.bats stand on: cases, each a function that runs in a shell and a namespace of its own, a few at a
 # time. The namespaces enforce the pod security standard "restricted", and warn of it. Their claims are those of
 # k8s/checks/recipe.bash, which is read first.
