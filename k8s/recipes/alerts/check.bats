@@ -8,8 +8,8 @@ at_rest() { alerts | refute grep firing; }
 says() { kubectl -n "$namespace" exec "$1" -- /testero http "$2" | grep -E -- "$3"; }
 # More than a quarter of the periods of the last minute.
 throttled() {
-  ask 'rate(testero_container_cpu_throttled_periods_total{namespace="testero-alerts"}[1m]) /
-    rate(testero_container_cpu_periods_total[1m]) > 0.25'
+  local periods='periods_total{namespace="testero-alerts"}[1m])'
+  ask "rate(testero_container_cpu_throttled_$periods / rate(testero_container_cpu_$periods > 0.25"
 }
 both_scraped() {
   ask 'count(testero_ready{namespace="testero-alerts"})' | grep '"2"' || { ask 'up{namespace="testero-alerts"}'; return 1; }
