@@ -101,27 +101,36 @@ build() {
   find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-????????????????' -mtime "+$unused_days" -exec rm -r {} +
 }
 
-# build_together MODULE PROGRAM...: in one `go build`, so what they share is compiled once and both cores have work
+# build_together MODULE PROGRAM...: in one `go build`, so what they share is compiled once and both cores have work. One
+# command at a time builds a module: another waits, and finds what it wanted.
 build_together() {
-  local module=$1 folder each new since=$SECONDS ticker packages=()
+  local module=$1 folder each new since=$SECONDS ticker wanted=() packages=()
   shift
   (($#)) || return 0
   command -v go >/dev/null || fail "go is missing: https://go.dev/dl, 1.25 or newer (it fetches the version that a go.mod names)"
   folder=$(dirname "$(program "$1")")
-  for each in "$@"; do packages+=("${programs[$each]#* }"); done
-  say "building $*"
   mkdir -p "$folder"
-  new=$(mktemp -d "$folder/new.XXXXXX")
-  (while sleep 30; do say "  building for $((SECONDS - since)) s"; done) 9>&- &
-  ticker=$!
-  (cd "$here/programs/$module" && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags "$(link_flags)" -o "$new/" "${packages[@]}") ||
-    { kill "$ticker"; rm -r "$new"; fail "go build of $* failed"; }
-  kill "$ticker"
-  wait "$ticker" 2>/dev/null || true
-  # Moved when complete: an interrupted build leaves no half a program.
-  for each in "$@"; do mv "$new/$(basename "${programs[$each]#* }")" "$folder/$each"; done
-  rmdir "$new"
-  say "built in $((SECONDS - since)) s"
+  exec 8>>"$folder/lock"
+  flock -n 8 || { say "another command builds $module, waiting for it"; flock 8; }
+  for each in "$@"; do [[ -x $folder/$each ]] || wanted+=("$each") packages+=("${programs[$each]#* }"); done
+  if ((${#wanted[@]})); then
+    say "building ${wanted[*]}"
+    # What an interrupted build has left.
+    rm -rf "$folder"/new.*
+    new=$(mktemp -d "$folder/new.XXXXXX")
+    (while sleep 30; do say "  building for $((SECONDS - since)) s"; done) 8>&- 9>&- &
+    ticker=$!
+    (cd "$here/programs/$module" && CGO_ENABLED=0 go build -mod=readonly -trimpath -ldflags "$(link_flags)" -o "$new/" "${packages[@]}") ||
+      { kill "$ticker"; rm -r "$new"; fail "go build of ${wanted[*]} failed"; }
+    kill "$ticker"
+    wait "$ticker" 2>/dev/null || true
+    # Moved when complete: an interrupted build leaves no half a program.
+    for each in "${wanted[@]}"; do mv "$new/$(basename "${programs[$each]#* }")" "$folder/$each"; done
+    rmdir "$new"
+    say "built in $((SECONDS - since)) s"
+  fi
+  exec 8>&-
 }
+
 # module_source MODULE PATH: where Go keeps that module's source, which has the CRDs
 module_source() { (cd "$here/programs/$1" && go mod download "$2" && go list -m -f '{{.Dir}}' "$2"); }
