@@ -21,6 +21,11 @@ load_large_image() {
   rm -r "$state/large.tar" "$2"
 }
 
+# established CRD…: tries again, because kubectl fails at once for one that has no conditions yet
+established() {
+  wait_for 60 kubectl wait --for=condition=Established "$@" --timeout=60s || fail "not established: $*"
+}
+
 # module_version MODULE PATH: as its go.mod says
 module_version() { awk -v path="$2" '$1 == path { print $2; exit }' "$here/programs/$1/go.mod"; }
 
@@ -28,7 +33,7 @@ module_version() { awk -v path="$2" '$1 == path { print $2; exit }' "$here/progr
 addon_vpa() {
   require_program recommender
   manifest "$(module_source prometheus k8s.io/autoscaler/vertical-pod-autoscaler)/deploy/vpa-v1-crd-gen.yaml"
-  kubectl wait --for=condition=Established crd/verticalpodautoscalers.autoscaling.k8s.io --timeout=30s >/dev/null
+  established crd/verticalpodautoscalers.autoscaling.k8s.io
   step "VPA's recommender" recommender
   start node-1 recommender "$(program recommender)" --kubeconfig="$state/admin.conf" --address=127.0.0.1:8942
   sleep 1
@@ -49,7 +54,7 @@ addon_monitoring() {
   load_large_image "$reloader" "$root" '{"Entrypoint": ["/bin/prometheus-config-reloader"], "User": "65534"}'
   step "the Prometheus operator" prometheus-operator
   manifest "$(module_source kubernetes github.com/prometheus-operator/prometheus-operator)/example/prometheus-operator-crd"
-  kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
+  established crd --all
   kubectl create namespace monitoring >/dev/null
   start node-1 prometheus-operator "$(program prometheus-operator)" --apiserver="https://$api:6443" \
     --ca-file="$state/pki/ca.crt" --cert-file="$state/pki/admin.crt" --key-file="$state/pki/admin.key" \
@@ -143,7 +148,7 @@ addon_gateway() {
   chmod 1777 "$root/tmp"
   load_large_image "docker.io/library/traefik:$version" "$root" '{"Entrypoint": ["/traefik"]}'
   manifest "$(module_source kubernetes sigs.k8s.io/gateway-api)/config/crd/standard"
-  kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
+  established crd --all
   step "Traefik"
   sed "s/VERSION/$version/" "$here/add-ons/gateway.yaml" >"$state/gateway.yaml"
   manifest "$state/gateway.yaml"
