@@ -106,13 +106,22 @@ def find(rendered, kind, name_=None):
 # ------------------------------------------------------------------------------------------------------ checks
 
 
-def against_schemas(rendered):
+def oldest(where):
+    """Of 1.N, the oldest that a recipe is for: its check says `needs version N`."""
+    check = pathlib.Path(where) / "check.bats"
+    needed = re.search(r"^\s*needs version (\d+)$", check.read_text(), re.M) if check.exists() else None
+    return int(needed[1]) if needed else 0
+
+
+def against_schemas(rendered, since=0):
     """Strictly: a field that does not exist is an error."""
     for document in rendered:
         group = document["apiVersion"].rpartition("/")[0]
         if group in UNCHECKED_GROUPS:
             continue
         for version in VERSIONS:
+            if int(version.split(".")[1]) < since:
+                continue
             try:
                 kubernetes_validate.validate(document, version, strict=True)
             except kubernetes_validate.ValidationError as error:
@@ -380,7 +389,7 @@ def main():
     for where, objects in rendered.items():
         # What comes without pods of its own is for those of the base.
         own = [template for document in objects for template in pod_templates(document)]
-        check(where, against_schemas(objects))
+        check(where, against_schemas(objects, oldest(where)))
         check(where, pods(objects))
         check(where, selectors([*objects, *([] if own else base)], own or base_pods))
         unchecked |= {d["kind"] for d in objects if d["apiVersion"].rpartition("/")[0] in UNCHECKED_GROUPS}
