@@ -76,8 +76,9 @@ status() { # JQ-FILTER VALUE
   local is
   is=$(curl -sS -m 10 ${TOKEN:+-H "Authorization: Bearer $TOKEN"} "http://localhost:$port/api/status?format=json") ||
     { echo "$is"; return 1; }
-  jq -c "$1" <<<"$is"
-  [[ $(jq -r "$1" <<<"$is") == "$2" ]]
+  is=$(jq -rc "$1" <<<"$is")
+  echo "$is"
+  [[ $is == "$2" ]]
 }
 
 in_pod() { kubectl -n "$namespace" exec "deploy/${deployment:-testero}" -- /testero "$@"; }
@@ -319,13 +320,13 @@ everything() {
   claim "the limits are what was said" status '[.groups | .mem.limit, .disk.limit, .inode.limit, .pid.limit, .fd.limit]' \
     "[$((400 * mib)),1500000000,100000,50,1000]"
   claim "faults are on" status .faults_on true
-  claim "a pod took at its start what it was told to: NOTES' last command has released what the other one held" \
+  expect 60 "the autoscaler has two pods at least" deploy/testero '{.status.readyReplicas}' -ge 2
+  within 20 "a pod took at its start what it was told to: NOTES' last command has released what the other one held" \
     one_has '.groups.mem.held == 67108864 and .groups.disk.held > 140000000'
   claim "the log is JSON" log_is_json
   claim "the pods have the class, the grace and the variable" field "pod -l app.kubernetes.io/component=consumer" \
     '{.items[0].spec.priorityClassName} {.items[0].spec.terminationGracePeriodSeconds} {.items[0].spec.containers[0].env[?(@.name=="GREETING")].value}' \
     = "$class 60 hello"
-  expect 30 "the autoscaler has two pods at least" deploy/testero '{.status.readyReplicas}' -ge 2
   within 30 "the Ingress leads to a pod" ours "@$namespace.ingress.example"
   within 30 "the HTTPRoute leads to a pod" ours "@$namespace.route.example"
   scraped
