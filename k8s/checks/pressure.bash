@@ -5,7 +5,7 @@
 #   reach SIGNAL MOST MARGIN UNIT   how much to take until the kubelet calls it scarce, and MARGIN more, in $take; or the check
 #                                is skipped, with the figures: no threshold, too far away (more than MOST), or too low
 #   in_reach …                   the same, but fails with the reason in $why
-#   sweep_class NAME             a PriorityClass of the recipe, for k8s/verify to remove when the check is interrupted
+#   ended_by_kubelet             the pod $pod was ended by an eviction
 #   node_event REASON PATTERN    whether the node has a new event
 #   transition                   how many seconds the kubelet keeps a condition after its cause
 
@@ -24,14 +24,7 @@ threshold() { # SIGNAL TOTAL
   case $value in
     '') ;;
     *%) value=${value%\%}; echo $(($2 * ${value%.*} / 100)) ;;
-    *Ki) echo $((${value%Ki} << 10)) ;;
-    *Mi) echo $((${value%Mi} << 20)) ;;
-    *Gi) echo $((${value%Gi} << 30)) ;;
-    *Ti) echo $((${value%Ti} << 40)) ;;
-    *k) echo $((${value%k} * 1000)) ;;
-    *M) echo $((${value%M} * 1000000)) ;;
-    *G) echo $((${value%G} * 1000000000)) ;;
-    *) echo $((value)) ;;
+    *) quantity "$value" ;;
   esac
 }
 
@@ -101,8 +94,10 @@ node_event() { # REASON PATTERN
   grep -E -m 1 -- "^[^ ]+ $1 .*$2" <<<"$new" || { printf '%s\n' "${new:-no new event of the node}"; return 1; }
 }
 
-sweep_class() {
-  kubectl label priorityclass "$1" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
+# How $pod, which was evicted, ended.
+ended_by_kubelet() {
+  expect 10 "it was killed: an eviction gives one second" "pod $pod" '{.status.containerStatuses[0].state.terminated.exitCode}' -eq 137
+  expect 10 "its condition says who ended it" "pod $pod" '{.status.conditions[?(@.type=="DisruptionTarget")].reason}' = TerminationByKubelet
 }
 
 # Whether just one pod was evicted while it ran. Those that came too early and were rejected have another message.

@@ -21,6 +21,9 @@
 #   will_cordon NODE             the next commands cordon a node: whatever happens, it is uncordoned
 #   will_add_capacity NODE RESOURCE
 #                                the next commands give a node a resource testero.example/RESOURCE: it is taken away again
+#   sweep_class NAME…            the recipe's PriorityClasses are removed, too, when the check is interrupted
+#   asks NAMESPACE POD URL       a pod asks for a URL
+#   quantity QUANTITY            512Mi as a number
 #   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT | node-pressure
 #                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
@@ -141,6 +144,11 @@ will_add_capacity() {
   [[ -z $has ]] || give_up "node $1 has no testero.example/$2 of its own" "$has"
   kubectl label node "$1" testero-verify/capacity="${TESTERO_RUN:-by-hand}" >/dev/null
   adds_to=$1 resource=$2
+}
+
+# PriorityClasses of the recipe, which k8s/verify finds as it finds the namespace when this check is interrupted.
+sweep_class() { # NAME…
+  kubectl label priorityclass "$@" "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
 }
 
 remove_all() {
@@ -302,6 +310,23 @@ compare() { # IS OPERATOR VALUE
     *) [[ $1 =~ ^-?[0-9]+$ ]] && test "$1" "$2" "$3" ;;
   esac
 }
+
+# A quantity of Kubernetes as a whole number: 512Mi, 165068Ki, 56466090666m.
+quantity() {
+  case $1 in
+    *m) echo $((${1%m} / 1000)) ;;
+    *Ki) echo $((${1%Ki} << 10)) ;;
+    *Mi) echo $((${1%Mi} << 20)) ;;
+    *Gi) echo $((${1%Gi} << 30)) ;;
+    *Ti) echo $((${1%Ti} << 40)) ;;
+    *k) echo $((${1%k} * 1000)) ;;
+    *M) echo $((${1%M} * 1000000)) ;;
+    *G) echo $((${1%G} * 1000000000)) ;;
+    *) echo $(($1)) ;;
+  esac
+}
+
+asks() { kubectl -n "$1" exec "$2" -- /testero health --url "$3"; }
 
 # Whether a command fails.
 refute() { ! "$@"; }

@@ -6,7 +6,6 @@
 #   together CASE…            runs these cases, and fails when one of them does
 #   own NAMESPACE             makes a namespace that is removed when the case ends
 #   client NAMESPACE          makes a pod `client` there that belongs to nobody and serves on 8080 and 9090
-#   asks NAMESPACE POD URL    a pod asks for a URL
 #   quietly COMMAND…          a command succeeds without a warning; what it said is in $output
 #   forward COMMAND           runs that port-forward to any local port, which is then $port
 #   answers CODE URL…         what curl is answered; / alone is the forwarded port, @HOST/ the add-on gateway under that name
@@ -111,8 +110,6 @@ END
   clients+=("$1")
   kubectl -n "$1" wait --for=condition=Ready pod/client --timeout="$((60 * slowness))s"
 }
-
-asks() { kubectl -n "$1" exec "$2" -- /testero health --url "$3"; }
 
 quietly() {
   output=$("$@" 2>&1) || give_up "this succeeds: $*" "$output"

@@ -6,11 +6,7 @@ averages() { # FROM TO
   local value
   value=$(kubectl -n "$namespace" get hpa testero -o jsonpath='{.status.currentMetrics[0].resource.current.averageValue}')
   echo "$value"
-  case $value in
-    *m) value=$((${value%m} / 1000)) ;;
-    *Ki) value=$((${value%Ki} * 1024)) ;;
-    *Mi) value=$((${value%Mi} << 20)) ;;
-  esac
+  value=$(quantity "$value")
   ((value >= $1 << 20 && value <= $2 << 20))
 }
 

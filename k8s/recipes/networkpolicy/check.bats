@@ -1,10 +1,6 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
-asks() { # NAMESPACE POD URL
-  kubectl -n "$1" exec "$2" -- /testero health --url "$3"
-}
-
 @test "a NetworkPolicy lets in pods of its own namespace and nobody else" {
   # Engines that reject, and engines that drop.
   local closed='Connection refused|timed out|No route to host'

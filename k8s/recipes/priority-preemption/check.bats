@@ -13,9 +13,7 @@ load ../../checks/recipe
   step slot
   means "the low one does not get the place that is free: see kubectl -n $namespace describe pod"
   step apply
-  # For k8s/verify to find them, as it finds the namespace.
-  kubectl label priorityclass testero-priority-preemption-{low,high} \
-    "$owner" testero-verify/run="${TESTERO_RUN:-by-hand}" >/dev/null
+  sweep_class testero-priority-preemption-{low,high}
 
   means "the scheduler pre-empts nobody: the pods have no priorities, or the class says preemptionPolicy Never"
   step preempt

@@ -1,22 +1,12 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
-# Bytes of a quantity like 1Gi.
-bytes() {
-  case $1 in
-    *Ti) echo $((${1%Ti} << 40)) ;;
-    *Gi) echo $((${1%Gi} << 30)) ;;
-    *Mi) echo $((${1%Mi} << 20)) ;;
-    *) echo "$1" ;;
-  esac
-}
-
 # Why nothing can be full here, if it cannot.
 boundless() {
   local size limit
   size=$(kubectl -n "$namespace" get pvc/data-testero-0 -o jsonpath='{.status.capacity.storage}')
   limit=$(kubectl -n "$namespace" exec testero-0 -- /testero disk get --json | grep -oP '"limit":\K\d+')
-  if ((limit >= $(bytes "$size"))); then
+  if ((limit >= $(quantity "$size"))); then
     echo "the size of a claim binds nobody: of $size, $((limit >> 20)) MiB can be filled, which others miss then; the rest holds"
   elif ((limit >= 1100 << 20)); then
     echo "a claim of 1Gi was given $size, in which 1100Mi fit; the rest holds"
