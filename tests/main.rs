@@ -40,3 +40,4 @@ mod page;
 mod process;
 mod quota;
 mod ramps;
+mod shutdown;

@@ -9,13 +9,22 @@ use super::quantity::Amount;
 use crate::limits::filesystem::{self, Kind};
 use crate::sync::lock;
 
-/// The folder, or why there is none: then whoever needs it is told so, and it is tried again.
+/// What is said when it is closed.
+const CLOSED: &str = "the service stops";
+
+/// The folder, or why there is none: then whoever needs it is told so, and it is tried again, until it is closed.
 pub struct DataFolder {
     parent: PathBuf,
-    disk: Mutex<Result<Arc<Disk>, String>>,
+    state: Mutex<State>,
     in_memory: bool,
     /// Bytes of its file system that are to stay free.
     kept_free: u64,
+}
+
+struct State {
+    disk: Result<Arc<Disk>, String>,
+    /// For good: nothing is made in DATADIR from now on.
+    is_closed: bool,
 }
 
 impl DataFolder {
@@ -28,7 +37,8 @@ impl DataFolder {
         let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
         let size = || filesystem::size(parent).unwrap_or(0);
         let kept_free = if in_memory { 0 } else { kept_free.resolve(size(), 0) };
-        Self { parent: parent.to_owned(), disk: Mutex::new(disk), in_memory, kept_free }
+        let state = Mutex::new(State { disk, is_closed: false });
+        Self { parent: parent.to_owned(), state, in_memory, kept_free }
     }
 
     /// Bytes of its file system that are to stay free.
@@ -61,7 +71,14 @@ impl DataFolder {
     /// # Errors
     /// When there is none: why.
     pub fn disk(&self) -> Result<Arc<Disk>, String> {
-        lock(&self.disk).clone()
+        lock(&self.state).disk.clone()
+    }
+
+    /// Closes it: from now on nobody gets it, and nobody makes it anew. Returns the folder, for its removal.
+    pub fn close(&self) -> Option<Arc<Disk>> {
+        let mut state = lock(&self.state);
+        state.is_closed = true;
+        std::mem::replace(&mut state.disk, Err(CLOSED.into())).ok()
     }
 
     /// Makes it usable again if it is not.
@@ -69,19 +86,40 @@ impl DataFolder {
     /// # Errors
     /// When it still is not: why.
     pub fn mend(&self) -> Result<(), String> {
-        let mut disk = lock(&self.disk);
-        if let Ok(there) = &*disk {
+        let mut state = lock(&self.state);
+        if state.is_closed {
+            return Err(CLOSED.into());
+        }
+        if let Ok(there) = &state.disk {
             match there.mend() {
                 // Our own folder is gone as well: only a new one helps.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => return result.map_err(|error| format!("{}: {error}", there.path().display())),
             }
         }
-        *disk = create(&self.parent);
-        disk.as_ref().map(|_| ()).map_err(Clone::clone)
+        state.disk = create(&self.parent);
+        state.disk.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 }
 
 fn create(parent: &Path) -> Result<Arc<Disk>, String> {
     Disk::create(parent).map(Arc::new).map_err(|error| format!("{}: {error}", parent.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_closed_folder_is_not_made_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path(), Amount::Exactly(0));
+        let disk = folder.close().unwrap();
+        disk.remove(&mut || ()).unwrap();
+        assert_eq!(folder.mend(), Err(String::from(CLOSED)));
+        assert_eq!(folder.disk().unwrap_err(), CLOSED);
+        assert!(folder.close().is_none());
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
 }

@@ -252,9 +252,11 @@ impl Consumer {
     /// # Errors
     /// When something cannot be removed.
     fn clean_up(&self) -> io::Result<()> {
+        // Requests are still being answered; none of them makes the folder anew.
+        let disk = self.folder.close();
         // A worker that has not begun sees the stop signal before it makes its first file.
         self.wait_for_files(WORKER_GRACE);
-        let Ok(disk) = self.folder.disk() else { return Ok(()) };
+        let Some(disk) = disk else { return Ok(()) };
         let (mut removed, mut said) = (0u64, Instant::now());
         let mut each = || {
             removed += 1;
@@ -264,8 +266,8 @@ impl Consumer {
             }
         };
         let result = disk.remove(&mut each);
-        if result.is_err() && self.writes_files() {
-            // The kernel held the worker up, and it left one more file.
+        if result.is_err() {
+            // The kernel held the worker up, and it left one more file; or a note was being written.
             self.wait_for_files(STUCK_WORKER_GRACE);
             return disk.remove(&mut each);
         }

@@ -1,0 +1,71 @@
+//! The end, while clients go on asking. Each is a race, so it is run many times: RACE_ROUNDS says how often.
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::harness::{PATIENCE, Testero};
+
+/// How often a race is run: enough to see a fault now and then while one works on the code; CI asks for more.
+pub fn rounds() -> usize {
+    env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20)
+}
+
+/// Asks over connections of its own, until `over` or nobody listens any more.
+fn poll(address: SocketAddr, target: &str, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        let Ok(mut stream) = TcpStream::connect(address) else { return };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        if write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_ok() {
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    }
+}
+
+fn ends_clean(testero: Testero) {
+    let data = testero.data.clone();
+    testero.signal(libc::SIGTERM);
+    let (status, _, log) = testero.wait();
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(super::harness::names(data.path()), [] as [String; 0], "{log}");
+}
+
+#[test]
+fn requests_in_flight_leave_nothing_behind() {
+    for round in 0..rounds() {
+        let testero = Testero::start();
+        // What takes a while to be removed.
+        testero.json("PUT", "/api/inode/set?count=2000&wait=true", 200);
+        let (address, over) = (testero.address, AtomicBool::new(false));
+        thread::scope(|scope| {
+            for target in ["/api/disk/set?size=1000&dry_run=true", "/api/inode/set?count=1&dry_run=true"] {
+                for _ in 0..2 {
+                    scope.spawn(|| poll(address, target, &over));
+                }
+            }
+            thread::sleep(Duration::from_millis(20 + round as u64 % 10));
+            ends_clean(testero);
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn a_request_that_hangs_at_the_end_leaves_nothing_behind() {
+    for _ in 0..rounds().div_ceil(10) {
+        let testero = Testero::start_with(&["--faults", "on"], &[]);
+        assert!(testero.ask("POST", "/fault/hang?for=10m").body.contains("Nothing is answered"));
+        let (address, over) = (testero.address, AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| poll(address, "/api/disk/set?size=1000&dry_run=true", &over));
+            }
+            thread::sleep(Duration::from_millis(50));
+            ends_clean(testero);
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+}
