@@ -356,6 +356,8 @@ fn what_it_died_doing_is_told_after_the_restart_and_only_then() {
     let killed = Testero::start_in(Arc::clone(&data), &[], &[]);
     let told = killed.json("POST", "/api/mem/set?amount=48Mi&force=true&over=10m", 202);
     let id = told["id"].string();
+    // The worker writes it before it begins.
+    eventually("it is noted", || fs::read_to_string(note(&killed)).is_ok_and(|noted| noted.ends_with('\n')));
     let noted = fs::read_to_string(note(&killed)).unwrap();
     assert!(noted.contains("amount=48Mi&force=true") && noted.contains(id), "{noted}");
     killed.signal(libc::SIGKILL);

@@ -40,4 +40,5 @@ mod page;
 mod process;
 mod quota;
 mod ramps;
+mod releases;
 mod shutdown;

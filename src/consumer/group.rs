@@ -20,8 +20,9 @@ use super::id::{Id, Ids};
 use super::intent::Intent;
 use super::order::{Caller, How, Order, Outcome, Wish};
 use super::quantity::Amount;
+use super::queue::{Place, Queue};
 use super::store::{Goal, Limit, Outlook, Store};
-use super::ticket::{Conflict, Request, Ticket};
+use super::ticket::{Conflict, Request};
 use super::walk::Level;
 use crate::shutdown::Stop;
 use crate::sync::lock;
@@ -36,7 +37,7 @@ pub const WORKER_STACK_BYTES: usize = 128 * 1024;
 
 /// A group of requests that only one at a time may work for.
 pub struct Group {
-    ticket: Ticket,
+    queue: Queue<Arc<Order>>,
     ids: Arc<Ids>,
     store: Arc<dyn Store>,
     intent: Intent,
@@ -45,8 +46,6 @@ pub struct Group {
     book: Mutex<Book>,
     /// An order has been accepted, or its work has ended.
     changed: Condvar,
-    /// A release that waits for the running work to end. Locked before the ticket is taken or given back.
-    queue: Mutex<Option<Queued>>,
     level: Level,
     tally: Tally,
 }
@@ -64,12 +63,6 @@ struct Book {
     order: Option<Arc<Order>>,
 }
 
-/// A release on its way.
-struct Queued {
-    order: Arc<Order>,
-    phase: Phase,
-}
-
 impl Group {
     /// A group that holds nothing yet. Nothing is held for longer than `max_ttl`.
     pub(super) fn new(
@@ -81,7 +74,7 @@ impl Group {
     ) -> Self {
         let book = Book { last: Id(0), goal: store.goal(0, false), trouble: None, phase: Phase::Over, order: None };
         Self {
-            ticket: Ticket::new(),
+            queue: Queue::default(),
             ids,
             store,
             intent,
@@ -89,7 +82,6 @@ impl Group {
             max_ttl,
             book: Mutex::new(book),
             changed: Condvar::new(),
-            queue: Mutex::default(),
             level: Level::default(),
             tally: Tally::default(),
         }
@@ -120,7 +112,7 @@ impl Group {
 
     /// The account, and how many works had ended by then.
     fn remembered(&self) -> Result<(Account, u64), Conflict> {
-        let request = self.ticket.take()?;
+        let request = self.queue.ticket().take()?;
         let book = lock(&self.book);
         let account = Account { last: book.last, goal: book.goal, trouble: book.trouble.clone() };
         Ok((account, request.works()))
@@ -135,7 +127,7 @@ impl Group {
         loop {
             let (account, works) = self.remembered()?;
             let held = self.store.held();
-            if self.ticket.peek()? == works {
+            if self.queue.ticket().peek()? == works {
                 return Ok((account, held));
             }
         }
@@ -143,7 +135,7 @@ impl Group {
 
     /// Whether its work runs: the ticket is a worker's.
     pub fn is_working(&self) -> bool {
-        self.ticket.peek() == Err(Conflict::Busy)
+        self.queue.ticket().peek() == Err(Conflict::Busy)
     }
 
     /// The truth of this moment.
@@ -174,12 +166,12 @@ impl Group {
         loop {
             // Reading folders and the kernel's files takes a while, so it is done before the ticket is taken, and
             // done again in the rare case that a work has ended in between.
-            let works = self.ticket.peek()?;
+            let works = self.queue.ticket().peek()?;
             let asked = match wish.as_ref() {
                 Some(Ok(wish)) => Some(self.look(wish)),
                 _ => None,
             };
-            let request = self.ticket.take()?;
+            let request = self.queue.ticket().take()?;
             if request.works() != works {
                 continue;
             }
@@ -205,27 +197,13 @@ impl Group {
         asked: Asked<'_>,
         promise: Promise,
     ) -> Result<Accepted, Refused> {
-        if order.is_risky {
-            // Before it happens: it may be the last thing this process does.
-            log::warn!(
-                "{} past the guard, request {}: {} by {}",
-                self.store.name(),
-                order.id,
-                order.words,
-                order.caller
-            );
-            self.intent.note(Some(&order));
-        }
         if let Err(error) = self.spawn(&order, asked.goal, promise) {
-            if order.is_risky {
-                self.intent.note(None);
-            }
             // What counts against the limit is what it was.
             self.store.accepted(lock(&self.book).goal.total());
             return Err(Refused::NotStarted(error));
         }
-        self.write_down(&order, asked.goal, Phase::Pending);
-        request.hand_over(order.id);
+        self.write_down(&order, asked.goal);
+        self.queue.hand_over(request, order.id, Arc::clone(&order));
         Ok(Accepted { order, parts: asked.goal.parts(), limit: asked.limit })
     }
 
@@ -322,51 +300,49 @@ impl Group {
         }
         let order =
             Arc::new(Order::new(self.ids.next(), wish, 0, 0, self.ttl(wish.ttl).filter(|_| wish.pace.is_some())));
-        let parts = self.nothing().parts();
+        let joins = |other: &Arc<Order>| {
+            let is_under_way = other.outcome().is_none() && !other.is_cancelled();
+            wish.pace.is_none() && other.is_plain_release() && is_under_way
+        };
+        let accepted = match self.queue.release(&order, joins) {
+            // Who wants the same as another already does is served with it.
+            Place::Joined(other) => other,
+            Place::Waits { displaced } => {
+                if let Some(displaced) = displaced {
+                    displaced.ended(Outcome::Cancelled);
+                }
+                // The keeper of what is held looks whether it is still meant, and a cancelled order's waiters at its end.
+                self.wake();
+                order
+            }
+            Place::First(request) => self.release_now(request, order)?,
+        };
         count(&self.tally.accepted);
-        let mut queue = lock(&self.queue);
-        match self.ticket.take() {
-            Ok(request) => {
-                drop(queue);
-                let promise = self.store.promise_nothing();
-                let goal = self.nothing();
-                if self.spawn(&order, goal, promise).is_ok() {
-                    self.write_down(&order, goal, Phase::Pending);
-                    request.hand_over(order.id);
-                } else {
-                    // No thread to be had is no reason to keep what may be why.
-                    self.work_here(request, Queued { order: Arc::clone(&order), phase: Phase::Over });
-                }
-            }
-            Err(_) => {
-                // Who wants the same as another already does is served with it.
-                if let Some(other) = self.release_on_its_way(queue.as_ref()).filter(|_| wish.pace.is_none()) {
-                    return Ok(Accepted { order: other, parts, limit: None });
-                }
-                if let Some(before) = queue.replace(Queued { order: Arc::clone(&order), phase: Phase::Over }) {
-                    before.order.ended(Outcome::Cancelled);
-                }
-                drop(queue);
-                self.cancel();
-            }
-        }
-        Ok(Accepted { order, parts, limit: None })
+        Ok(Accepted { order: accepted, parts: self.nothing().parts(), limit: None })
     }
 
-    /// The release that waits or runs, if it does not take its time.
-    fn release_on_its_way(&self, queued: Option<&Queued>) -> Option<Arc<Order>> {
-        if let Some(queued) = queued {
-            return Some(Arc::clone(&queued.order)).filter(|order| order.is_plain_release());
+    /// Releases what is held, in a thread of its own.
+    fn release_now(self: &Arc<Self>, request: Request, order: Arc<Order>) -> Result<Arc<Order>, Refused> {
+        match self.spawn(&order, self.nothing(), self.store.promise_nothing()) {
+            Ok(()) => {
+                self.write_down(&order, self.nothing());
+                self.queue.hand_over(request, order.id, Arc::clone(&order));
+            }
+            // No thread to be had is no reason to keep what may be why. But a ramp takes its time, and nobody's connection
+            // is held up for that.
+            Err(_) if order.is_plain_release() => self.work_here(request, &order, Phase::Over),
+            Err(error) => {
+                count(&self.tally.unavailable);
+                return Err(Refused::NotStarted(error));
+            }
         }
-        let running = lock(&self.book).order.clone();
-        running.filter(|order| order.is_plain_release() && order.outcome().is_none() && !order.is_cancelled())
+        Ok(order)
     }
 
-    /// Cancels the last order, if its work is not over.
-    fn cancel(&self) {
-        if let Some(order) = &lock(&self.book).order {
-            order.cancel();
-        }
+    /// Has everybody who waits for a change look again.
+    fn wake(&self) {
+        // Who has looked, and does not wait yet, has the book.
+        drop(lock(&self.book));
         self.changed.notify_all();
     }
 
@@ -399,9 +375,13 @@ impl Group {
         }
     }
 
-    fn write_down(&self, order: &Arc<Order>, goal: Goal, phase: Phase) {
+    /// Remembers that `order` is accepted, unless its worker has given up already.
+    fn write_down(&self, order: &Arc<Order>, goal: Goal) {
         let mut book = lock(&self.book);
-        (book.goal, book.phase, book.order) = (goal, phase, Some(Arc::clone(order)));
+        if order.outcome().is_some() {
+            return;
+        }
+        (book.goal, book.phase, book.order) = (goal, Phase::Pending, Some(Arc::clone(order)));
         drop(book);
         self.store.accepted(goal.total());
         self.changed.notify_all();

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`asked`], [`quantity`], [`span`], [`number`] | what was asked for |
 //! | [`order`] | what was accepted, and all that is to be told of it |
-//! | [`ticket`], [`id`] | who may work, and under which name |
+//! | [`ticket`], [`id`], [`queue`] | who may work, and under which name; the release that waits |
 //! | [`plan`] | the parts an amount makes |
 //! | [`guard`] | whether it fits, without pushing the container over its limit |
 //! | [`group`], [`store`] | the walk of a request, and what it needs of a store |
@@ -46,6 +46,7 @@ pub mod number;
 pub mod order;
 pub mod plan;
 pub mod quantity;
+pub mod queue;
 pub mod routes;
 pub mod span;
 pub mod store;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::failure::Failure;
 use super::id::Id;
 use super::quantity::Amount;
+use super::queue::Entry;
 use super::walk::Line;
 use crate::clock::saturating_add;
 use crate::sync::lock;
@@ -201,6 +202,12 @@ impl Expiry {
     /// So much time from now.
     pub fn after(length: Duration) -> Self {
         Self { at: Instant::now() + length, shown: saturating_add(SystemTime::now(), length) }
+    }
+}
+
+impl Entry for Arc<Order> {
+    fn cancel(&self) {
+        Order::cancel(self);
     }
 }
 

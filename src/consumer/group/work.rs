@@ -1,5 +1,5 @@
 //! The worker's side of a group: one order's work, the releases that came meanwhile, and what is left to do for what was
-//! made.
+//! made. It is the worker, too, that notes what goes past the guard: that takes a disk's time, and no request waits for it.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::{Book, Group, PATIENCE, Phase, Queued, WORKER_STACK_BYTES, count};
+use super::{Book, Group, PATIENCE, Phase, WORKER_STACK_BYTES, count};
 use crate::audit;
 use crate::consumer::failure::Failure;
 use crate::consumer::guard::Promise;
@@ -19,70 +19,72 @@ use crate::consumer::walk::Work;
 use crate::sync::{lock, spawn};
 
 impl Group {
+    /// Starts the worker of `order`, which is about to be accepted. To be called with the ticket.
     pub(super) fn spawn(self: &Arc<Self>, order: &Arc<Order>, goal: Goal, promise: Promise) -> io::Result<()> {
         let (group, order) = (Arc::clone(self), Arc::clone(order));
-        let work = move || match group.ticket.claim(order.id, PATIENCE) {
-            Ok(worker) => {
-                let kept = group.work(worker, order, goal, promise, Phase::Over);
-                group.keep(&kept);
+        let before = {
+            let book = lock(&self.book);
+            (book.order.clone(), book.goal)
+        };
+        let work = move || match group.queue.ticket().claim(order.id, PATIENCE) {
+            Ok(worker) => group.keep(&group.work(worker, order, goal, promise, Phase::Over)),
+            Err(_) => {
+                drop(promise);
+                group.give_up(&order, before);
             }
-            Err(_) => group.gave_up(&order),
         };
         spawn(self.store.work(), WORKER_STACK_BYTES, Box::new(work)).map(|_| ())
     }
 
     /// Does a release in this thread.
-    pub(super) fn work_here(&self, request: Request, release: Queued) {
-        let Queued { order, phase } = release;
+    pub(super) fn work_here(&self, request: Request, release: &Arc<Order>, over: Phase) {
         let goal = self.nothing();
-        self.write_down(&order, goal, Phase::Pending);
-        request.hand_over(order.id);
-        if let Ok(worker) = self.ticket.claim(order.id, PATIENCE) {
-            self.work(worker, order, goal, self.store.promise_nothing(), phase);
+        self.write_down(release, goal);
+        self.queue.hand_over(request, release.id, Arc::clone(release));
+        if let Ok(worker) = self.queue.ticket().claim(release.id, PATIENCE) {
+            self.work(worker, Arc::clone(release), goal, self.store.promise_nothing(), over);
         }
     }
 
-    /// The worker of `order` never got its ticket: nothing was done. A release that waited for it is not forgotten.
-    fn gave_up(&self, order: &Order) {
-        order.ended(Outcome::Failed(String::from("the worker waited in vain for its ticket")));
-        {
+    /// The worker of `order` never got its ticket: nothing was done, and what is held is what `before` asked for. Its
+    /// keeper has gone when `order` was accepted, so this thread takes its place.
+    fn give_up(&self, order: &Order, before: (Option<Arc<Order>>, Goal)) {
+        let trouble = "the worker waited in vain for its ticket";
+        let is_replaced = {
             let mut book = lock(&self.book);
-            book.phase = Phase::Failed;
-            book.trouble = Some(String::from("the worker waited in vain for its ticket"));
-        }
-        self.changed.notify_all();
-        let mut queue = lock(&self.queue);
-        if let Some(release) = queue.take() {
-            drop(queue);
-            match self.ticket.take() {
-                Ok(request) => self.work_here(request, release),
-                Err(_) => release.order.ended(Outcome::Cancelled),
+            order.ended(Outcome::Failed(String::from(trouble)));
+            (book.phase, book.trouble) = (Phase::Failed, Some(String::from(trouble)));
+            let is_replaced = book.order.as_ref().is_some_and(|current| current.id == order.id);
+            if is_replaced {
+                (book.order, book.goal) = before.clone();
             }
+            is_replaced
+        };
+        self.store.accepted(before.1.total());
+        self.changed.notify_all();
+        if let Some(before) = before.0.filter(|_| is_replaced) {
+            self.keep(&before);
         }
     }
 
     /// Works for `order`, then for the releases that came meanwhile. Returns the last order worked for.
     fn work(&self, worker: Worker, order: Arc<Order>, goal: Goal, promise: Promise, over: Phase) -> Arc<Order> {
         let mut outcome = self.work_once(&order, &goal, promise, over);
-        let mut order = order;
+        let (mut worker, mut order) = (worker, order);
         loop {
-            let mut queue = lock(&self.queue);
-            let expired =
-                || (outcome == Outcome::Expired).then(|| Queued { order: self.expiry(&order), phase: Phase::Expired });
-            let Some(next) = queue.take().or_else(expired) else {
-                // With the queue locked, so that no release is queued behind a worker that has gone. Whoever waits for the
-                // order hears of its end when the ticket is free, and so can go on at once.
-                drop(worker);
-                drop(queue);
-                self.tell(&order, outcome);
-                return order;
-            };
-            drop(queue);
+            let mut expiry = None;
+            let next = self.queue.next(worker, || {
+                expiry = (outcome == Outcome::Expired).then(|| self.expiry(&order));
+                expiry.clone()
+            });
+            // Whoever waits for the order hears of its end when the ticket is free, and so can go on at once.
             self.tell(&order, outcome);
-            order = next.order;
+            let Some((same, release)) = next else { return order };
+            (worker, order) = (same, release);
             let nothing = self.nothing();
-            self.write_down(&order, nothing, Phase::Working);
-            outcome = self.work_once(&order, &nothing, self.store.promise_nothing(), next.phase);
+            self.write_down(&order, nothing);
+            let over = if expiry.is_some() { Phase::Expired } else { Phase::Over };
+            outcome = self.work_once(&order, &nothing, self.store.promise_nothing(), over);
         }
     }
 
@@ -94,6 +96,10 @@ impl Group {
             book.phase = Phase::Working;
         }
         if order.is_risky {
+            // Before it happens: it may be the last thing this process does.
+            let name = self.store.name();
+            log::warn!("{name} past the guard, request {}: {} by {}", order.id, order.words, order.caller);
+            self.intent.note(Some(order));
             self.intent.sync();
         }
         let mut work = Work::new(order, &self.level, &self.stop);
@@ -134,9 +140,7 @@ impl Group {
     /// Tells all who wait for it that an order has ended, and how.
     fn tell(&self, order: &Order, outcome: Outcome) {
         order.ended(outcome);
-        // Who has looked, and does not wait yet, has the book.
-        drop(lock(&self.book));
-        self.changed.notify_all();
+        self.wake();
     }
 
     /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.
@@ -168,9 +172,9 @@ impl Group {
     /// Releases what `order` holds, in the thread that kept it.
     fn expire(&self, order: &Order) {
         // Whoever has the ticket was accepted after `order`, and takes its place.
-        let Ok(request) = self.ticket.take() else { return };
+        let Ok(request) = self.queue.ticket().take() else { return };
         if lock(&self.book).order.as_ref().is_some_and(|current| current.id == order.id) {
-            self.work_here(request, Queued { order: self.expiry(order), phase: Phase::Expired });
+            self.work_here(request, &self.expiry(order), Phase::Expired);
         }
     }
 
