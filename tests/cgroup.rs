@@ -81,6 +81,11 @@ impl Cgroup {
         line.parse().unwrap()
     }
 
+    /// Changes a setting.
+    pub fn set(&self, file: &str, value: u64) {
+        fs::write(self.path.join(file), value.to_string()).unwrap();
+    }
+
     /// How often the kernel killed in it for want of memory.
     pub fn oom_kills(&self) -> u64 {
         self.number(if self.is_v1 { "memory.oom_control" } else { "memory.events" }, Some("oom_kill"))

@@ -23,13 +23,13 @@ const PROBE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else
 const GET: &[u8] = b"GET /api/mem/getact HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A connection on which answers are read one by one.
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -81,7 +81,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn ask(&mut self, request: &[u8]) -> Answer {
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Answer {
         self.send(request);
         self.answer()
     }

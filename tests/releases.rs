@@ -1,10 +1,13 @@
 //! Releases that meet each other and what they release.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::harness::Testero;
+use super::cgroup::Cgroup;
+use super::edge::Client;
+use super::harness::{PATIENCE, Testero};
 use super::shutdown::rounds;
 
 #[test]
@@ -50,4 +53,25 @@ fn a_release_that_comes_when_work_begins_is_not_lost() {
         let released = testero.json("DELETE", "/api/fd?wait=true", 200);
         assert_eq!(released["held"].whole(), 0, "round {round}");
     }
+}
+
+#[test]
+fn without_a_thread_a_release_is_done_at_once_or_refused() {
+    let Some(cgroup) = Cgroup::threads("no-thread", 700) else { return };
+    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()), &[]);
+    testero.json("PUT", "/api/fd/set?count=100&wait=true", 200);
+    // A connection that has its thread already.
+    let mut client = Client::new(testero.address);
+    let mut ask = |target: &str| {
+        client.ask(format!("DELETE {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n").as_bytes())
+    };
+    assert_eq!(ask("/api/pid").status, 202);
+    cgroup.set("pids.max", 1);
+    let began = Instant::now();
+    let refused = ask("/api/fd?over=1h");
+    assert!(refused.status == 503 && refused.body.contains("no thread for the work"), "{refused:?}");
+    assert_eq!(ask("/api/fd?wait=true").status, 200);
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    cgroup.set("pids.max", 700);
+    assert_eq!(testero.group("fd")["held"].whole(), 0);
 }

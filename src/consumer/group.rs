@@ -403,3 +403,6 @@ struct Asked<'s> {
     /// Only where more is taken than held.
     outlook: Option<Box<dyn Outlook + 's>>,
 }
+
+#[cfg(test)]
+mod tests;
