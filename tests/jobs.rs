@@ -290,6 +290,16 @@ fn cpu_jobs_together_are_at_most_all_cores() {
 }
 
 #[test]
+fn of_a_ramp_its_end_counts() {
+    let testero = Testero::start();
+    let all = cores(&testero) * 1000;
+    let answer = testero.ask("POST", &format!("/api/cpu/load?duration=1h&cpu={all}m&over=1h&format=json"));
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let answer = post(&testero, "/ConsumeCPU?millicores=100&durationSec=600");
+    assert!(answer.status == 422 && answer.body.contains(" 0 "), "{answer:?}");
+}
+
+#[test]
 fn cpu_jobs_and_the_load_together_are_at_most_all_cores() {
     let testero = Testero::start();
     let all = cores(&testero) * 1000;

@@ -1,5 +1,7 @@
 //! Releases that meet each other and what they release.
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
 use super::edge::Client;
-use super::harness::{PATIENCE, Testero};
+use super::harness::{Answer, PATIENCE, Testero};
+use super::json::Json;
 use super::shutdown::rounds;
 
 #[test]
@@ -74,4 +77,39 @@ fn without_a_thread_a_release_is_done_at_once_or_refused() {
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     cgroup.set("pids.max", 700);
     assert_eq!(testero.group("fd")["held"].whole(), 0);
+}
+
+#[test]
+fn whoever_waits_no_longer_is_not_told_that_everything_is_released() {
+    let testero = Testero::start();
+    testero.json("PUT", "/api/inode/set?count=60000&wait=true", 200);
+    let mut stream = testero.connect();
+    write!(stream, "DELETE /api?wait=true&format=json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    // A client that goes away looks like this, and is answered all the same.
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = Answer::parse(&answer);
+    match answer.status {
+        200 => assert_eq!(Json::parse(&answer.body)["groups"]["inode"]["held"].whole(), 0),
+        // It may be over by now.
+        _ => assert!(answer.status == 202 && answer.body.contains("\"left\":{\"inode\":"), "{answer:?}"),
+    }
+    testero.json("DELETE", "/api?wait=true", 200);
+    assert_eq!(testero.group("inode")["held"].whole(), 0);
+}
+
+#[test]
+fn a_paced_release_of_a_few_things_takes_its_time() {
+    let testero = Testero::start();
+    for group in ["fd", "pid", "inode"] {
+        testero.json("PUT", &format!("/api/{group}/set?count=60&wait=true"), 200);
+        testero.json("DELETE", &format!("/api/{group}?over=1h"), 202);
+        // One a minute; those of half an hour are more than any machine is late.
+        assert!(testero.group(group)["held"].whole() > 30, "{group}");
+        testero.json("DELETE", &format!("/api/{group}?wait=true"), 200);
+        testero.json("PUT", &format!("/api/{group}/set?count=60&over=1h"), 202);
+        assert!(testero.group(group)["held"].whole() < 30, "{group}");
+        testero.json("DELETE", &format!("/api/{group}?wait=true"), 200);
+    }
 }

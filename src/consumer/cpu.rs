@@ -45,6 +45,10 @@ impl Task for Arc<Burn> {
         Figures { wanted: self.wanted(), achieved: self.achieved(), ..Figures::default() }
     }
 
+    fn most_millicores(&self) -> u64 {
+        self.target().to.max(self.wanted() as u64)
+    }
+
     fn told(&self, value: Value) -> Value {
         value
             .with("target_millicores", self.target().to)

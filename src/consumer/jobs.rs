@@ -219,6 +219,23 @@ impl Jobs {
         drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
     }
 
+    /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
+    /// have not.
+    pub fn wait_for_cancelled(&self, pause: Duration, mut give_up: impl FnMut() -> bool) -> u64 {
+        loop {
+            let running = lock(&self.running);
+            let cancelled = |running: &Running| {
+                let cpu = running.cpu.iter().filter(|job| job.order.is_cancelled()).count();
+                cpu + running.memory.iter().filter(|job| job.order.is_cancelled()).count()
+            };
+            let waited = self.changed.wait_timeout_while(running, pause, |running| cancelled(running) > 0);
+            let left = cancelled(&waited.unwrap_or_else(PoisonError::into_inner).0);
+            if left == 0 || self.stop.is_set() || give_up() {
+                return left as u64;
+            }
+        }
+    }
+
     /// What they are and do, in sum.
     pub fn sums(&self) -> Sums {
         let running = lock(&self.running);

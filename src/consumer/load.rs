@@ -46,6 +46,11 @@ pub trait Task: Send + Sync {
     /// What is wanted and what is achieved, at this moment.
     fn figures(&self) -> Figures;
 
+    /// Millicores that it uses at most from now on: a ramp's end, or where it is, if that is more.
+    fn most_millicores(&self) -> u64 {
+        0
+    }
+
     /// The same and more, for programs: added to what is told of every load.
     fn told(&self, value: Value) -> Value;
 

@@ -86,12 +86,14 @@ pub struct Work<'w> {
     stop: &'w Stop,
     began: Instant,
     line: Option<Line>,
+    /// Something is given back and taken again.
+    exchanges: bool,
 }
 
 impl<'w> Work<'w> {
     /// Work for `order` that starts now.
     pub fn new(order: &'w Order, level: &'w Level, stop: &'w Stop) -> Self {
-        Self { order, level, stop, began: Instant::now(), line: None }
+        Self { order, level, stop, began: Instant::now(), line: None, exchanges: false }
     }
 
     /// To be called when what is held was counted: from here it goes to `goal`, with `exchanged` of it given back and
@@ -100,6 +102,7 @@ impl<'w> Work<'w> {
         self.level.set(held);
         self.order.progress.starts(held.abs_diff(goal).saturating_add(exchanged.saturating_mul(2)));
         self.line = self.order.line(held, goal);
+        self.exchanges = exchanged > 0;
     }
 
     /// Whether to go on.
@@ -142,7 +145,7 @@ impl<'w> Work<'w> {
                 going = self.release(steps, (held - want).min(stride))?;
             } else if coming && want >= held.saturating_add(grain) {
                 coming = self.take(steps, (want - held).min(stride))?;
-            } else if going && coming {
+            } else if going && coming && self.exchanges {
                 // On the line: parts of one size are exchanged for parts of another, a stride at a time.
                 going = self.release(steps, stride)?;
             } else if over {
@@ -188,36 +191,48 @@ mod tests {
         level: u64,
         highest: u64,
         lowest: u64,
+        /// The level after each step, and when.
+        steps: Vec<(Duration, u64)>,
+        began: Instant,
+        grain: u64,
+        stride: u64,
     }
 
     impl Heap {
         fn new(level: u64, going: u64, coming: u64) -> Self {
-            Self { going, coming, level, highest: level, lowest: level }
+            let (steps, began) = (Vec::new(), Instant::now());
+            Self { going, coming, level, highest: level, lowest: level, steps, began, grain: 2, stride: 10 }
+        }
+
+        fn note(&mut self) {
+            self.highest = self.highest.max(self.level);
+            self.lowest = self.lowest.min(self.level);
+            self.steps.push((self.began.elapsed(), self.level));
         }
     }
 
     impl Steps for Heap {
         fn grain(&self) -> u64 {
-            2
+            self.grain
         }
 
         fn stride(&self) -> u64 {
-            10
+            self.stride
         }
 
         fn release(&mut self, most: u64) -> Result<u64, Failure> {
             let moved = most.min(self.going);
             self.going -= moved;
             self.level -= moved;
-            self.lowest = self.lowest.min(self.level);
+            self.note();
             Ok(moved)
         }
 
         fn take(&mut self, most: u64) -> Result<u64, Failure> {
-            let moved = most.min(self.coming).min(10);
+            let moved = most.min(self.coming).min(self.stride);
             self.coming -= moved;
             self.level += moved;
-            self.highest = self.highest.max(self.level);
+            self.note();
             Ok(moved)
         }
     }
@@ -258,6 +273,23 @@ mod tests {
             assert!(heap.lowest + 2 * 10 >= level.min(goal), "{level} -{going} +{coming}: {}", heap.lowest);
             assert!(heap.highest <= level.max(goal) + 10, "{level} -{going} +{coming}: {}", heap.highest);
             assert!(level == goal || took >= Duration::from_millis(95), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn few_things_are_moved_one_by_one_and_never_ahead_of_the_line() {
+        let length = Duration::from_millis(200);
+        for (level, going, coming) in [(60, 60, 0), (0, 0, 60), (3, 3, 0)] {
+            let mut heap = Heap { grain: 1, stride: 64, ..Heap::new(level, going, coming) };
+            let goal = level + coming - going;
+            walked(&mut heap, Some(length));
+            let line = Line { from: level, to: goal, length };
+            for (at, reached) in &heap.steps {
+                // The walk began after the heap was made, so its line is behind this one.
+                let there = line.at(*at);
+                let ahead = if goal < level { there.saturating_sub(*reached) } else { reached.saturating_sub(there) };
+                assert_eq!(ahead, 0, "{reached} of {level} after {at:?}");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::answers::{full, refused, say_late, stopping};
 use super::contract;
 use super::status::{group_line, of_group, of_order};
-use super::table::Holder;
+use super::table::{Holder, Loader};
 use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
@@ -174,9 +174,7 @@ impl Consumer {
         let mut released = Vec::new();
         self.jobs.cancel_all();
         self.bumps.clear();
-        for load in [super::table::Loader::Cpu, super::table::Loader::Io] {
-            self.cancel_load(load);
-        }
+        let loads = [Loader::Cpu, Loader::Io].map(|loader| self.cancel_load(loader).map(|load| (loader, load)));
         let mut wish = Wish::of(Amount::Exactly(0), caller(request));
         (wish.words, wish.is_part) = (words(request), true);
         for group in self.groups() {
@@ -186,27 +184,52 @@ impl Consumer {
             }
         }
         self.log(asked, "accepted");
+        let mut left = Vec::new();
         if !matches!(hold, Long::No) {
-            let mut left = Vec::new();
-            for (group, order) in self.groups().iter().zip(&released) {
+            let mut failed = Vec::new();
+            for (group, order) in self.groups().into_iter().zip(&released) {
                 match group.wait(order, PAUSE, || request.client_is_gone()) {
-                    Some(Outcome::Failed(why)) => left.push(format!("{}: {why}", group.store().name())),
-                    Some(_) => {}
-                    None if self.stop.is_set() => return stopping().answer(asked.json),
-                    None => break,
+                    Some(Outcome::Failed(why)) => failed.push(format!("{}: {why}", group.store().name())),
+                    Some(Outcome::Done) => {}
+                    // Another order took its place, or the client waits no longer.
+                    _ => left.push((group.store().name(), group.snapshot().held)),
                 }
             }
-            return match (left.is_empty(), asked.json) {
-                (true, true) => json(200, &super::status::status(self)),
-                (true, false) => say("Everything is released".into()),
-                (false, as_json) => Problem::new(500, "failed", left.join("; ")).answer(as_json),
-            };
+            for (loader, load) in loads.into_iter().flatten() {
+                let group = self.loads(loader);
+                if group.wait(&load, PAUSE, || request.client_is_gone()).is_none() {
+                    left.push((group.name(), 1));
+                }
+            }
+            match self.jobs.wait_for_cancelled(PAUSE, || request.client_is_gone()) {
+                0 => {}
+                jobs => left.push(("jobs", jobs)),
+            }
+            if self.stop.is_set() {
+                return stopping().answer(asked.json);
+            }
+            if !failed.is_empty() {
+                return Problem::new(500, "failed", failed.join("; ")).answer(asked.json);
+            }
+            match (left.is_empty(), asked.json) {
+                (true, true) => return json(200, &super::status::status(self)),
+                (true, false) => return say("Everything is released".into()),
+                (false, _) => {}
+            }
         }
         if asked.json {
             let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
-            return with_field(json(202, &object! { "ids": ids, "status": "/api/status" }), "Location", "/api/status");
+            let mut told = object! { "ids": ids, "status": "/api/status" };
+            if !left.is_empty() {
+                told = told.with("left", Value::Object(left.iter().map(|&(name, held)| (name, held.into())).collect()));
+            }
+            return with_field(json(202, &told), "Location", "/api/status");
         }
-        say(String::from("Release of everything requested, check /api/status"))
+        if left.is_empty() {
+            return say(String::from("Release of everything requested, check /api/status"));
+        }
+        let left: Vec<String> = left.iter().map(|(name, held)| format!("{name} {held}")).collect();
+        say(format!("Not yet released: {}; check /api/status", left.join(", ")))
     }
 
     fn refused(&self, holder: Holder, verb: &str, why: Refused, asked: &Asked<'_, '_>) -> Answer {

@@ -58,9 +58,9 @@ impl Consumer {
         }
     }
 
-    /// Millicores that the running load is to use.
-    fn cpu_load_now(&self) -> u64 {
-        self.cpu.load().map_or(0, |load| load.task.figures().wanted as u64)
+    /// Millicores that the running load is to use, now or at the end of its ramp.
+    fn cpu_load_at_most(&self) -> u64 {
+        self.cpu.load().map_or(0, |load| load.task.most_millicores())
     }
 
     /// What is said to a job that was started, or the status and the words that refuse it.
@@ -85,7 +85,7 @@ impl Consumer {
                 let millicores = whole(&values[0]).ok_or_else(incorrect)?;
                 (
                     format!("ConsumeCPU\n{millicores} millicores\n"),
-                    self.jobs.add_cpu(millicores, length, self.cpu_load_now(), who, what),
+                    self.jobs.add_cpu(millicores, length, self.cpu_load_at_most(), who, what),
                 )
             }
             Job::Memory => {

@@ -87,7 +87,7 @@ impl Consumer {
         quota(&self.kernel).0.map_or(cores * 1000, |quota| quota.millicores.min(cores * 1000))
     }
 
-    fn loads(&self, loader: Loader) -> &Arc<LoadGroup> {
+    pub(super) fn loads(&self, loader: Loader) -> &Arc<LoadGroup> {
         match loader {
             Loader::Cpu => &self.cpu,
             Loader::Io => &self.io,
@@ -239,12 +239,12 @@ impl Consumer {
         say(format!("{} load stopped", if loader == Loader::Cpu { "CPU" } else { "IO" }))
     }
 
-    /// Cancels whatever load runs.
-    pub(super) fn cancel_load(&self, loader: Loader) {
+    /// Cancels whatever load runs, and returns it: it may take a moment to end.
+    pub(super) fn cancel_load(&self, loader: Loader) -> Option<Arc<Load>> {
         let group = self.loads(loader);
-        if let Some(load) = group.load() {
-            group.cancel(&load);
-        }
+        let load = group.load()?;
+        group.cancel(&load);
+        Some(load)
     }
 
     /// The load that runs.
