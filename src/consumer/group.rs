@@ -32,6 +32,8 @@ pub use told::{Accepted, Account, Phase, Preview, Refused, Report, Snapshot, Tal
 
 /// How long a worker waits for its ticket.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How often an amount that is relative to the most is resolved anew, when others take of it at the same time.
+const MOST_TRIES: u32 = 3;
 /// A worker's stack: it fills pages and buffers that are elsewhere.
 pub const WORKER_STACK_BYTES: usize = 128 * 1024;
 
@@ -163,6 +165,7 @@ impl Group {
 
     fn try_set(self: &Arc<Self>, wish: Result<Wish, Refused>) -> Result<Accepted, Refused> {
         let mut wish = Some(wish);
+        let mut tries = 0;
         loop {
             // Reading folders and the kernel's files takes a while, so it is done before the ticket is taken, and
             // done again in the rare case that a work has ended in between.
@@ -182,7 +185,16 @@ impl Group {
             if self.stop.is_set() {
                 return Err(Refused::Stopping);
             }
-            let promise = self.admit(&asked, wish)?;
+            let promise = match self.admit(&asked, wish) {
+                // Others were promised something since: the most is less now.
+                Err(Refused::DoesNotFit { .. } | Refused::OverLimit { .. })
+                    if wish.amount.is_relative() && tries < MOST_TRIES =>
+                {
+                    tries += 1;
+                    continue;
+                }
+                promise => promise?,
+            };
             let total = asked.goal.total();
             let mut order = Order::new(self.ids.next(), wish, asked.amount, total, self.ttl(wish.ttl));
             order.is_risky |= asked.outlook.as_ref().is_some_and(|outlook| outlook.is_risky(asked.held, total));
@@ -214,9 +226,9 @@ impl Group {
     pub fn preview(&self, wish: &Wish) -> Result<Preview, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.level.get();
-        let outlook = self.store.look(held, &wish.how).map_err(Refused::Unavailable)?;
+        let (requested, outlook) = self.resolve(wish, held)?;
+        let outlook = outlook.map_or_else(|| self.store.look(held, &wish.how), Ok).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*outlook, held, wish);
-        let requested = self.resolve(wish, held)?;
         let goal = self.store.goal(requested, wish.how.exact);
         // As `admit` has it, without a promise that others would have to keep clear of.
         let total = goal.total();
@@ -253,24 +265,28 @@ impl Group {
     fn look(&self, wish: &Wish) -> Result<Asked<'_>, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.store.held().map_err(Refused::Unavailable)?.total();
-        let amount = self.resolve(wish, held)?;
+        let (amount, outlook) = self.resolve(wish, held)?;
         let goal = self.store.goal(amount, wish.how.exact);
         // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
         // where the amount is not: what is held need not be a whole plan.
         let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&wish.how));
-        let outlook = grows.then(|| self.store.look(held, &wish.how)).transpose().map_err(Refused::Unavailable)?;
+        let outlook = match outlook {
+            None if grows => Some(self.store.look(held, &wish.how).map_err(Refused::Unavailable)?),
+            outlook => outlook.filter(|_| grows),
+        };
         let limit = outlook.as_ref().map(|outlook| outlook.limit());
         Ok(Asked { amount, goal, held, limit, outlook })
     }
 
-    /// The units asked for. What is relative is relative to the limits as they are without force.
-    fn resolve(&self, wish: &Wish, held: u64) -> Result<u64, Refused> {
+    /// The units asked for. What is relative is relative to the limits as they are without force, and is admitted by the
+    /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
+    fn resolve(&self, wish: &Wish, held: u64) -> Result<(u64, Option<Box<dyn Outlook + '_>>), Refused> {
         if !wish.amount.is_relative() {
-            return Ok(wish.amount.resolve(0, 0));
+            return Ok((wish.amount.resolve(0, 0), None));
         }
         let outlook = self.store.look(held, &How { force: false, ..wish.how }).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*outlook, held, wish);
-        Ok(wish.amount.resolve(limit.most, most))
+        Ok((wish.amount.resolve(limit.most, most), Some(outlook).filter(|_| !wish.how.force)))
     }
 
     fn admit(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Promise, Refused> {

@@ -1,6 +1,6 @@
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::*;
@@ -10,7 +10,7 @@ use crate::consumer::tokens::{Maker, Names, TokenStore};
 use crate::limits::Kernel;
 
 /// Things that are only counted.
-struct Counter(Arc<AtomicU64>);
+struct Counter(Arc<AtomicU64>, AtomicU64);
 
 impl Maker for Counter {
     fn names(&self) -> &'static Names {
@@ -18,28 +18,33 @@ impl Maker for Counter {
     }
 
     fn held(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst)
     }
 
     fn make(&self) -> io::Result<()> {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
     fn discard(&self, count: u64) -> io::Result<()> {
-        self.0.fetch_sub(count, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_sub(count, Ordering::SeqCst);
         Ok(())
     }
 
     fn room(&self) -> Result<(u64, String), String> {
-        Ok((1000, String::from("the test")))
+        // A neighbour takes something between any two readings.
+        Ok((1000 - self.1.fetch_add(10, Ordering::SeqCst), String::from("the test")))
     }
 }
 
 /// A group of things, and how many there are.
 fn group(folder: &Path) -> (Arc<Group>, Arc<AtomicU64>) {
     let things = Arc::new(AtomicU64::new(0));
-    let store = TokenStore::new(Box::new(Counter(Arc::clone(&things))), Guard::new(Kernel::default(), 0), None);
+    let store = TokenStore::new(
+        Box::new(Counter(Arc::clone(&things), AtomicU64::new(0))),
+        Guard::new(Kernel::default(), 0),
+        None,
+    );
     let intent = Intent::new(Arc::new(DataFolder::new(folder, Amount::Exactly(0))), "thing");
     let group = Group::new(Arc::new(store), intent, Arc::new(Ids::new()), Stop::new().unwrap(), None);
     (Arc::new(group), things)
@@ -75,7 +80,7 @@ fn what_is_held_is_kept_when_the_next_worker_gives_up() {
     assert_eq!((snapshot.phase, snapshot.held), (Phase::Failed, 10));
     assert_eq!(snapshot.order.map(|order| order.id), Some(first.id), "what is held is the first order's");
     assert_eq!(group.account().map(|account| account.goal), Ok(Goal::Count(10)));
-    eventually("what has expired is released", || held.load(std::sync::atomic::Ordering::SeqCst) == 0);
+    eventually("what has expired is released", || held.load(Ordering::SeqCst) == 0);
 }
 
 #[test]
@@ -91,4 +96,15 @@ fn a_late_note_does_not_say_pending() {
     assert_eq!(group.snapshot().phase, Phase::Failed);
     let next = group.set(Ok(things(5, None))).unwrap().order;
     assert_eq!(group.wait(&next, Duration::from_secs(30), || true), Some(Outcome::Done));
+}
+
+#[test]
+fn the_most_does_not_refuse_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, held) = group(folder.path());
+    let most = Amount::MostLess(0);
+    assert!(group.preview(&Wish::of(most, Caller::nobody())).unwrap().refused.is_none());
+    let order = group.set(Ok(Wish::of(most, Caller::nobody()))).unwrap().order;
+    assert_eq!(group.wait(&order, Duration::from_secs(30), || true), Some(Outcome::Done));
+    assert_eq!(held.load(Ordering::SeqCst), order.requested);
 }
