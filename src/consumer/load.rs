@@ -166,6 +166,9 @@ pub struct LoadGroup {
     name: &'static str,
     work: &'static str,
     ticket: Ticket,
+    /// Locked while a load is made ready, before the ticket is taken for it: its threads are started only for one at a
+    /// time, however many clients ask.
+    preparing: Mutex<()>,
     ids: Arc<Ids>,
     stop: Stop,
     max_ttl: Option<Duration>,
@@ -190,6 +193,7 @@ impl LoadGroup {
             name,
             work,
             ticket: Ticket::new(),
+            preparing: Mutex::default(),
             ids,
             stop,
             max_ttl,
@@ -252,9 +256,12 @@ impl LoadGroup {
 
     fn try_start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
         let replaces = wish.as_ref().is_ok_and(|wish| wish.replace);
-        let mut request = None;
-        if !replaces {
-            request = Some(self.ticket.take().map_err(LoadRefused::Conflict)?);
+        let patience = Instant::now() + REPLACING;
+        let _preparing = lock(&self.preparing);
+        if let Err(conflict) = self.ticket.peek()
+            && (!replaces || Instant::now() >= patience)
+        {
+            return Err(LoadRefused::Conflict(conflict));
         }
         let wish = wish?;
         if self.stop.is_set() {
@@ -266,10 +273,11 @@ impl LoadGroup {
         let deadline = length.and_then(|length| began.checked_add(length));
         // Before another load is ended for it: one that cannot be started ends none.
         let task = wish.spec.prepare(deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
-        let request = match request {
-            Some(request) => request,
-            None => self.take_from_another().inspect_err(|_| task.cancel())?,
+        let request = match replaces {
+            true => self.take_from_another(patience),
+            false => self.ticket.take().map_err(LoadRefused::Conflict),
         };
+        let request = request.inspect_err(|_| task.cancel())?;
         let id = self.ids.next();
         let load = Arc::new(Load {
             id,
@@ -286,6 +294,13 @@ impl LoadGroup {
             outcome: Mutex::default(),
         });
         lock(&self.load).load = Some(Arc::clone(&load));
+        let (group, work) = (Arc::clone(self), Arc::clone(&load));
+        if let Err(error) = spawn(self.name, WORKER_STACK_BYTES, Box::new(move || group.work(&work))) {
+            load.task.cancel();
+            lock(&self.load).load = None;
+            return Err(LoadRefused::NotStarted(error));
+        }
+        request.hand_over(id);
         if let (Some(asked), Some(length)) = (wish.length, length)
             && length < asked
         {
@@ -296,19 +311,11 @@ impl LoadGroup {
                 length.as_secs()
             );
         }
-        let (group, work) = (Arc::clone(self), Arc::clone(&load));
-        if let Err(error) = spawn(self.name, WORKER_STACK_BYTES, Box::new(move || group.work(&work))) {
-            load.task.cancel();
-            lock(&self.load).load = None;
-            return Err(LoadRefused::NotStarted(error));
-        }
-        request.hand_over(id);
         Ok(load)
     }
 
     /// The ticket, whoever has it: what runs is cancelled.
-    fn take_from_another(&self) -> Result<Request, LoadRefused> {
-        let deadline = Instant::now() + REPLACING;
+    fn take_from_another(&self, deadline: Instant) -> Result<Request, LoadRefused> {
         loop {
             let conflict = match self.ticket.take() {
                 Ok(request) => return Ok(request),
@@ -401,5 +408,85 @@ impl Drop for Over<'_> {
         }
         drop(current);
         group.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    /// How many tasks there are, and how many there were at most.
+    #[derive(Default)]
+    struct Alive {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    struct Counted(Arc<Alive>);
+
+    impl Spec for Counted {
+        fn prepare(&self, _: Option<Instant>, _: &Stop) -> io::Result<Box<dyn Task>> {
+            let now = self.0.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.0.most.fetch_max(now, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(5));
+            Ok(Box::new(Sleeper { alive: Arc::clone(&self.0), cancelled: AtomicBool::new(false) }))
+        }
+    }
+
+    struct Sleeper {
+        alive: Arc<Alive>,
+        cancelled: AtomicBool,
+    }
+
+    impl Task for Sleeper {
+        fn run(&self, _: &Stop) -> Result<&'static str, String> {
+            while !self.cancelled.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok("stopped")
+        }
+
+        fn cancel(&self) {
+            self.cancelled.store(true, Ordering::SeqCst);
+        }
+
+        fn figures(&self) -> Figures {
+            Figures::default()
+        }
+
+        fn told(&self, value: Value) -> Value {
+            value
+        }
+
+        fn line(&self) -> String {
+            String::new()
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            self.alive.now.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn of_many_that_replace_each_other_one_is_made_ready_at_a_time() {
+        let alive = Arc::new(Alive::default());
+        let group = Arc::new(LoadGroup::new("cpu", "CPU load", Arc::new(Ids::new()), Stop::new().unwrap(), None));
+        thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    let spec = Box::new(Counted(Arc::clone(&alive)));
+                    let (caller, words) = (Caller::nobody(), String::new());
+                    let wish = LoadWish { spec, length: None, most: None, replace: true, caller, words };
+                    group.start(Ok(wish)).map(drop).unwrap();
+                });
+            }
+        });
+        group.cancel(&group.load().unwrap());
+        // The one that runs, one that ends, one that is told of its end, and one that is made ready.
+        assert!(alive.most.load(Ordering::SeqCst) <= 4, "{}", alive.most.load(Ordering::SeqCst));
     }
 }
