@@ -345,6 +345,26 @@ fn force_does_not_go_past_a_limit_that_is_set() {
     assert!(!note(&testero).exists(), "what is refused leaves a note");
 }
 
+#[test]
+fn memory_of_files_counts_as_files() {
+    let testero = Testero::start_with(&[], &[("HIGHFILELIM", "50000000")]);
+    let put = |target: &str| testero.status_and_json("PUT", &format!("/api/{target}&exact=true&wait=true"));
+    let (status, told) = put("mem/set?amount=60M&kind=file");
+    assert_eq!(status, 422, "{told:?}");
+    assert_eq!(put("mem/set?amount=40M&kind=file").0, 200);
+    let (status, told) = put("disk/set?amount=20M");
+    let source = told.text("error.limit_source");
+    assert!(status == 422 && source.contains("HIGHFILELIM") && source.contains("kind=file"), "{told:?}");
+    let available = testero.json("GET", "/api/disk", 200)["available"].whole();
+    assert!(available <= 10_040_000, "{available}");
+    assert_eq!(put("disk/set?amount=9M").0, 200);
+    let (status, told) = put("mem/set?amount=45M&kind=file");
+    assert_eq!(status, 422, "{told:?}");
+    // Memory of another kind is none of its business, and makes room for files.
+    assert_eq!(put("mem/set?amount=60M").0, 200);
+    assert_eq!(put("disk/set?amount=50M").0, 200);
+}
+
 /// Where it is written what is done past the guard.
 fn note(testero: &Testero) -> std::path::PathBuf {
     folder(testero).join(".intent-mem")

@@ -391,6 +391,18 @@ fn jobs_count_what_is_still_held_on_a_ramp_down() {
 }
 
 #[test]
+fn jobs_count_what_is_still_held_on_the_way_to_another_kind() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000")]);
+    testero.get("/api/mem/set?size=150000000");
+    testero.settled("mem");
+    testero.get("/api/mem/set?amount=1M&kind=file&over=1h");
+    testero.in_state("mem", "working");
+    let answer = testero.form("/ConsumeMem", "megabytes=100&durationSec=1");
+    assert_eq!(answer.status, 422, "{answer:?}");
+    add(&testero, "/ConsumeMem?megabytes=20&durationSec=600");
+}
+
+#[test]
 fn a_dry_run_takes_nothing_from_jobs() {
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000")]);
     testero.get("/api/mem/set?amount=190M&dry_run=true");

@@ -211,7 +211,7 @@ impl Group {
     ) -> Result<Accepted, Refused> {
         if let Err(error) = self.spawn(&order, asked.goal, promise) {
             // What counts against the limit is what it was.
-            self.store.accepted(lock(&self.book).goal.total());
+            self.reserve_again();
             return Err(Refused::NotStarted(error));
         }
         self.write_down(&order, asked.goal);
@@ -391,6 +391,13 @@ impl Group {
         }
     }
 
+    /// What counts against the limit is what the last order asked for: another one came to nothing.
+    fn reserve_again(&self) {
+        let book = lock(&self.book);
+        let how = book.order.as_ref().map_or_else(How::default, |order| order.how);
+        self.store.accepted(book.goal.total(), &how);
+    }
+
     /// Remembers that `order` is accepted, unless its worker has given up already.
     fn write_down(&self, order: &Arc<Order>, goal: Goal) {
         let mut book = lock(&self.book);
@@ -399,7 +406,7 @@ impl Group {
         }
         (book.goal, book.phase, book.order) = (goal, Phase::Pending, Some(Arc::clone(order)));
         drop(book);
-        self.store.accepted(goal.total());
+        self.store.accepted(goal.total(), &order.how);
         self.changed.notify_all();
     }
 }

@@ -13,7 +13,7 @@
 //! | [`guard`] | whether it fits, without pushing the container over its limit |
 //! | [`group`], [`store`] | the walk of a request, and what it needs of a store |
 //! | [`walk`] | the steps of the work, at its own pace or along a ramp |
-//! | [`stores`], [`tokens`], [`makers`] | memory and files, and what is just counted: inodes, pids, descriptors |
+//! | [`stores`], [`file_limit`], [`tokens`], [`makers`] | memory and files, and what is just counted: inodes, pids, descriptors |
 //! | [`memory`], [`mapping`], [`content`] | memory that is really there |
 //! | [`datafolder`], [`disk`], [`folder`], `intent`, `calls` | files, and the folder that is gone when we are |
 //! | [`load`], [`cpu`], [`burn`], [`factor`], [`inout`] | CPU used to measure, disks kept busy |
@@ -31,6 +31,7 @@ pub mod disk;
 pub mod factor;
 pub mod failure;
 pub mod faults;
+pub mod file_limit;
 pub mod folder;
 pub mod group;
 pub mod guard;
@@ -75,8 +76,9 @@ use crate::tally::HttpTally;
 use bumps::Bumps;
 use datafolder::DataFolder;
 use faults::{Faults, Term};
+use file_limit::FileLimit;
 use group::Group;
-use guard::Guard;
+use guard::{Guard, MemoryLimit};
 use id::Ids;
 use intent::Intent;
 use jobs::Jobs;
@@ -155,8 +157,10 @@ impl Consumer {
         }
         let kernel = kernel.keeping_free(kept_free);
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
-        let memory = Arc::new(MemoryStore::new(guard.clone(), settings.memory_limit, Arc::clone(&folder)));
-        let disk = DiskStore::new(Arc::clone(&folder), settings.disk_limit, &guard, settings.memory_limit.is_some());
+        let limit = MemoryLimit::new(guard.clone(), settings.memory_limit);
+        let files = Arc::new(FileLimit::new(settings.disk_limit, || stores::default_file_limit(&folder)));
+        let memory = Arc::new(MemoryStore::new(guard.clone(), limit, Arc::clone(&folder), Arc::clone(&files)));
+        let disk = DiskStore::new(Arc::clone(&folder), files, &guard, settings.memory_limit.is_some());
         let inodes = TokenStore::new(Box::new(Inodes::new(Arc::clone(&folder))), guard.clone(), settings.inode_limit);
         let threads = all_connections + cores() + RESERVED_THREADS;
         let pids = TokenStore::new(Box::new(Pids::new(kernel.clone(), threads)), guard.clone(), settings.pid_limit);

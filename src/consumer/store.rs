@@ -118,8 +118,8 @@ pub trait Store: Send + Sync {
     /// The promise for a goal that is not more than what is held.
     fn promise_nothing(&self) -> Promise;
 
-    /// `total` was accepted, and is what counts against the limit from now on.
-    fn accepted(&self, _total: u64) {}
+    /// `total`, to be held like that, was accepted, and is what counts against the limit from now on.
+    fn accepted(&self, _total: u64, _how: &How) {}
 
     /// Makes what is there equal to `goal`, in the worker.
     ///

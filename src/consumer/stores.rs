@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::datafolder::DataFolder;
 use super::failure::Failure;
+use super::file_limit::{FileLimit, Owner};
 use super::guard::{self, Guard, MemoryLimit, Promise, affordable};
 use super::mapping::page_size;
 use super::memory::Memory;
@@ -31,14 +32,14 @@ pub struct MemoryStore {
     guard: Guard,
     limit: MemoryLimit,
     folder: Arc<DataFolder>,
+    files: Arc<FileLimit>,
     shares: Mutex<Shares>,
 }
 
 impl MemoryStore {
-    /// Memory, limited by the user or by what is free now.
-    pub fn new(guard: Guard, fixed: Option<u64>, folder: Arc<DataFolder>) -> Self {
-        let limit = MemoryLimit::new(guard.clone(), fixed);
-        Self { memory: Memory::new(), guard, limit, folder, shares: Mutex::default() }
+    /// Memory within its limit, and within that of files where its pages are a file's.
+    pub fn new(guard: Guard, limit: MemoryLimit, folder: Arc<DataFolder>, files: Arc<FileLimit>) -> Self {
+        Self { memory: Memory::new(), guard, limit, folder, files, shares: Mutex::default() }
     }
 
     /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
@@ -49,8 +50,8 @@ impl MemoryStore {
     pub fn admit_job(&self, bytes: u64) -> Result<(Promise, bool), u64> {
         let outlook = self.guard.look();
         let mut shares = lock(&self.shares);
-        // On a ramp down, more is held than was set.
-        let held = self.memory.held().total();
+        // On a ramp down, or on the way to another kind, more is held than was set.
+        let held = self.memory.resident();
         let left = self.limit.get(&outlook, held).saturating_sub(shares.set.max(held) + shares.jobs);
         let room = self.guard.room(&outlook);
         if bytes > left {
@@ -90,6 +91,8 @@ struct MemoryOutlook<'s> {
     jobs: u64,
     /// Where the pages are a file's: what its file system has left.
     on_disk: u64,
+    /// And what the limit of files leaves them.
+    files: Option<(Limit, u64)>,
     /// All of it is written anew, whatever is held.
     afresh: bool,
     /// Nobody watches: the user means it.
@@ -99,7 +102,8 @@ struct MemoryOutlook<'s> {
 impl MemoryOutlook<'_> {
     /// The largest total whose pages their file system has room for.
     fn most_on_disk(&self, held: u64) -> u64 {
-        if self.afresh { self.on_disk } else { held.saturating_add(self.on_disk) }
+        let on_disk = if self.afresh { self.on_disk } else { held.saturating_add(self.on_disk) };
+        on_disk.min(self.files.as_ref().map_or(u64::MAX, |(files, _)| files.most))
     }
 }
 
@@ -129,6 +133,9 @@ impl Outlook for MemoryOutlook<'_> {
         let mut shares = lock(&self.store.shares);
         if growth > 0 && shares.jobs > self.jobs {
             return Err(self.most(held).min(self.limit.saturating_sub(shares.jobs)));
+        }
+        if let Some((_, others)) = self.files {
+            self.store.files.reserve(Owner::Mapped, total, others)?;
         }
         let promise = match self.unwatched {
             true => Promise::none(),
@@ -170,23 +177,28 @@ impl Store for MemoryStore {
         let limit = self.limit.get(&memory, held);
         let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
         let on_disk = if how.kind == Kind::File { self.room_for_files(how.force)? } else { u64::MAX };
+        let files = (how.kind == Kind::File).then(|| self.files.beside_the_other(Owner::Mapped, how.force));
         let (jobs, afresh) = (self.jobs(), self.remakes(how));
-        Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, afresh, unwatched }))
+        Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, files, afresh, unwatched }))
     }
 
     fn promise_nothing(&self) -> Promise {
         if self.limit.is_fixed() { Promise::none() } else { self.guard.promise_nothing() }
     }
 
-    fn accepted(&self, total: u64) {
+    fn accepted(&self, total: u64, how: &How) {
         lock(&self.shares).set = total;
+        self.files.accepted(Owner::Mapped, if how.kind == Kind::File { total } else { 0 });
     }
 
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
         // Our own folder: where a file cannot be made without a name, whoever sweeps finds it there.
         let disk = self.folder.disk();
         let folder = disk.as_ref().map_or_else(|_| self.folder.parent(), |disk| disk.path());
-        self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, folder, promise, work)
+        let result = self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, folder, promise, work);
+        let mapped = if self.memory.kind() == Kind::File { self.memory.held().total() } else { 0 };
+        self.files.settled(Owner::Mapped, mapped);
+        result
     }
 
     fn touch(&self, superseded: &dyn Fn() -> bool) {
@@ -205,9 +217,7 @@ fn planned(scheme: &'static Scheme, amount: u64, exact: bool, unit: u64) -> Goal
 /// Files, below their limit, in the room their file system has.
 pub struct DiskStore {
     folder: Arc<DataFolder>,
-    limit: u64,
-    /// Set by the user, who means it.
-    limit_is_fixed: bool,
+    limit: Arc<FileLimit>,
     /// Where files are memory: the guard that knows how much there is.
     guard: Option<Guard>,
     /// It watches over files, too, unless the user set a memory limit and means it.
@@ -215,14 +225,16 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Files in the data folder, limited by the user or by what the file system has now.
-    pub fn new(folder: Arc<DataFolder>, fixed: Option<u64>, guard: &Guard, memory_is_fixed: bool) -> Self {
+    /// Files in the data folder.
+    pub fn new(folder: Arc<DataFolder>, limit: Arc<FileLimit>, guard: &Guard, memory_is_fixed: bool) -> Self {
         let guard = folder.is_in_memory().then(|| guard.clone());
-        let default = || folder.room(false).unwrap_or(0).min(most_by_file_size(rlimit::file_size()));
-        let limit = fixed.unwrap_or_else(default);
-        log::info!("HIGHFILELIM set to: {limit} bytes.");
-        Self { folder, limit, limit_is_fixed: fixed.is_some(), guard, memory_is_fixed }
+        Self { folder, limit, guard, memory_is_fixed }
     }
+}
+
+/// The limit of files where the user set none: what there is room for.
+pub fn default_file_limit(folder: &DataFolder) -> u64 {
+    folder.room(false).unwrap_or(0).min(most_by_file_size(rlimit::file_size()))
 }
 
 /// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
@@ -241,7 +253,10 @@ struct DiskOutlook<'s> {
     memory: Option<(&'s Guard, guard::Outlook)>,
     /// Nobody watches over that: the user means it.
     unwatched: bool,
-    limit: u64,
+    limit: Limit,
+    files: &'s FileLimit,
+    /// Bytes of mapped files that the limit is less by.
+    mapped: u64,
 }
 
 impl DiskOutlook<'_> {
@@ -253,7 +268,7 @@ impl DiskOutlook<'_> {
 
 impl Outlook for DiskOutlook<'_> {
     fn limit(&self) -> Limit {
-        Limit { most: self.limit, source: String::from("HIGHFILELIM") }
+        self.limit.clone()
     }
 
     fn most(&self, held: u64) -> u64 {
@@ -274,6 +289,7 @@ impl Outlook for DiskOutlook<'_> {
         if growth > self.room && !self.at_word {
             return Err(self.most(held));
         }
+        self.files.reserve(Owner::Disk, total, self.mapped)?;
         match &self.memory {
             Some((guard, memory)) if !self.unwatched => guard.admit(memory, growth).map_err(|_| self.most(held)),
             _ => Ok(Promise::none()),
@@ -311,7 +327,7 @@ impl Store for DiskStore {
     }
 
     fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
-        let at_word = how.force || self.limit_is_fixed;
+        let at_word = how.force || self.limit.is_fixed();
         let room = match self.folder.disk().and_then(|_| self.folder.room(how.force)) {
             // Its user's limit is told all the same.
             Err(_) if at_word => 0,
@@ -320,9 +336,9 @@ impl Store for DiskStore {
         // Block maps cost about what page tables do.
         let room = affordable(room).min(most_by_file_size(rlimit::file_size()).saturating_sub(held));
         let memory = self.guard.as_ref().map(|guard| (guard, guard.look()));
-        let limit = if how.force && !self.limit_is_fixed { u64::MAX } else { self.limit };
+        let (limit, mapped) = self.limit.beside_the_other(Owner::Disk, how.force);
         let unwatched = how.force || self.memory_is_fixed;
-        Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit }))
+        Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit, files: &self.limit, mapped }))
     }
 
     fn promise_nothing(&self) -> Promise {
@@ -330,9 +346,18 @@ impl Store for DiskStore {
         watched.map_or_else(Promise::none, Guard::promise_nothing)
     }
 
+    fn accepted(&self, total: u64, _how: &How) {
+        self.limit.accepted(Owner::Disk, total);
+    }
+
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
         match self.folder.disk() {
-            Ok(disk) => disk.adjust(&goal.plan(&FILES), order.how.fsync, promise, work),
+            Ok(disk) => {
+                let result = disk.adjust(&goal.plan(&FILES), order.how.fsync, promise, work);
+                // Where it cannot be told, what was accepted counts.
+                self.limit.settled(Owner::Disk, disk.held().map_or(0, |held| held.total()));
+                result
+            }
             Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason))),
         }
     }

@@ -60,7 +60,7 @@ impl Group {
             }
             is_replaced
         };
-        self.store.accepted(before.1.total());
+        self.reserve_again();
         self.changed.notify_all();
         if let Some(before) = before.0.filter(|_| is_replaced) {
             self.keep(&before);
