@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::decimal::float;
+use crate::decimal::{Plain, float};
 
 /// How a family is to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum Kind {
 
 /// Labels of a sample: names that are ours, and values that are escaped.
 pub type Labels<'l> = &'l [(&'l str, &'l str)];
+
+/// What a sample can be: no `f64`, whose own formatter would be 12 KiB of the binary; [`Plain`] is.
+pub trait Number: Display {}
+
+impl Number for u8 {}
+impl Number for i32 {}
+impl Number for u64 {}
+impl Number for usize {}
+impl Number for Plain {}
 
 /// A page of metrics.
 pub struct Exposition {
@@ -64,25 +73,25 @@ impl Exposition {
     }
 
     /// A sample of the family, with the suffix that its kind brings: `_total`, `_info`, `_bucket` ….
-    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: &dyn Display) {
+    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: &dyn Number) {
         let family = self.family;
         self.push(format_args!("{family}{suffix}{} {value}\n", Braces(labels)));
     }
 
     /// A family of one gauge.
-    pub fn gauge(&mut self, name: &'static str, help: &str, value: &dyn Display) {
+    pub fn gauge(&mut self, name: &'static str, help: &str, value: &dyn Number) {
         self.family(name, Kind::Gauge, help);
         self.sample("", &[], value);
     }
 
     /// A family of one counter; `name` without `_total`.
-    pub fn counter(&mut self, name: &'static str, help: &str, value: &dyn Display) {
+    pub fn counter(&mut self, name: &'static str, help: &str, value: &dyn Number) {
         self.family(name, Kind::Counter, help);
         self.sample("_total", &[], value);
     }
 
     /// A gauge of somebody else's name, which must be a valid one.
-    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: &dyn Display) {
+    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: &dyn Number) {
         self.head(name, Kind::Gauge, help);
         self.push(format_args!("{name} {value}\n"));
     }

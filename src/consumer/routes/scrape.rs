@@ -108,7 +108,7 @@ fn cpu(consumer: &Consumer, page: &mut Exposition) {
     page.gauge(
         "testero_cpu_achieved_cores",
         "Cores used, by the load and all jobs.",
-        &((achieved + jobs.achieved) / 1e3),
+        &Plain((achieved + jobs.achieved) / 1e3),
     );
     page.family("testero_jobs", Kind::Gauge, "Jobs that run.");
     page.sample("", &[("kind", "cpu")], &jobs.cpu_jobs);
@@ -152,7 +152,7 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
         page.gauge(
             "testero_container_cpu_quota_cores",
             "Cores the container may use.",
-            &(quota.millicores as f64 / 1e3),
+            &Plain(quota.millicores as f64 / 1e3),
         );
     }
     if let Some(kills) = figures.oom_kills {
