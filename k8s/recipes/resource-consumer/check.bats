@@ -1,6 +1,10 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
+memory_is_taken() {
+  kubectl -n "$namespace" exec deploy/testero -- /testero http POST /GetCurrentStatus | grep -E '^jobs +2 +160\.0 MiB'
+}
+
 @test "started as Kubernetes' resource-consumer, it takes its requests, and an autoscaler sees what they consume" {
   recipe resource-consumer
   needs metrics
@@ -15,6 +19,7 @@ load ../../checks/recipe
   claim "and a metric" answers $'BumpMetric\nQPS metric\n10 delta\n120 durationSec'
 
   means "the requests are answered, but nothing runs: see the log of the pod"
+  within 60 "the memory is taken" memory_is_taken
   step look
   claim "two requests for memory run, and hold it in full" shows '^jobs +2 +160\.0 MiB'
   claim "the CPU is being used" shows '^cpu jobs +1: 50m wanted'
