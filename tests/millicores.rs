@@ -272,6 +272,7 @@ fn the_status_tells_what_is_wanted_and_what_is_achieved() {
     assert_eq!((idle.text("state"), idle.is("capped")), ("idle", false));
     assert_eq!(idle.number("cores") as u64, cores());
     let receipt = load(&testero, "time=60&cpu=300m");
+    testero.in_state("cpu", "working");
     let mut seen = Vec::new();
     eventually("it is achieved, on the average of the last second", || {
         let cpu = testero.status_and_json("GET", "/api/status").1.at("groups.cpu").clone();
