@@ -37,6 +37,8 @@ fn busy() -> Testero {
     testero.ask("POST", "/ConsumeCPU?millicores=20&durationSec=600");
     testero.ask("POST", "/ConsumeMem?megabytes=4&durationSec=600");
     testero.ask("POST", "/BumpMetric?metric=qps&delta=2.5&durationSec=600");
+    testero.ask("POST", "/BumpMetric?metric=http_requests_per_second&delta=2.5&durationSec=600");
+    testero.ask("POST", "/BumpMetric?metric=rule:qps&delta=2.5&durationSec=600");
     testero.raw(b"nonsense\r\n\r\n");
     testero
 }
@@ -287,7 +289,7 @@ fn bumped_gauges_appear_add_up_and_fall_back() {
     assert_eq!(bump(&testero, "qps", 5.0, 600), 200);
     assert_eq!(Page::classic(&testero).value("qps", &[]), 5.0);
     assert_eq!(bump(&testero, "qps", -1.5, 600), 200);
-    assert_eq!(bump(&testero, "other:queue_length", 7.0, 600), 200);
+    assert_eq!(bump(&testero, "http_requests_per_second", 7.0, 600), 200);
     assert_eq!(Page::classic(&testero).value("qps", &[]), 3.5);
     assert_eq!(bump(&testero, "qps", 100.0, 3), 200);
     let start = std::time::Instant::now();
@@ -299,7 +301,7 @@ fn bumped_gauges_appear_add_up_and_fall_back() {
         let page = testero.send("GET", "/metrics", &[("Accept", accept)], "").body;
         let page = Page::check(&page, accept == OPEN);
         assert_eq!(page.families.get("qps").map(String::as_str), Some("gauge"));
-        assert_eq!(page.value("other:queue_length", &[]), 7.0);
+        assert_eq!(page.value("http_requests_per_second", &[]), 7.0);
     }
 }
 
@@ -308,7 +310,7 @@ fn bumped_gauges_have_valid_names_that_are_not_ours() {
     let testero = busy();
     let open = testero.send("GET", "/metrics", &[("Accept", OPEN)], "").body;
     let ours = Page::check(&open, true).families.into_keys().chain(Page::classic(&testero).families.into_keys());
-    let ours: Vec<String> = ours.filter(|name| name != "qps").collect();
+    let ours: Vec<String> = ours.filter(|name| !["qps", "http_requests_per_second"].contains(&&**name)).collect();
     assert!(ours.len() > 40);
     let wrong =
         ["5x", "a-b", "a%20b", "a.b", "%c3%a9", "a%0ab", "a%7Bx=%221%22%7D", "testero_mine", "process_mine", "%ff"];
@@ -316,6 +318,10 @@ fn bumped_gauges_have_valid_names_that_are_not_ours() {
         assert_eq!(bump(&testero, name, 1.0, 600), 400, "{name}");
     }
     assert_eq!(bump(&testero, &"x".repeat(5000), 1.0, 600), 400);
+    // Those that a Prometheus writes itself, and those that are for recording rules.
+    for name in ["up", "scrape_duration_seconds", "ALERTS", "a:b"] {
+        assert_eq!(bump(&testero, name, 1.0, 600), 400, "{name}");
+    }
     // Names that another family's samples would have.
     for name in ["qps_total", "qps_bucket", "_qps", "QPS", "q:p:s9"] {
         let status = bump(&testero, name, 1.0, 600);
