@@ -252,6 +252,38 @@ fn groups_are_told_as_they_are() {
 }
 
 #[test]
+fn what_io_loads_move_is_a_counter_that_is_always_there_and_loads_have_a_state() {
+    let testero = Testero::start();
+    let moved = |direction| Page::classic(&testero).value("testero_io_load_bytes_total", &[("direction", direction)]);
+    let states = |group| {
+        let page = Page::classic(&testero);
+        let all = page.of("testero_group_state").filter(|(_, labels, _)| labels["group"] == group);
+        let all: Vec<_> = all.map(|(_, labels, value)| (labels["state"].clone(), *value)).collect();
+        assert_eq!(all.len(), 6, "{group}: {all:?}");
+        all.into_iter().filter(|(_, value)| *value == 1.0).map(|(state, _)| state).collect::<Vec<_>>()
+    };
+    assert_eq!((moved("write"), moved("read")), (0.0, 0.0));
+    assert_eq!((states("cpu"), states("io")), (vec![String::from("idle")], vec![String::from("idle")]));
+    testero.json("POST", "/api/disk/set?amount=5Mi&wait=true", 200);
+    let mut before = 0.0;
+    for _ in 0..2 {
+        testero.json("POST", "/api/io/load?time=600", 202);
+        testero.json("POST", "/api/cpu/load?time=600&cpu=10m", 202);
+        eventually("it moves something", || moved("write") > before && moved("read") > before);
+        eventually("both work", || states("cpu") == ["working"] && states("io") == ["working"]);
+        testero.ask("DELETE", "/api/io");
+        testero.ask("DELETE", "/api/cpu");
+        eventually("both are idle", || states("cpu") == ["idle"] && states("io") == ["idle"]);
+        // What was moved stays counted.
+        before = moved("write").max(moved("read"));
+        assert!(before > 0.0);
+    }
+    let open = testero.send("GET", "/metrics", &[("Accept", OPEN)], "").body;
+    let open = Page::check(&open, true);
+    assert_eq!(open.families.get("testero_io_load_bytes").map(String::as_str), Some("counter"));
+}
+
+#[test]
 fn the_process_is_told_under_the_standard_names_and_the_kernel_as_it_says() {
     let testero = Testero::start();
     let page = Page::classic(&testero);

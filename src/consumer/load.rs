@@ -25,6 +25,22 @@ const REPLACING: Duration = Duration::from_secs(5);
 
 /// What a load is to do.
 pub trait Spec: Send + Sync {
+    /// Whether there is something to work on.
+    ///
+    /// # Errors
+    /// When there is not.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What is to be done, for programs: added to what is told of a dry run.
+    fn told(&self, value: Value) -> Value;
+
+    /// The same for people, in the middle of a sentence about the load: ` of 500m`, or nothing.
+    fn words(&self) -> String {
+        String::new()
+    }
+
     /// Gets everything ready that can fail.
     ///
     /// # Errors
@@ -58,17 +74,13 @@ pub trait Task: Send + Sync {
     fn line(&self) -> String;
 }
 
-/// What a load wants and does; what does not apply is 0.
+/// The CPU that a load wants and uses; what does not apply is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Millicores to be used at this moment.
     pub wanted: f64,
     /// Millicores used in the last second.
     pub achieved: f64,
-    /// Bytes written.
-    pub written: u64,
-    /// Bytes read.
-    pub read: u64,
 }
 
 /// What a client asks for.
@@ -233,9 +245,15 @@ impl LoadGroup {
         lock(&self.load).trouble = Some(trouble);
     }
 
-    /// Whether a load is pending: accepted, and not begun.
-    pub fn is_pending(&self) -> bool {
-        self.ticket.peek() == Err(Conflict::Pending)
+    /// The state in one word.
+    pub fn state(&self) -> &'static str {
+        let current = lock(&self.load);
+        match (&current.load, &current.trouble) {
+            (Some(_), _) if self.ticket.peek() == Err(Conflict::Pending) => "pending",
+            (Some(_), _) => "working",
+            (None, Some(_)) => "failed",
+            (None, None) => "idle",
+        }
     }
 
     /// Starts a load.
@@ -267,7 +285,7 @@ impl LoadGroup {
         if self.stop.is_set() {
             return Err(LoadRefused::Stopping);
         }
-        let length = [wish.length, wish.most, self.max_ttl].into_iter().flatten().min();
+        let length = self.length(&wish);
         let (sent, began) = (SystemTime::now(), Instant::now());
         // A deadline that no clock reaches is none.
         let deadline = length.and_then(|length| began.checked_add(length));
@@ -312,6 +330,11 @@ impl LoadGroup {
             );
         }
         Ok(load)
+    }
+
+    /// How long a load gets; `None` is until it is stopped.
+    pub fn length(&self, wish: &LoadWish) -> Option<Duration> {
+        [wish.length, wish.most, self.max_ttl].into_iter().flatten().min()
     }
 
     /// The ticket, whoever has it: what runs is cancelled.
@@ -432,6 +455,10 @@ mod tests {
             self.0.most.fetch_max(now, Ordering::SeqCst);
             thread::sleep(Duration::from_millis(5));
             Ok(Box::new(Sleeper { alive: Arc::clone(&self.0), cancelled: AtomicBool::new(false) }))
+        }
+
+        fn told(&self, value: Value) -> Value {
+            value
         }
     }
 

@@ -80,6 +80,7 @@ use file_limit::FileLimit;
 use group::Group;
 use guard::{Guard, MemoryLimit};
 use id::Ids;
+use inout::Moved;
 use intent::Intent;
 use jobs::Jobs;
 use load::LoadGroup;
@@ -122,6 +123,8 @@ pub struct Consumer {
     http: HttpTally,
     settings: CpuSettings,
     folder: Arc<DataFolder>,
+    /// What io loads have moved since the start.
+    moved: Arc<Moved>,
     kernel: Kernel,
     identity: Identity,
     /// What dead processes on the same DATADIR had noted they were about to do past the guard.
@@ -199,6 +202,7 @@ impl Consumer {
             http: HttpTally::new(routes::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
+            moved: Arc::default(),
             kernel,
             identity: settings.identity.clone(),
             died,

@@ -90,7 +90,14 @@ impl Consumer {
             Err(why) => Some(self.refused(holder, verb, Refused::Invalid(why), asked)),
             // What is wrong with the wish itself is told as without.
             Ok(true) => match group.preview(wish.as_ref().ok()?) {
-                Ok(preview) => Some(previewed(holder, group, &preview, asked.json)),
+                Ok(mut preview) => {
+                    // As without: a release is never busy, and in JSON a set of nothing is one.
+                    let releases = verb == "release" || (asked.json && preview.requested == 0);
+                    if let Some(conflict) = group.conflict().filter(|_| !releases) {
+                        preview.refused = Some(Refused::Conflict(conflict));
+                    }
+                    Some(previewed(holder, group, &preview, asked.json))
+                }
                 Err(why) => Some(self.refused(holder, verb, why, asked)),
             },
         }
