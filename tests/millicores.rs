@@ -241,7 +241,7 @@ fn who_waits_is_answered_when_the_load_is_over() {
         let waiting = scope.spawn(|| testero.status_and_json("POST", "/api/cpu/load?time=60s&cpu=50m&wait=true").1);
         eventually("it runs", || told(&testero).text("state") == "working");
         testero.status_and_json("DELETE", "/api/cpu");
-        assert_eq!(waiting.join().unwrap().text("outcome"), "cancelled");
+        assert_eq!(waiting.join().unwrap().text("error.code"), "cancelled");
     });
 }
 

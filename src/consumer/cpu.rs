@@ -39,12 +39,8 @@ impl Spec for CpuSpec {
 }
 
 impl Task for Arc<Burn> {
-    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
-        Ok(match Burn::run(self, stop) {
-            End::Ended => "ended",
-            End::Stopped => "stopped",
-            End::Factored => "ended, its number is factored,",
-        })
+    fn run(&self, stop: &Stop) -> Result<End, String> {
+        Ok(Burn::run(self, stop))
     }
 
     fn cancel(&self) {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::burn::End;
 use super::calls::forget_cached;
 use super::content::{Content, PAGE};
 use super::datafolder::DataFolder;
@@ -139,17 +140,17 @@ impl IoTask {
 }
 
 impl Task for IoTask {
-    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
+    fn run(&self, stop: &Stop) -> Result<End, String> {
         let (mut content, mut buffer) = (Content::new(), vec![0; BLOCK as usize]);
         let (mut files, mut looked) = (Vec::new(), None::<Instant>);
         let (began, mut forgiven) = (Instant::now(), 0.0);
         let mut turn = 0usize;
         loop {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok("ended");
+                return Ok(End::Ended);
             }
             if self.cancelled.load(Ordering::Acquire) || stop.is_set() {
-                return Ok("stopped");
+                return Ok(End::Stopped);
             }
             let (written, read) = self.counts.moved.get();
             lock(&self.samples).note(Instant::now(), (written, read));

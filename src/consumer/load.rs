@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::burn::End;
 use super::group::{PATIENCE, Tally, WORKER_STACK_BYTES, count};
 use super::id::{Id, Ids};
 use super::number::NumberError;
@@ -50,11 +51,11 @@ pub trait Spec: Send + Sync {
 
 /// A load that is ready to run.
 pub trait Task: Send + Sync {
-    /// Runs until its deadline, or until it is cancelled or the service stops. Returns how the log tells its end.
+    /// Runs until its deadline, or until it is cancelled or the service stops.
     ///
     /// # Errors
     /// Why it failed.
-    fn run(&self, stop: &Stop) -> Result<&'static str, String>;
+    fn run(&self, stop: &Stop) -> Result<End, String>;
 
     /// Makes it end early, whether it runs already or not.
     fn cancel(&self);
@@ -386,16 +387,20 @@ impl LoadGroup {
             over.outcome = Outcome::Failed(String::from("the worker waited in vain for its ticket"));
             return;
         };
+        if audit::is_long(load.length) {
+            audit::begun(self.name, load.id, &load.words, &load.caller);
+        }
         let result = load.task.run(&self.stop);
         let (seconds, id) = (load.began.elapsed().as_secs(), worker.id());
         match &result {
-            Ok(end) => log::info!("{} {id} {end} after {seconds} seconds", self.work),
+            Ok(end) => log::info!("{} {id} {} after {seconds} seconds", self.work, end.words()),
             Err(reason) => log::error!("{} {id} failed after {seconds} seconds: {reason}", self.work),
         }
         over.outcome = match result {
             Err(reason) => Outcome::Failed(reason),
-            Ok(_) if load.is_cancelled() => Outcome::Cancelled,
-            Ok(_) => Outcome::Done,
+            Ok(End::Stopped) if load.is_cancelled() => Outcome::Cancelled,
+            Ok(End::Stopped) => Outcome::Stopped,
+            Ok(End::Ended | End::Factored) => Outcome::Done,
         };
         drop(worker);
     }
@@ -417,7 +422,7 @@ impl Drop for Over<'_> {
         count(match &self.outcome {
             Outcome::Done => &group.tally.done,
             Outcome::Failed(_) => &group.tally.failed,
-            Outcome::Cancelled | Outcome::Expired => &group.tally.cancelled,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => &group.tally.cancelled,
         });
         *lock(&load.outcome) = Some(self.outcome.clone());
         let mut current = lock(&group.load);
@@ -468,11 +473,11 @@ mod tests {
     }
 
     impl Task for Sleeper {
-        fn run(&self, _: &Stop) -> Result<&'static str, String> {
+        fn run(&self, _: &Stop) -> Result<End, String> {
             while !self.cancelled.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            Ok("stopped")
+            Ok(End::Stopped)
         }
 
         fn cancel(&self) {

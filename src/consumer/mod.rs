@@ -283,6 +283,19 @@ impl Consumer {
         result
     }
 
+    /// After the stop signal: waits a moment for all works, loads and jobs, so that the log tells the end of each.
+    fn let_works_end(&self) {
+        let began = Instant::now();
+        let working = || {
+            self.groups().iter().any(|group| group.conflict().is_some())
+                || [&self.cpu, &self.io].iter().any(|group| group.load().is_some())
+        };
+        while working() && began.elapsed() < WORKER_GRACE {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.jobs.wait_for_end(WORKER_GRACE.saturating_sub(began.elapsed()));
+    }
+
     /// Whether a worker may still be making files.
     fn writes_files(&self) -> bool {
         self.disk.is_working() || self.inode.is_working()
@@ -313,6 +326,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     let served = serve(role, &consumer, settings);
     // Whatever happened: files go while the last answers do.
     stop.stop();
+    consumer.let_works_end();
     let cleaned = consumer.clean_up();
     served?.finish();
     cleaned.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::answers::{load_refused, say_late, stopping};
+use super::answers::{load_refused, not_done, say_late, stopping};
 use super::contract::{cpu_text, load_refusal};
 use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use super::table::Loader;
@@ -131,6 +131,7 @@ impl Consumer {
             Ok(load) => load,
             Err(why) => return refuse(why),
         };
+        asked.is_accepted();
         let (work, of, id) = (group.work_name(), if is_share { &*of } else { "" }, load.id);
         let told = format!("{work}{of} requested for {} with id: {id}", time_in_words(load.length, load.seconds));
         match long {
@@ -139,10 +140,9 @@ impl Consumer {
             Long::Wait(_hold) => match group.wait(&load, PAUSE, || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 None if asked.json => json(202, &receipt(group, &load)),
-                Some(Outcome::Failed(why)) if asked.json => Problem::new(500, "failed", why).answer(true),
-                Some(Outcome::Failed(why)) => say(format!("{told}\nLast request failed: {why}")),
-                Some(outcome) if asked.json => json(200, &receipt(group, &load).with("outcome", outcome.to_string())),
-                Some(_) | None => say(told),
+                Some(Outcome::Done) if asked.json => json(200, &receipt(group, &load).with("outcome", "done")),
+                None | Some(Outcome::Done) => say(told),
+                Some(other) => not_done(&other, &told, "it was stopped, or another load took its place", asked.json),
             },
             Long::Follow(hold) => {
                 let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), asked.json);
