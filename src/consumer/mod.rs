@@ -148,7 +148,7 @@ impl Consumer {
         let parent = &settings.data_dir;
         role::check_data_folder(parent)?;
         log::info!("DATADIR set to: {}", parent.display());
-        let died = folder::sweep(parent);
+        let died: Vec<String> = folder::sweep(parent).iter().map(|note| intent::told(note, &kernel)).collect();
         for note in &died {
             log::warn!("The process before this one died doing: {note}");
         }
@@ -159,6 +159,13 @@ impl Consumer {
             log::info!("EVICTIONRESERVE set to: {kept_free} bytes of memory, {} bytes of disk.", folder.kept_free());
         }
         let kernel = kernel.keeping_free(kept_free);
+        if let (Some(set), Some((own, file))) = (settings.memory_limit, kernel.memory_limit())
+            && set > own
+        {
+            log::warn!(
+                "HIGHMEMLIM is above the container's own limit of {own} bytes ({file}): nothing keeps clear of that"
+            );
+        }
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
         let limit = MemoryLimit::new(guard.clone(), settings.memory_limit);
         let files = Arc::new(FileLimit::new(settings.disk_limit, || stores::default_file_limit(&folder)));
@@ -172,7 +179,7 @@ impl Consumer {
         let ids = Arc::new(Ids::new());
         let ttl = settings.max_ttl;
         let group = |store: Arc<dyn Store>| {
-            let intent = Intent::new(Arc::clone(&folder), store.name());
+            let intent = Intent::new(Arc::clone(&folder), kernel.clone(), store.name());
             Arc::new(Group::new(store, intent, Arc::clone(&ids), stop.clone(), ttl))
         };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
@@ -181,7 +188,7 @@ impl Consumer {
                 Arc::clone(&ids),
                 settings.number,
                 Arc::clone(&memory),
-                Intent::new(Arc::clone(&folder), "jobs"),
+                Intent::new(Arc::clone(&folder), kernel.clone(), "jobs"),
                 ttl,
                 stop.clone(),
             ),
