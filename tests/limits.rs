@@ -172,7 +172,7 @@ fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let killed = cgroup.start_with(Arc::clone(&data), &set);
     killed.json("POST", "/api/mem/set?amount=512Mi&over=10h", 202);
-    assert!(noted(data.path()));
+    eventually("it is noted", || noted(data.path()));
     killed.signal(libc::SIGKILL);
     killed.wait();
     let next = cgroup.start_with(Arc::clone(&data), &set);

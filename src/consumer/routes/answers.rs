@@ -35,9 +35,10 @@ pub(super) fn refused(refused: &Refused) -> Problem {
             .with("limit", limit.most)
             .with("limit_source", limit.source.as_str())
             .with("most", *most),
-        Refused::DoesNotFit { requested, available } => {
-            problem(422, "does-not-fit").with("requested", *requested).with("most", *available)
-        }
+        Refused::DoesNotFit { requested, available, bound } => problem(422, "does-not-fit")
+            .with("requested", *requested)
+            .with("most", *available)
+            .with("bound_by", bound.as_str()),
         Refused::Unavailable(_) => problem(503, "unavailable"),
         Refused::NotStarted(_) => problem(503, "not-started"),
         Refused::Stopping => stopping(),
