@@ -1,4 +1,4 @@
-//! Who did what: one log line for each change of state, when its outcome is known.
+//! Who did what: one log line for each change of state, when its outcome is known, and one when long work begins.
 
 use std::time::Duration;
 
@@ -7,6 +7,19 @@ use crate::consumer::order::{Caller, Order, Outcome};
 use crate::decimal::fixed;
 use crate::logging;
 use crate::object;
+
+/// What takes longer is told of when it begins, too: it may take an hour, or end the process.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Whether something of this length is told of when it begins; without one it has no end.
+pub fn is_long(length: Option<Duration>) -> bool {
+    length.is_none_or(|length| length > LONG)
+}
+
+/// Long work begins.
+pub fn begun(group: &str, id: Id, words: &str, caller: &Caller) {
+    line(group, id, words, caller, None);
+}
 
 /// The work of an order is over.
 pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
@@ -19,18 +32,22 @@ pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
 
 /// A load is over.
 pub fn load_ended(group: &str, id: Id, words: &str, caller: &Caller, outcome: &Outcome, took: Duration) {
-    line(group, id, words, caller, &outcome.to_string(), took);
+    line(group, id, words, caller, Some((&outcome.to_string(), took)));
 }
 
 /// A change that needed no work, or that was refused.
 pub fn answered(id: Id, words: &str, caller: &Caller, outcome: &str, took: Duration) {
-    line("", id, words, caller, outcome, took);
+    line("", id, words, caller, Some((outcome, took)));
 }
 
-fn line(group: &str, id: Id, words: &str, caller: &Caller, outcome: &str, took: Duration) {
-    let seconds = fixed(took.as_secs_f64(), 3);
-    // A refusal may be a sentence; here its words stand within one.
-    let message = format!("Request {id}: {words} by {caller}: {}, {seconds} s", outcome.trim_end_matches('.'));
+/// An end has an outcome and a length, a beginning neither.
+fn line(group: &str, id: Id, words: &str, caller: &Caller, end: Option<(&str, Duration)>) {
+    let told = end.map_or_else(
+        || String::from("begins"),
+        // A refusal may be a sentence; here its words stand within one.
+        |(outcome, took)| format!("{}, {} s", outcome.trim_end_matches('.'), fixed(took.as_secs_f64(), 3)),
+    );
+    let message = format!("Request {id}: {words} by {caller}: {told}");
     if !logging::is_json() {
         return log::info!("{message}");
     }
@@ -41,8 +58,8 @@ fn line(group: &str, id: Id, words: &str, caller: &Caller, outcome: &str, took: 
         "asked": words,
         "peer": caller.peer.map(|peer| peer.to_string()),
         "agent": caller.agent.as_str(),
-        "outcome": outcome,
-        "seconds": took.as_secs_f64(),
+        "outcome": end.map(|(outcome, _)| outcome),
+        "seconds": end.map(|(_, took)| took.as_secs_f64()),
     };
     log::info!(target: logging::FIELDS, "{fields}");
 }

@@ -378,6 +378,21 @@ fn a_dry_run_tells_the_plan_and_takes_nothing() {
 }
 
 #[test]
+fn a_dry_run_while_work_runs_would_be_refused_and_a_release_would_not() {
+    let testero = Testero::start();
+    testero.json("POST", "/api/mem/set?amount=20Mi&over=10m", 202);
+    testero.in_state("mem", "working");
+    let preview = testero.json("POST", "/api/mem/set?amount=1Mi&dry_run=true", 200);
+    assert!(!preview.is("fits") && preview["reason"].string() == "Server busy, try again later", "{preview:?}");
+    let text = testero.get("/api/mem/set?size=0&dry_run=true");
+    assert!(text.contains("It would be refused; nothing was done: Server busy"), "{text}");
+    for (method, target) in [("POST", "/api/mem/set?amount=0&dry_run=true"), ("DELETE", "/api/mem?dry_run=true")] {
+        let preview = testero.json(method, target, 200);
+        assert!(preview.is("fits"), "{target}: {preview:?}");
+    }
+}
+
+#[test]
 fn a_dry_run_of_a_load_starts_nothing() {
     let testero = Testero::start();
     testero.ask_json("POST", "/api/cpu/load?time=60&cpu=10m&dry_run=true");

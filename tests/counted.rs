@@ -10,6 +10,9 @@ use super::cgroup::Cgroup;
 use super::harness::{PROGRAM, Testero, eventually};
 use super::json::Json;
 
+/// What a bound less what the service needs for itself ends with.
+const SERVICE: &str = " kept for the service itself";
+
 /// A group: its name in paths, what its answers call it and its things, and the variable that limits it.
 struct Kind {
     name: &'static str,
@@ -282,7 +285,8 @@ fn all_descriptors_that_may_be_taken_leave_the_service_alive() {
     assert!((1..400).contains(&held), "{held}");
     is_alive(&testero);
     let (status, body) = testero.status_and_json("POST", "/api/fd/set?count=400");
-    assert_eq!((status, body.text("error.limit_source")), (422, "RLIMIT_NOFILE"), "{body:?}");
+    let source = body.text("error.limit_source");
+    assert!(status == 422 && source.starts_with("RLIMIT_NOFILE, less ") && source.ends_with(SERVICE), "{body:?}");
     assert!(body.number("error.most") >= held as f64 - 40.0, "{body:?}");
     assert_eq!(fd.settled(&testero), held);
 }
@@ -297,6 +301,8 @@ fn a_limit_above_what_the_kernel_has_leaves_the_service_alive_as_well() {
     for count in ["599", "100000", "599&force=true"] {
         let (status, body) = testero.status_and_json("POST", &format!("/api/fd/set?count={count}"));
         assert_eq!((status, body.text("error.code")), (422, "does-not-fit"), "{count}: {body:?}");
+        let (bound, told) = (body.text("error.bound_by"), body.text("error.message"));
+        assert!(bound.starts_with("RLIMIT_NOFILE, less ") && told.contains(bound), "{body:?}");
     }
     let held = KINDS[2].set(&testero, "count=max").number("requested");
     assert!(held > 100.0 && KINDS[2].settled(&testero) == held as u64, "{held}");
@@ -316,7 +322,7 @@ fn all_threads_that_may_be_taken_leave_the_service_alive() {
     assert_eq!(cgroup.number("pids.events", Some("max")), 0, "the kernel had to refuse a thread");
     let (status, body) = testero.status_and_json("POST", "/api/pid/set?count=700");
     let source = body.text("error.limit_source").to_owned();
-    assert!(status == 422 && source.contains("pids.max of "), "{body:?}");
+    assert!(status == 422 && source.contains("pids.max of ") && source.ends_with(SERVICE), "{body:?}");
     let container = testero.status_and_json("GET", "/api/status").1.at("container").clone();
     assert_eq!(container.number("pids_max"), 700.0);
     assert!(container.number("pids") > held as f64);

@@ -145,3 +145,43 @@ fn a_part_of_it_is_subtracted() {
         less_memory.abs_diff(memory / 2) < memory / 8 && less_disk.abs_diff(disk / 2) < disk / 8
     });
 }
+
+#[test]
+fn a_limit_names_what_really_sets_it() {
+    let testero = Testero::start();
+    let source = |group: &str| testero.group(group).text("limit_source").to_owned();
+    let mem = source("mem");
+    let kernels = ["MemAvailable", "CommitLimit", "memory.", "RLIMIT_", "no limit"];
+    assert!(kernels.iter().any(|name| mem.starts_with(name)) && mem.contains(" at the start, less "), "{mem}");
+    assert!(mem.ends_with(" kept for the service itself"), "{mem}");
+    let folder = testero.data.path().to_str().unwrap();
+    assert_eq!(source("disk"), format!("the file system of {folder} at the start"));
+    for group in ["inode", "pid", "fd"] {
+        assert!(source(group).ends_with(" kept for the service itself"), "{}", source(group));
+    }
+    let error = testero.json("POST", "/api/mem/set?amount=7Ei", 422)["error"].clone();
+    assert!(error.text("limit_source") == mem && error.text("message").contains(&mem), "{error:?}");
+    let forced = testero.json("POST", "/api/mem/set?amount=1Mi&force=true&dry_run=true", 200);
+    assert_eq!(forced.text("limit_source"), "force");
+}
+
+#[test]
+fn a_limit_that_jobs_take_of_names_them() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000"), ("HIGHFILELIM", "100000000")]);
+    assert_eq!(testero.group("mem").text("limit_source"), "HIGHMEMLIM");
+    assert_eq!(testero.group("disk").text("limit_source"), "HIGHFILELIM");
+    assert_eq!(testero.form("/ConsumeMem", "megabytes=10&durationSec=600").status, 200);
+    let mem = testero.group("mem");
+    assert_eq!(mem.number("limit"), 200_000_000.0 - f64::from(10 << 20));
+    assert_eq!(mem.text("limit_source"), "HIGHMEMLIM, less 10485760 bytes of jobs");
+}
+
+#[test]
+fn what_does_not_fit_names_what_bounds_it() {
+    // Without HIGHMEMLIM, the guard watches over what counted things cost.
+    let testero = Testero::start_with(&[], &[("HIGHPIDLIM", "1000000000")]);
+    let error = testero.json("POST", "/api/pid/set?count=900M", 422)["error"].clone();
+    let bound = error.text("bound_by");
+    assert!(error.text("code") == "does-not-fit" && error.text("message").contains(bound), "{error:?}");
+    assert!(bound.ends_with(" kept for the service itself"), "{error:?}");
+}

@@ -160,6 +160,44 @@ fn a_rate_is_kept() {
 }
 
 #[test]
+fn what_is_achieved_is_of_the_last_second_and_tells_directions_apart() {
+    let testero = with_files("20Mi");
+    load(&testero, "time=300");
+    goes_on(&testero, 4.0 * MIB);
+    let mut now = Json::Null;
+    eventually("something moves", || {
+        now = told(&testero);
+        now.number("written_bytes_per_second") > 0.0 && now.number("read_bytes_per_second") > 0.0
+    });
+    let sum = now.number("written_bytes_per_second") + now.number("read_bytes_per_second");
+    assert!((now.number("achieved_bytes_per_second") - sum).abs() <= 1.0, "{now:?}");
+    let line = testero.get("/api/io/getact").lines().last().unwrap().to_owned();
+    assert!(line.starts_with("written ") && line.matches("/s)").count() == 2, "{line}");
+    // Without files it has nothing to do, and soon says so.
+    set(&testero, "0");
+    eventually("nothing moves", || told(&testero).number("achieved_bytes_per_second") == 0.0);
+    let line = testero.get("/api/io/getact").lines().last().unwrap().to_owned();
+    assert!(line.matches("(0 B/s)").count() == 2, "{line}");
+}
+
+#[test]
+fn a_dry_run_without_files_would_be_refused() {
+    let testero = Testero::start();
+    let preview = testero.json("POST", "/api/io/load?time=5&rate=2Mi&dry_run=true", 200);
+    assert!(!preview.is("fits") && preview.text("reason").contains("/api/disk/set"), "{preview:?}");
+    let text = testero.get("/api/io/load?time=5&dry_run=true");
+    assert!(text.starts_with("It would be refused") && text.contains("/api/disk/set"), "{text}");
+    set(&testero, "5Mi");
+    let preview = testero.json("POST", "/api/io/load?time=5&rate=2Mi&dry_run=true", 200);
+    assert!(preview.is("fits") && preview.at("reason") == &Json::Null, "{preview:?}");
+    assert_eq!((preview.number("target_bytes_per_second"), preview.number("seconds")), (2.0 * MIB, 5.0));
+    load(&testero, "time=60");
+    let preview = testero.json("POST", "/api/io/load?time=5&dry_run=true", 200);
+    assert!(!preview.is("fits") && preview.text("reason").contains("replace=true"), "{preview:?}");
+    assert!(testero.json("POST", "/api/io/load?time=5&replace=true&dry_run=true", 200).is("fits"));
+}
+
+#[test]
 fn files_are_as_many_and_as_large_afterwards_and_their_content_is_new_and_printable() {
     let testero = Testero::start();
     let (status, _) = testero.status_and_json("POST", "/api/disk/set?amount=12345678&exact=true&wait=true");

@@ -165,8 +165,29 @@ fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
         let next = cgroup.start_with(Arc::clone(&data), &set);
         let words = next.get("/api/status");
         assert!(words.lines().any(|line| line.starts_with("died ") && line.contains(asked)), "{words}");
+        // Its cgroup is the same, so the kills that were counted since are its own.
+        assert!(words.contains("OOM killer") && !words.contains("not by the OOM killer"), "{words}");
         drop(next);
     }
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let killed = cgroup.start_with(Arc::clone(&data), &set);
+    killed.json("POST", "/api/mem/set?amount=512Mi&over=10h", 202);
+    eventually("it is noted", || noted(data.path()));
+    killed.signal(libc::SIGKILL);
+    killed.wait();
+    let next = cgroup.start_with(Arc::clone(&data), &set);
+    let died = next.json("GET", "/api/status", 200)["died_doing"].list()[0].string().to_owned();
+    assert!(died.contains("512Mi") && died.ends_with("it was killed, but not by the OOM killer"), "{died}");
+}
+
+#[test]
+fn a_set_limit_above_the_containers_own_is_warned_of_at_the_start() {
+    let Some(cgroup) = Cgroup::create("above", 64 << 20) else { return };
+    let start = |limit| cgroup.start_with(Arc::new(tempfile::tempdir().unwrap()), &[("HIGHMEMLIM", limit)]).log();
+    let log = start("67108865");
+    let line = log.lines().find(|line| line.contains("HIGHMEMLIM is above")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("67108864 bytes") && line.contains(cgroup.limit), "{line}");
+    assert!(!start("67108864").contains("HIGHMEMLIM is above"));
 }
 
 /// Whether a note of what is about to be done stands in a data folder.

@@ -35,6 +35,7 @@ mod millicores;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod operate;
+mod outcomes;
 #[cfg(feature = "page")]
 mod page;
 mod process;

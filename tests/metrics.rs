@@ -37,6 +37,8 @@ fn busy() -> Testero {
     testero.ask("POST", "/ConsumeCPU?millicores=20&durationSec=600");
     testero.ask("POST", "/ConsumeMem?megabytes=4&durationSec=600");
     testero.ask("POST", "/BumpMetric?metric=qps&delta=2.5&durationSec=600");
+    testero.ask("POST", "/BumpMetric?metric=http_requests_per_second&delta=2.5&durationSec=600");
+    testero.ask("POST", "/BumpMetric?metric=rule:qps&delta=2.5&durationSec=600");
     testero.raw(b"nonsense\r\n\r\n");
     testero
 }
@@ -250,6 +252,38 @@ fn groups_are_told_as_they_are() {
 }
 
 #[test]
+fn what_io_loads_move_is_a_counter_that_is_always_there_and_loads_have_a_state() {
+    let testero = Testero::start();
+    let moved = |direction| Page::classic(&testero).value("testero_io_load_bytes_total", &[("direction", direction)]);
+    let states = |group| {
+        let page = Page::classic(&testero);
+        let all = page.of("testero_group_state").filter(|(_, labels, _)| labels["group"] == group);
+        let all: Vec<_> = all.map(|(_, labels, value)| (labels["state"].clone(), *value)).collect();
+        assert_eq!(all.len(), 6, "{group}: {all:?}");
+        all.into_iter().filter(|(_, value)| *value == 1.0).map(|(state, _)| state).collect::<Vec<_>>()
+    };
+    assert_eq!((moved("write"), moved("read")), (0.0, 0.0));
+    assert_eq!((states("cpu"), states("io")), (vec![String::from("idle")], vec![String::from("idle")]));
+    testero.json("POST", "/api/disk/set?amount=5Mi&wait=true", 200);
+    let mut before = 0.0;
+    for _ in 0..2 {
+        testero.json("POST", "/api/io/load?time=600", 202);
+        testero.json("POST", "/api/cpu/load?time=600&cpu=10m", 202);
+        eventually("it moves something", || moved("write") > before && moved("read") > before);
+        eventually("both work", || states("cpu") == ["working"] && states("io") == ["working"]);
+        testero.ask("DELETE", "/api/io");
+        testero.ask("DELETE", "/api/cpu");
+        eventually("both are idle", || states("cpu") == ["idle"] && states("io") == ["idle"]);
+        // What was moved stays counted.
+        before = moved("write").max(moved("read"));
+        assert!(before > 0.0);
+    }
+    let open = testero.send("GET", "/metrics", &[("Accept", OPEN)], "").body;
+    let open = Page::check(&open, true);
+    assert_eq!(open.families.get("testero_io_load_bytes").map(String::as_str), Some("counter"));
+}
+
+#[test]
 fn the_process_is_told_under_the_standard_names_and_the_kernel_as_it_says() {
     let testero = Testero::start();
     let page = Page::classic(&testero);
@@ -287,7 +321,7 @@ fn bumped_gauges_appear_add_up_and_fall_back() {
     assert_eq!(bump(&testero, "qps", 5.0, 600), 200);
     assert_eq!(Page::classic(&testero).value("qps", &[]), 5.0);
     assert_eq!(bump(&testero, "qps", -1.5, 600), 200);
-    assert_eq!(bump(&testero, "other:queue_length", 7.0, 600), 200);
+    assert_eq!(bump(&testero, "http_requests_per_second", 7.0, 600), 200);
     assert_eq!(Page::classic(&testero).value("qps", &[]), 3.5);
     assert_eq!(bump(&testero, "qps", 100.0, 3), 200);
     let start = std::time::Instant::now();
@@ -299,7 +333,7 @@ fn bumped_gauges_appear_add_up_and_fall_back() {
         let page = testero.send("GET", "/metrics", &[("Accept", accept)], "").body;
         let page = Page::check(&page, accept == OPEN);
         assert_eq!(page.families.get("qps").map(String::as_str), Some("gauge"));
-        assert_eq!(page.value("other:queue_length", &[]), 7.0);
+        assert_eq!(page.value("http_requests_per_second", &[]), 7.0);
     }
 }
 
@@ -308,7 +342,7 @@ fn bumped_gauges_have_valid_names_that_are_not_ours() {
     let testero = busy();
     let open = testero.send("GET", "/metrics", &[("Accept", OPEN)], "").body;
     let ours = Page::check(&open, true).families.into_keys().chain(Page::classic(&testero).families.into_keys());
-    let ours: Vec<String> = ours.filter(|name| name != "qps").collect();
+    let ours: Vec<String> = ours.filter(|name| !["qps", "http_requests_per_second"].contains(&&**name)).collect();
     assert!(ours.len() > 40);
     let wrong =
         ["5x", "a-b", "a%20b", "a.b", "%c3%a9", "a%0ab", "a%7Bx=%221%22%7D", "testero_mine", "process_mine", "%ff"];
@@ -316,6 +350,10 @@ fn bumped_gauges_have_valid_names_that_are_not_ours() {
         assert_eq!(bump(&testero, name, 1.0, 600), 400, "{name}");
     }
     assert_eq!(bump(&testero, &"x".repeat(5000), 1.0, 600), 400);
+    // Those that a Prometheus writes itself, and those that are for recording rules.
+    for name in ["up", "scrape_duration_seconds", "ALERTS", "a:b"] {
+        assert_eq!(bump(&testero, name, 1.0, 600), 400, "{name}");
+    }
     // Names that another family's samples would have.
     for name in ["qps_total", "qps_bucket", "_qps", "QPS", "q:p:s9"] {
         let status = bump(&testero, name, 1.0, 600);

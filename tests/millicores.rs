@@ -203,6 +203,29 @@ fn over_is_a_straight_line_up_and_from_where_the_last_load_was() {
 }
 
 #[test]
+fn a_text_answer_and_a_dry_run_state_the_millicores_of_a_share() {
+    // Without a quota, a half of all cores.
+    let testero = Testero::start();
+    let half = told(&testero).number("limit_millicores") / 2.0;
+    let text = testero.get("/api/cpu/load?time=60&cpu=50pct&dry_run=true");
+    assert!(text.contains(&format!("{half}m for 60 seconds would be started")), "{text}");
+    let preview = testero.json("POST", "/api/cpu/load?time=1m&cpu=50pct&over=5s&dry_run=true", 200);
+    let figures = ["target_millicores", "seconds", "over_seconds"].map(|name| preview.number(name));
+    assert_eq!(figures, [half, 60.0, 5.0], "{preview:?}");
+    let text = testero.get("/api/cpu/load?time=60&cpu=50pct");
+    assert!(text.starts_with(&format!("CPU load of {half}m requested for 60 seconds with id: ")), "{text}");
+    let text = testero.get("/api/cpu/load?time=60&cpu=10m&dry_run=true");
+    assert!(text.starts_with("It would be refused, since a load runs"), "{text}");
+    testero.ask("DELETE", "/api/cpu");
+    // Who wrote them knows them: there it has the contract's words.
+    becomes_idle(&testero);
+    for amount in ["", "&cpu=20m", "&millicores=20"] {
+        let text = testero.get(&format!("/api/cpu/load?time=1{amount}&wait=true"));
+        assert!(text.starts_with("CPU load requested for 1 seconds with id: "), "{text}");
+    }
+}
+
+#[test]
 fn who_waits_is_answered_when_the_load_is_over() {
     let testero = Testero::start();
     let began = Instant::now();
@@ -218,7 +241,7 @@ fn who_waits_is_answered_when_the_load_is_over() {
         let waiting = scope.spawn(|| testero.status_and_json("POST", "/api/cpu/load?time=60s&cpu=50m&wait=true").1);
         eventually("it runs", || told(&testero).text("state") == "working");
         testero.status_and_json("DELETE", "/api/cpu");
-        assert_eq!(waiting.join().unwrap().text("outcome"), "cancelled");
+        assert_eq!(waiting.join().unwrap().text("error.code"), "cancelled");
     });
 }
 

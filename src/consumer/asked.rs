@@ -61,6 +61,11 @@ impl<'r, 'b> Asked<'r, 'b> {
         audit::answered(id, &words(self.request), &caller(self.request), outcome, self.began.elapsed());
     }
 
+    /// It was accepted: whoever works for it has the log tell what comes of it.
+    pub fn is_accepted(&self) {
+        self.logged.set(true);
+    }
+
     /// Whether the log has told.
     pub fn is_logged(&self) -> bool {
         self.logged.get()

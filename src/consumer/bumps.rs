@@ -11,8 +11,11 @@ pub const MOST_GAUGES: usize = 100;
 const MOST_BUMPS: usize = 1000;
 /// Longest name: a hundred of them, three times each, still fit into a page of the size that connections are counted with.
 const NAME_BYTES: usize = 100;
-/// What the names of our own metrics, and those every Prometheus client has, begin with.
-const RESERVED: [&str; 5] = ["testero", "process_", "http_", "go_", "__"];
+/// What the names of our own metrics, those that every Prometheus client has, and those that a Prometheus writes itself
+/// about its scrapes and alerts begin with.
+const RESERVED: [&str; 6] = ["testero", "process_", "go_", "scrape_", "ALERTS", "__"];
+/// 1 or 0 for each target, written by the Prometheus that scrapes it.
+const UP: &str = "up";
 /// What the names of other kinds of metrics end with.
 const SUFFIXES: [&str; 6] = ["_total", "_info", "_bucket", "_count", "_sum", "_created"];
 
@@ -86,13 +89,18 @@ fn forget(gauges: &mut [Gauge], now: Instant) {
     gauges.iter_mut().for_each(|gauge| gauge.bumps.retain(|(_, until)| *until > now));
 }
 
-/// Prometheus' rule for names of metrics, and ours.
+/// Prometheus' rule for names of metrics, and ours. A colon is for names that recording rules make, not for what is
+/// scraped.
 fn check_name(name: &str) -> Result<(), String> {
-    let sound = name.bytes().enumerate().all(|(place, byte)| {
-        byte.is_ascii_alphabetic() || byte == b'_' || byte == b':' || (place > 0 && byte.is_ascii_digit())
-    });
+    let sound = name
+        .bytes()
+        .enumerate()
+        .all(|(place, byte)| byte.is_ascii_alphabetic() || byte == b'_' || (place > 0 && byte.is_ascii_digit()));
     if name.is_empty() || !sound {
-        return Err(format!("{name:?} is no name of a metric: letters, digits, _ and :, not beginning with a digit"));
+        return Err(format!("{name:?} is no name of a metric: letters, digits and _, not beginning with a digit"));
+    }
+    if name == UP {
+        return Err(String::from("up is Prometheus' own"));
     }
     if name.len() > NAME_BYTES {
         return Err(format!("a name has at most {NAME_BYTES} bytes"));
@@ -117,8 +125,8 @@ mod tests {
         let bumps = Bumps::default();
         bumps.add("qps", 5.0, LONG).unwrap();
         bumps.add("qps", -1.5, LONG).unwrap();
-        bumps.add("a:b", 1.0, Duration::ZERO).unwrap();
-        assert_eq!(bumps.values(), [(String::from("a:b"), 0.0), (String::from("qps"), 3.5)]);
+        bumps.add("a_b", 1.0, Duration::ZERO).unwrap();
+        assert_eq!(bumps.values(), [(String::from("a_b"), 0.0), (String::from("qps"), 3.5)]);
         bumps.clear();
         assert!(bumps.values().is_empty());
     }
@@ -138,8 +146,17 @@ mod tests {
             "x\n",
             "testero",
             "a_total",
+            "a:b",
+            ":a",
+            "up",
+            "ALERTS",
+            "ALERTS_FOR_STATE",
+            "scrape_duration_seconds",
         ] {
             assert!(bumps.add(name, 1.0, LONG).is_err(), "{name}");
+        }
+        for name in ["http_requests_per_second", "http_qps", "uptime", "QPS"] {
+            assert_eq!(bumps.add(name, 1.0, LONG), Ok(()), "{name}");
         }
         assert!(bumps.add("x", f64::NAN, LONG).is_err() && bumps.add("x", f64::INFINITY, LONG).is_err());
         assert!(bumps.add(&"x".repeat(101), 1.0, LONG).is_err());

@@ -73,7 +73,7 @@ impl Target {
     }
 }
 
-/// How a burn ended.
+/// How a load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Its time was over.
@@ -82,6 +82,17 @@ pub enum End {
     Stopped,
     /// The user's number is factored.
     Factored,
+}
+
+impl End {
+    /// As the log tells it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Stopped => "stopped",
+            Self::Factored => "ended, its number is factored,",
+        }
+    }
 }
 
 /// CPU time being used. One of its threads is the caller's own.

@@ -26,15 +26,21 @@ impl Spec for CpuSpec {
     fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> io::Result<Box<dyn Task>> {
         Ok(Box::new(Burn::start(self.target, deadline, self.number, self.is_contract, stop)?))
     }
+
+    fn told(&self, value: Value) -> Value {
+        let over = self.target.over;
+        let over = (!over.is_zero()).then(|| thousandths(over.as_secs_f64()));
+        value.with("target_millicores", self.target.to).with("over_seconds", over)
+    }
+
+    fn words(&self) -> String {
+        format!(" of {}m", self.target.to)
+    }
 }
 
 impl Task for Arc<Burn> {
-    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
-        Ok(match Burn::run(self, stop) {
-            End::Ended => "ended",
-            End::Stopped => "stopped",
-            End::Factored => "ended, its number is factored,",
-        })
+    fn run(&self, stop: &Stop) -> Result<End, String> {
+        Ok(Burn::run(self, stop))
     }
 
     fn cancel(&self) {
@@ -42,7 +48,7 @@ impl Task for Arc<Burn> {
     }
 
     fn figures(&self) -> Figures {
-        Figures { wanted: self.wanted(), achieved: self.achieved(), ..Figures::default() }
+        Figures { wanted: self.wanted(), achieved: self.achieved() }
     }
 
     fn most_millicores(&self) -> u64 {

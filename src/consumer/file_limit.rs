@@ -33,16 +33,19 @@ impl Share {
 pub struct FileLimit {
     bytes: u64,
     is_fixed: bool,
+    /// What sets it.
+    source: String,
     /// Of each [`Owner`].
     shares: Mutex<[Share; 2]>,
 }
 
 impl FileLimit {
     /// The user's limit, or `default`.
-    pub fn new(fixed: Option<u64>, default: impl FnOnce() -> u64) -> Self {
-        let bytes = fixed.unwrap_or_else(default);
+    pub fn new(fixed: Option<u64>, default: impl FnOnce() -> Limit) -> Self {
+        let Limit { most: bytes, source } =
+            fixed.map_or_else(default, |most| Limit { most, source: String::from("HIGHFILELIM") });
         log::info!("HIGHFILELIM set to: {bytes} bytes.");
-        Self { bytes, is_fixed: fixed.is_some(), shares: Mutex::default() }
+        Self { bytes, is_fixed: fixed.is_some(), source, shares: Mutex::default() }
     }
 
     /// Whether the user set it, and means it whatever room there is.
@@ -54,12 +57,16 @@ impl FileLimit {
     /// holds.
     pub fn beside_the_other(&self, owner: Owner, force: bool) -> (Limit, u64) {
         let other = lock(&self.shares)[1 - owner as usize].bytes();
-        let name = "HIGHFILELIM";
+        let name = self.source.as_str();
         let (most, source) = match (force && !self.is_fixed, other, owner) {
-            (true, _, _) => (u64::MAX, name.into()),
+            (true, _, _) => (u64::MAX, String::from("force")),
             (false, 0, _) => (self.bytes, name.into()),
-            (false, _, Owner::Disk) => (self.bytes.saturating_sub(other), format!("{name} less memory of kind=file")),
-            (false, _, Owner::Mapped) => (self.bytes.saturating_sub(other), format!("{name} less the files of disk")),
+            (false, _, Owner::Disk) => {
+                (self.bytes.saturating_sub(other), format!("{name}, less {other} bytes of memory of kind=file"))
+            }
+            (false, _, Owner::Mapped) => {
+                (self.bytes.saturating_sub(other), format!("{name}, less {other} bytes of the files of disk"))
+            }
         };
         (Limit { most, source }, other)
     }
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_limit_binds_the_sum() {
-        let limit = FileLimit::new(Some(100), || 0);
+        let limit = FileLimit::new(Some(100), || unreachable!());
         let (seen, other) = limit.beside_the_other(Owner::Mapped, false);
         assert_eq!((seen.most, other), (100, 0));
         assert_eq!(limit.reserve(Owner::Disk, 60, 0), Ok(()));
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn force_goes_past_a_default() {
-        let limit = FileLimit::new(None, || 100);
+        let limit = FileLimit::new(None, || Limit { most: 100, source: String::new() });
         assert_eq!(limit.reserve(Owner::Disk, 200, 0), Ok(()));
         assert_eq!(limit.beside_the_other(Owner::Mapped, true).0.most, u64::MAX);
         assert_eq!(limit.beside_the_other(Owner::Mapped, false).0.most, 0);

@@ -237,7 +237,7 @@ impl Group {
         let refused = if requested > held && requested > limit.most {
             Some(Refused::OverLimit { requested, limit: limit.clone(), most })
         } else if (total > held || remakes) && !passes() {
-            Some(Refused::DoesNotFit { requested, available: most })
+            Some(Refused::DoesNotFit { requested, available: most, bound: outlook.bound(held) })
         } else {
             None
         };
@@ -295,15 +295,17 @@ impl Group {
         };
         let (requested, held) = (asked.amount, asked.held);
         let largest = |total| self.store.largest(limit.most, limit.most.min(total), wish.how.exact);
+        let does_not_fit =
+            |total| Refused::DoesNotFit { requested, available: largest(total), bound: outlook.bound(held) };
         if requested > held && requested > limit.most {
             let most = largest(outlook.most(held));
             return Err(Refused::OverLimit { requested, limit: limit.clone(), most });
         }
         let total = asked.goal.total();
         if exceeds(&**outlook, held, total, wish) {
-            return Err(Refused::DoesNotFit { requested, available: largest(outlook.most(held)) });
+            return Err(does_not_fit(outlook.most(held)));
         }
-        outlook.admit(held, total).map_err(|total| Refused::DoesNotFit { requested, available: largest(total) })
+        outlook.admit(held, total).map_err(does_not_fit)
     }
 
     /// Releases everything, whatever runs: work is cancelled, and its worker sees to the release.

@@ -78,6 +78,16 @@ impl Guard {
         }
     }
 
+    /// What it leaves to the service, in words.
+    fn kept(&self) -> String {
+        format!("{} bytes kept for the service itself", self.0.reserve)
+    }
+
+    /// What bounds [`Guard::room`].
+    pub fn bound(&self, outlook: &Outlook) -> String {
+        format!("{}, less {}", outlook.source, self.kept())
+    }
+
     /// How many bytes could be taken as `outlook` has it.
     pub fn room(&self, outlook: &Outlook) -> u64 {
         affordable(lock(&self.0.ledger).left(outlook))
@@ -161,6 +171,8 @@ pub struct MemoryLimit {
 struct Computed {
     container: Option<u64>,
     limit: u64,
+    /// What it follows from.
+    source: String,
 }
 
 impl MemoryLimit {
@@ -176,12 +188,21 @@ impl MemoryLimit {
                 guard.0.reserve
             );
         }
-        Self { guard, fixed, computed: Mutex::new(Computed { container: outlook.container, limit }) }
+        let source = match fixed {
+            Some(_) => String::from("HIGHMEMLIM"),
+            None => format!("{} at the start, less {}", outlook.source, guard.kept()),
+        };
+        Self { guard, fixed, computed: Mutex::new(Computed { container: outlook.container, limit, source }) }
     }
 
     /// Whether the user set it.
     pub fn is_fixed(&self) -> bool {
         self.fixed.is_some()
+    }
+
+    /// What sets it: the user's variable, or what was free when it was computed.
+    pub fn source(&self) -> String {
+        lock(&self.computed).source.clone()
     }
 
     /// The limit in bytes, computed anew when the container's own limit has changed since (an in-place resize).
@@ -196,7 +217,8 @@ impl MemoryLimit {
                 return computed.limit;
             }
             let limit = largest(self.guard.room(outlook).saturating_add(held));
-            *computed = Computed { container, limit };
+            let source = format!("{} at its last change, less {}", outlook.source, self.guard.kept());
+            *computed = Computed { container, limit, source };
             limit
         };
         log::info!("HIGHMEMLIM set to: {limit} bytes.");

@@ -4,17 +4,20 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::burn::End;
 use super::calls::forget_cached;
 use super::content::{Content, PAGE};
 use super::datafolder::DataFolder;
 use super::load::{Figures, Spec, Task};
+use super::quantity::{Unit, in_words};
 use crate::json::{Value, thousandths};
 use crate::shutdown::Stop;
+use crate::sync::lock;
 
 /// How much is written, and then read, at a time.
 const BLOCK: u64 = 256 * 1024;
@@ -24,6 +27,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_millis(20);
 /// How far it may fall behind its rate and still make up for it.
 const MOST_BEHIND: Duration = Duration::from_millis(500);
+/// How often what was moved is noted, and how many of these notes are kept.
+const SAMPLE: Duration = Duration::from_millis(250);
+const SAMPLES: usize = 5;
+/// What a rate is the average of, or a little longer.
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// What is asked for.
 #[derive(Clone)]
@@ -32,22 +40,62 @@ pub struct IoSpec {
     pub rate: Option<u64>,
     /// Where the files are.
     pub folder: Arc<DataFolder>,
+    /// What all loads have moved, this one included.
+    pub moved: Arc<Moved>,
+}
+
+/// Bytes moved.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Written.
+    pub written: AtomicU64,
+    /// Read.
+    pub read: AtomicU64,
+}
+
+impl Moved {
+    /// Bytes written, and bytes read.
+    pub fn get(&self) -> (u64, u64) {
+        (self.written.load(Ordering::Relaxed), self.read.load(Ordering::Relaxed))
+    }
 }
 
 /// A load on files.
 struct IoTask {
     spec: IoSpec,
-    began: Instant,
     deadline: Option<Instant>,
     cancelled: AtomicBool,
     counts: Counts,
+    samples: Mutex<Samples>,
+}
+
+/// What had been moved at some moments, the oldest first. There is always one.
+struct Samples([(Instant, u64, u64); SAMPLES]);
+
+impl Samples {
+    /// Notes what has been moved by now, if the last note is old enough.
+    fn note(&mut self, now: Instant, (written, read): (u64, u64)) {
+        if now.saturating_duration_since(self.0[SAMPLES - 1].0) >= SAMPLE {
+            self.0.rotate_left(1);
+            self.0[SAMPLES - 1] = (now, written, read);
+        }
+    }
+
+    /// Bytes a second, written and read, since the youngest note that is as old as the window: however long a block
+    /// takes, no older one counts.
+    fn rates(&self, now: Instant, (written, read): (u64, u64)) -> (u64, u64) {
+        let age = |at: Instant| now.saturating_duration_since(at);
+        let before = self.0.iter().rev().find(|(at, ..)| age(*at) >= WINDOW).unwrap_or(&self.0[0]);
+        let millis = age(before.0).as_millis().max(1) as u64;
+        let rate = |moved: u64, before: u64| moved.saturating_sub(before).saturating_mul(1000) / millis;
+        (rate(written, before.1), rate(read, before.2))
+    }
 }
 
 /// What is to be told of a running load.
 #[derive(Debug, Default)]
 struct Counts {
-    written: AtomicU64,
-    read: AtomicU64,
+    moved: Moved,
     /// Blocks written and read.
     operations: AtomicU64,
     /// Microseconds that all of them took, and that the slowest took.
@@ -64,31 +112,49 @@ impl IoSpec {
 }
 
 impl Spec for IoSpec {
-    fn prepare(&self, deadline: Option<Instant>, _stop: &Stop) -> io::Result<Box<dyn Task>> {
+    fn check(&self) -> io::Result<()> {
         if self.files()?.is_empty() {
             let nothing = "there are no files to write and read; take some first, with /api/disk/set";
             return Err(io::Error::new(io::ErrorKind::NotFound, nothing));
         }
-        let (spec, began) = (self.clone(), Instant::now());
-        Ok(Box::new(IoTask { spec, began, deadline, cancelled: AtomicBool::new(false), counts: Counts::default() }))
+        Ok(())
+    }
+
+    fn prepare(&self, deadline: Option<Instant>, _stop: &Stop) -> io::Result<Box<dyn Task>> {
+        self.check()?;
+        let samples = Mutex::new(Samples([(Instant::now(), 0, 0); SAMPLES]));
+        let (spec, cancelled, counts) = (self.clone(), AtomicBool::new(false), Counts::default());
+        Ok(Box::new(IoTask { spec, deadline, cancelled, counts, samples }))
+    }
+
+    fn told(&self, value: Value) -> Value {
+        value.with("target_bytes_per_second", self.rate)
+    }
+}
+
+impl IoTask {
+    /// Bytes a second, written and read, in the last second or so.
+    fn rates(&self) -> (u64, u64) {
+        lock(&self.samples).rates(Instant::now(), self.counts.moved.get())
     }
 }
 
 impl Task for IoTask {
-    fn run(&self, stop: &Stop) -> Result<&'static str, String> {
+    fn run(&self, stop: &Stop) -> Result<End, String> {
         let (mut content, mut buffer) = (Content::new(), vec![0; BLOCK as usize]);
         let (mut files, mut looked) = (Vec::new(), None::<Instant>);
         let (began, mut forgiven) = (Instant::now(), 0.0);
         let mut turn = 0usize;
         loop {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok("ended");
+                return Ok(End::Ended);
             }
             if self.cancelled.load(Ordering::Acquire) || stop.is_set() {
-                return Ok("stopped");
+                return Ok(End::Stopped);
             }
+            let (written, read) = self.counts.moved.get();
+            lock(&self.samples).note(Instant::now(), (written, read));
             if let Some(rate) = self.spec.rate {
-                let Figures { written, read, .. } = self.figures();
                 let behind = began.elapsed().as_secs_f64() - forgiven - (written + read) as f64 / rate as f64;
                 if behind < 0.0 {
                     thread::sleep(Duration::from_secs_f64(-behind).min(NAP));
@@ -111,7 +177,7 @@ impl Task for IoTask {
             let offset = (turn / files.len()) as u64 % blocks * BLOCK;
             let length = BLOCK.min(size - offset) as usize;
             turn += 1;
-            match once(path, offset, length, &mut content, &mut buffer, &self.counts) {
+            match self.once(path, offset, length, &mut content, &mut buffer) {
                 // It has gone, or was cut short under our hands.
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
                     looked = None
@@ -127,18 +193,18 @@ impl Task for IoTask {
     }
 
     fn figures(&self) -> Figures {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Figures { written: of(&self.counts.written), read: of(&self.counts.read), ..Figures::default() }
+        Figures::default()
     }
 
     fn told(&self, value: Value) -> Value {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let (Counts { written, read, operations, total_us, slowest_us }, seconds) =
-            (&self.counts, self.began.elapsed().as_secs_f64());
-        let (written, read, operations) = (of(written), of(read), of(operations));
-        value
-            .with("target_bytes_per_second", self.spec.rate)
-            .with("achieved_bytes_per_second", ((written + read) as f64 / seconds.max(1e-3)) as u64)
+        let Counts { moved, operations, total_us, slowest_us } = &self.counts;
+        let ((written, read), (writing, reading), operations) = (moved.get(), self.rates(), of(operations));
+        self.spec
+            .told(value)
+            .with("achieved_bytes_per_second", writing + reading)
+            .with("written_bytes_per_second", writing)
+            .with("read_bytes_per_second", reading)
             .with("written", written)
             .with("read", read)
             .with("operations", operations)
@@ -147,37 +213,69 @@ impl Task for IoTask {
     }
 
     fn line(&self) -> String {
-        let Figures { written, read, .. } = self.figures();
+        let ((written, read), (writing, reading)) = (self.counts.moved.get(), self.rates());
+        let (writing, reading) = (in_words(writing, Unit::Bytes), in_words(reading, Unit::Bytes));
         let slowest = self.counts.slowest_us.load(Ordering::Relaxed) / 1000;
-        format!("written {written} bytes, read {read} bytes, slowest block {slowest} ms")
+        format!("written {written} bytes ({writing}/s), read {read} bytes ({reading}/s), slowest block {slowest} ms")
     }
 }
 
-/// Writes a block, syncs it, has the page cache forget it, and reads it back.
-fn once(
-    path: &PathBuf,
-    offset: u64,
-    length: usize,
-    content: &mut Content,
-    buffer: &mut [u8],
-    counts: &Counts,
-) -> io::Result<()> {
-    let file: File = OpenOptions::new().read(true).write(true).open(path)?;
-    // A file that is being cut short is on its way out, and must not grow again.
-    if file.metadata()?.len() < offset + length as u64 {
-        return Err(io::ErrorKind::NotFound.into());
+impl IoTask {
+    /// Writes a block, syncs it, has the page cache forget it, and reads it back.
+    fn once(
+        &self,
+        path: &PathBuf,
+        offset: u64,
+        length: usize,
+        content: &mut Content,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let file: File = OpenOptions::new().read(true).write(true).open(path)?;
+        // A file that is being cut short is on its way out, and must not grow again.
+        if file.metadata()?.len() < offset + length as u64 {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        content.fill(&mut buffer[..length.next_multiple_of(PAGE)])?;
+        let (counts, all) = (&self.counts, &self.spec.moved);
+        let began = Instant::now();
+        file.write_all_at(&buffer[..length], offset)?;
+        file.sync_data()?;
+        for written in [&counts.moved.written, &all.written] {
+            written.fetch_add(length as u64, Ordering::Relaxed);
+        }
+        forget_cached(&file, offset, length as u64);
+        file.read_exact_at(&mut buffer[..length], offset)?;
+        for read in [&counts.moved.read, &all.read] {
+            read.fetch_add(length as u64, Ordering::Relaxed);
+        }
+        let took = began.elapsed().as_micros() as u64;
+        counts.operations.fetch_add(1, Ordering::Relaxed);
+        counts.total_us.fetch_add(took, Ordering::Relaxed);
+        counts.slowest_us.fetch_max(took, Ordering::Relaxed);
+        Ok(())
     }
-    content.fill(&mut buffer[..length.next_multiple_of(PAGE)])?;
-    let began = Instant::now();
-    file.write_all_at(&buffer[..length], offset)?;
-    file.sync_data()?;
-    counts.written.fetch_add(length as u64, Ordering::Relaxed);
-    forget_cached(&file, offset, length as u64);
-    file.read_exact_at(&mut buffer[..length], offset)?;
-    counts.read.fetch_add(length as u64, Ordering::Relaxed);
-    let took = began.elapsed().as_micros() as u64;
-    counts.operations.fetch_add(1, Ordering::Relaxed);
-    counts.total_us.fetch_add(took, Ordering::Relaxed);
-    counts.slowest_us.fetch_max(took, Ordering::Relaxed);
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_of_the_last_second_or_of_a_longer_standstill() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut samples = Samples([(start, 0, 0); SAMPLES]);
+        assert_eq!(samples.rates(start, (0, 0)), (0, 0));
+        // 1000 bytes written and 500 read each second.
+        for millis in (0..=3000).step_by(10) {
+            samples.note(at(millis), (millis, millis / 2));
+            if millis >= 500 {
+                let (written, read) = samples.rates(at(millis), (millis, millis / 2));
+                assert!(written.abs_diff(1000) <= 10 && read.abs_diff(500) <= 10, "{written} {read} at {millis}");
+            }
+        }
+        // Then a block takes ten seconds.
+        assert_eq!(samples.rates(at(13_000), (3000, 1500)), (0, 0));
+        assert_eq!(samples.rates(at(13_000), (4000, 2000)), (100, 50));
+    }
 }

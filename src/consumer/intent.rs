@@ -13,9 +13,14 @@ use std::time::SystemTime;
 use super::datafolder::DataFolder;
 use super::order::Order;
 use crate::clock::utc_stamp;
+use crate::limits::Kernel;
+use crate::limits::container::oom_kills;
 
 /// What the notes' names begin with. They are no class folders and no data files, so they count nowhere.
 const PREFIX: &str = ".intent-";
+/// What the second line of a note begins with, before the number of the cgroup and what it had counted. When notes are
+/// read, lines are put together; the line before ends with a time.
+const KILLS: &str = "; oom_kills of cgroup ";
 /// More than a note has.
 const MOST_BYTES: u64 = 2048;
 /// More notes than there are groups.
@@ -24,14 +29,15 @@ const MOST_NOTES: usize = 16;
 /// Keeps the note of a group.
 pub(super) struct Intent {
     folder: Arc<DataFolder>,
+    kernel: Kernel,
     group: &'static str,
     /// Whether there is one.
     noted: AtomicBool,
 }
 
 impl Intent {
-    pub(super) fn new(folder: Arc<DataFolder>, group: &'static str) -> Self {
-        Self { folder, group, noted: AtomicBool::new(false) }
+    pub(super) fn new(folder: Arc<DataFolder>, kernel: Kernel, group: &'static str) -> Self {
+        Self { folder, kernel, group, noted: AtomicBool::new(false) }
     }
 
     /// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more. The
@@ -40,7 +46,7 @@ impl Intent {
         let before = self.noted.swap(order.is_some(), Ordering::AcqRel);
         let Some(path) = self.path() else { return };
         let result = match order {
-            Some(order) => write(&path, order),
+            Some(order) => write(&path, order, &self.kernel),
             None if before => fs::remove_file(&path),
             None => return,
         };
@@ -63,10 +69,32 @@ impl Intent {
     }
 }
 
-fn write(path: &Path, order: &Order) -> io::Result<()> {
+/// A line on what is about to be done, and one on how many OOM kills there had been before, where that can be told.
+fn write(path: &Path, order: &Order, kernel: &Kernel) -> io::Result<()> {
     let mut file = File::create(path)?;
     let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)
+    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)?;
+    match oom_kills(kernel) {
+        Some((cgroup, kills)) => writeln!(file, "{KILLS}{cgroup} {kills}"),
+        None => Ok(()),
+    }
+}
+
+/// A note as it is told: with whether it was the OOM killer that ended the process, where its cgroup is still ours.
+pub(super) fn told(note: &str, kernel: &Kernel) -> String {
+    let Some((what, kills)) = note.split_once(KILLS) else { return note.to_owned() };
+    let before = kills
+        .split_once(' ')
+        .and_then(|(cgroup, kills)| Some((cgroup.parse::<u64>().ok()?, kills.parse::<u64>().ok()?)));
+    match (before, oom_kills(kernel)) {
+        (Some((there, before)), Some((here, now))) if there == here && now > before => {
+            format!("{what}: it was killed by the OOM killer")
+        }
+        (Some((there, _)), Some((here, _))) if there == here => {
+            format!("{what}: it was killed, but not by the OOM killer")
+        }
+        _ => what.to_owned(),
+    }
 }
 
 /// The notes in the folder of a dead process. Only what can be printed is read.

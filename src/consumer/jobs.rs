@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::burn::{Burn, Target};
+use super::burn::{Burn, End, Target};
 use super::group::WORKER_STACK_BYTES;
 use super::id::Ids;
 use super::intent::Intent;
@@ -128,8 +128,12 @@ impl Jobs {
         let job = Arc::new(CpuJob { order, burn, millicores });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
-            own.burn.run(&jobs.stop);
-            let outcome = if own.order.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
+            job_begins("cpu", &own.order);
+            let outcome = match own.burn.run(&jobs.stop) {
+                End::Stopped if own.order.is_cancelled() => Outcome::Cancelled,
+                End::Stopped => Outcome::Stopped,
+                End::Ended | End::Factored => Outcome::Done,
+            };
             audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
             lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
             jobs.changed.notify_all();
@@ -172,13 +176,18 @@ impl Jobs {
             if own.order.is_risky {
                 jobs.intent.sync();
             }
+            job_begins("mem", &own.order);
             // No pages of files here, so no folder.
             let result = memory.adjust(&plan, Kind::Anon, std::path::Path::new("."), &mut promise, &mut work);
             drop(promise);
             let mut outcome = Outcome::of(&result);
             if result.is_ok() {
                 jobs.wait_for(&own.order);
-                outcome = if own.order.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
+                outcome = match own.order.is_cancelled() {
+                    true => Outcome::Cancelled,
+                    false if own.order.has_expired() => Outcome::Done,
+                    false => Outcome::Stopped,
+                };
             }
             drop(memory);
             own.level.set(0);
@@ -204,6 +213,14 @@ impl Jobs {
         if !running.memory.iter().any(|job| job.order.is_risky) {
             self.intent.note(None);
         }
+    }
+
+    /// At the stop: waits, at most for `patience`, until all jobs have ended.
+    pub(super) fn wait_for_end(&self, patience: Duration) {
+        let running = lock(&self.running);
+        self.changed.notify_all();
+        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
+        drop(self.changed.wait_timeout_while(running, patience, some));
     }
 
     /// Cancels all jobs, and waits a moment for their end.
@@ -266,5 +283,13 @@ impl Jobs {
             let waited = self.changed.wait_timeout(running, left.max(Duration::from_millis(1)));
             running = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// Has the log tell of a job that takes long, or goes past a limit.
+fn job_begins(group: &'static str, order: &Order) {
+    if order.is_risky || audit::is_long(order.expires.map(|expiry| expiry.at.saturating_duration_since(order.accepted)))
+    {
+        audit::begun(group, order.id, &order.words, &order.caller);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::burn::End;
 use super::group::{PATIENCE, Tally, WORKER_STACK_BYTES, count};
 use super::id::{Id, Ids};
 use super::number::NumberError;
@@ -25,6 +26,22 @@ const REPLACING: Duration = Duration::from_secs(5);
 
 /// What a load is to do.
 pub trait Spec: Send + Sync {
+    /// Whether there is something to work on.
+    ///
+    /// # Errors
+    /// When there is not.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What is to be done, for programs: added to what is told of a dry run.
+    fn told(&self, value: Value) -> Value;
+
+    /// The same for people, in the middle of a sentence about the load: ` of 500m`, or nothing.
+    fn words(&self) -> String {
+        String::new()
+    }
+
     /// Gets everything ready that can fail.
     ///
     /// # Errors
@@ -34,11 +51,11 @@ pub trait Spec: Send + Sync {
 
 /// A load that is ready to run.
 pub trait Task: Send + Sync {
-    /// Runs until its deadline, or until it is cancelled or the service stops. Returns how the log tells its end.
+    /// Runs until its deadline, or until it is cancelled or the service stops.
     ///
     /// # Errors
     /// Why it failed.
-    fn run(&self, stop: &Stop) -> Result<&'static str, String>;
+    fn run(&self, stop: &Stop) -> Result<End, String>;
 
     /// Makes it end early, whether it runs already or not.
     fn cancel(&self);
@@ -58,17 +75,13 @@ pub trait Task: Send + Sync {
     fn line(&self) -> String;
 }
 
-/// What a load wants and does; what does not apply is 0.
+/// The CPU that a load wants and uses; what does not apply is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Millicores to be used at this moment.
     pub wanted: f64,
     /// Millicores used in the last second.
     pub achieved: f64,
-    /// Bytes written.
-    pub written: u64,
-    /// Bytes read.
-    pub read: u64,
 }
 
 /// What a client asks for.
@@ -233,9 +246,15 @@ impl LoadGroup {
         lock(&self.load).trouble = Some(trouble);
     }
 
-    /// Whether a load is pending: accepted, and not begun.
-    pub fn is_pending(&self) -> bool {
-        self.ticket.peek() == Err(Conflict::Pending)
+    /// The state in one word.
+    pub fn state(&self) -> &'static str {
+        let current = lock(&self.load);
+        match (&current.load, &current.trouble) {
+            (Some(_), _) if self.ticket.peek() == Err(Conflict::Pending) => "pending",
+            (Some(_), _) => "working",
+            (None, Some(_)) => "failed",
+            (None, None) => "idle",
+        }
     }
 
     /// Starts a load.
@@ -267,7 +286,7 @@ impl LoadGroup {
         if self.stop.is_set() {
             return Err(LoadRefused::Stopping);
         }
-        let length = [wish.length, wish.most, self.max_ttl].into_iter().flatten().min();
+        let length = self.length(&wish);
         let (sent, began) = (SystemTime::now(), Instant::now());
         // A deadline that no clock reaches is none.
         let deadline = length.and_then(|length| began.checked_add(length));
@@ -312,6 +331,11 @@ impl LoadGroup {
             );
         }
         Ok(load)
+    }
+
+    /// How long a load gets; `None` is until it is stopped.
+    pub fn length(&self, wish: &LoadWish) -> Option<Duration> {
+        [wish.length, wish.most, self.max_ttl].into_iter().flatten().min()
     }
 
     /// The ticket, whoever has it: what runs is cancelled.
@@ -363,16 +387,20 @@ impl LoadGroup {
             over.outcome = Outcome::Failed(String::from("the worker waited in vain for its ticket"));
             return;
         };
+        if audit::is_long(load.length) {
+            audit::begun(self.name, load.id, &load.words, &load.caller);
+        }
         let result = load.task.run(&self.stop);
         let (seconds, id) = (load.began.elapsed().as_secs(), worker.id());
         match &result {
-            Ok(end) => log::info!("{} {id} {end} after {seconds} seconds", self.work),
+            Ok(end) => log::info!("{} {id} {} after {seconds} seconds", self.work, end.words()),
             Err(reason) => log::error!("{} {id} failed after {seconds} seconds: {reason}", self.work),
         }
         over.outcome = match result {
             Err(reason) => Outcome::Failed(reason),
-            Ok(_) if load.is_cancelled() => Outcome::Cancelled,
-            Ok(_) => Outcome::Done,
+            Ok(End::Stopped) if load.is_cancelled() => Outcome::Cancelled,
+            Ok(End::Stopped) => Outcome::Stopped,
+            Ok(End::Ended | End::Factored) => Outcome::Done,
         };
         drop(worker);
     }
@@ -394,7 +422,7 @@ impl Drop for Over<'_> {
         count(match &self.outcome {
             Outcome::Done => &group.tally.done,
             Outcome::Failed(_) => &group.tally.failed,
-            Outcome::Cancelled | Outcome::Expired => &group.tally.cancelled,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => &group.tally.cancelled,
         });
         *lock(&load.outcome) = Some(self.outcome.clone());
         let mut current = lock(&group.load);
@@ -433,6 +461,10 @@ mod tests {
             thread::sleep(Duration::from_millis(5));
             Ok(Box::new(Sleeper { alive: Arc::clone(&self.0), cancelled: AtomicBool::new(false) }))
         }
+
+        fn told(&self, value: Value) -> Value {
+            value
+        }
     }
 
     struct Sleeper {
@@ -441,11 +473,11 @@ mod tests {
     }
 
     impl Task for Sleeper {
-        fn run(&self, _: &Stop) -> Result<&'static str, String> {
+        fn run(&self, _: &Stop) -> Result<End, String> {
             while !self.cancelled.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            Ok("stopped")
+            Ok(End::Stopped)
         }
 
         fn cancel(&self) {

@@ -90,7 +90,8 @@ impl Maker for Inodes {
     fn room(&self) -> Result<(u64, String), String> {
         let folder = self.folder.parent();
         let free = filesystem::inodes(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let source = format!("the file system of {}", folder.display());
+        let source =
+            format!("the file system of {}, less {INODE_RESERVE} inodes kept for the service itself", folder.display());
         // Some file systems make inodes as they are needed, and say that there are none.
         Ok(free.map_or((u64::MAX, source.clone()), |free| (free.saturating_sub(INODE_RESERVE), source)))
     }
@@ -170,7 +171,8 @@ impl Maker for Pids {
 
     fn room(&self) -> Result<(u64, String), String> {
         let room = self.kernel.threads();
-        Ok((room.left.saturating_sub(self.reserve), room.source))
+        let source = format!("{}, less {} threads kept for the service itself", room.source, self.reserve);
+        Ok((room.left.saturating_sub(self.reserve), source))
     }
 }
 
@@ -213,6 +215,7 @@ impl Maker for Descriptors {
     fn room(&self) -> Result<(u64, String), String> {
         let most = rlimit::descriptors().unwrap_or(u64::MAX);
         let open = self.kernel.descriptors_open().map_err(|error| format!("/proc/self/fd: {error}"))?;
-        Ok((most.saturating_sub(open + self.reserve), String::from("RLIMIT_NOFILE")))
+        let source = format!("RLIMIT_NOFILE, less {} descriptors kept for the service itself", self.reserve);
+        Ok((most.saturating_sub(open + self.reserve), source))
     }
 }

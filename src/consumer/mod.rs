@@ -80,6 +80,7 @@ use file_limit::FileLimit;
 use group::Group;
 use guard::{Guard, MemoryLimit};
 use id::Ids;
+use inout::Moved;
 use intent::Intent;
 use jobs::Jobs;
 use load::LoadGroup;
@@ -122,6 +123,8 @@ pub struct Consumer {
     http: HttpTally,
     settings: CpuSettings,
     folder: Arc<DataFolder>,
+    /// What io loads have moved since the start.
+    moved: Arc<Moved>,
     kernel: Kernel,
     identity: Identity,
     /// What dead processes on the same DATADIR had noted they were about to do past the guard.
@@ -145,7 +148,7 @@ impl Consumer {
         let parent = &settings.data_dir;
         role::check_data_folder(parent)?;
         log::info!("DATADIR set to: {}", parent.display());
-        let died = folder::sweep(parent);
+        let died: Vec<String> = folder::sweep(parent).iter().map(|note| intent::told(note, &kernel)).collect();
         for note in &died {
             log::warn!("The process before this one died doing: {note}");
         }
@@ -156,6 +159,13 @@ impl Consumer {
             log::info!("EVICTIONRESERVE set to: {kept_free} bytes of memory, {} bytes of disk.", folder.kept_free());
         }
         let kernel = kernel.keeping_free(kept_free);
+        if let (Some(set), Some((own, file))) = (settings.memory_limit, kernel.memory_limit())
+            && set > own
+        {
+            log::warn!(
+                "HIGHMEMLIM is above the container's own limit of {own} bytes ({file}): nothing keeps clear of that"
+            );
+        }
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
         let limit = MemoryLimit::new(guard.clone(), settings.memory_limit);
         let files = Arc::new(FileLimit::new(settings.disk_limit, || stores::default_file_limit(&folder)));
@@ -169,7 +179,7 @@ impl Consumer {
         let ids = Arc::new(Ids::new());
         let ttl = settings.max_ttl;
         let group = |store: Arc<dyn Store>| {
-            let intent = Intent::new(Arc::clone(&folder), store.name());
+            let intent = Intent::new(Arc::clone(&folder), kernel.clone(), store.name());
             Arc::new(Group::new(store, intent, Arc::clone(&ids), stop.clone(), ttl))
         };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
@@ -178,7 +188,7 @@ impl Consumer {
                 Arc::clone(&ids),
                 settings.number,
                 Arc::clone(&memory),
-                Intent::new(Arc::clone(&folder), "jobs"),
+                Intent::new(Arc::clone(&folder), kernel.clone(), "jobs"),
                 ttl,
                 stop.clone(),
             ),
@@ -199,6 +209,7 @@ impl Consumer {
             http: HttpTally::new(routes::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
+            moved: Arc::default(),
             kernel,
             identity: settings.identity.clone(),
             died,
@@ -279,6 +290,19 @@ impl Consumer {
         result
     }
 
+    /// After the stop signal: waits a moment for all works, loads and jobs, so that the log tells the end of each.
+    fn let_works_end(&self) {
+        let began = Instant::now();
+        let working = || {
+            self.groups().iter().any(|group| group.conflict().is_some())
+                || [&self.cpu, &self.io].iter().any(|group| group.load().is_some())
+        };
+        while working() && began.elapsed() < WORKER_GRACE {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.jobs.wait_for_end(WORKER_GRACE.saturating_sub(began.elapsed()));
+    }
+
     /// Whether a worker may still be making files.
     fn writes_files(&self) -> bool {
         self.disk.is_working() || self.inode.is_working()
@@ -309,6 +333,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     let served = serve(role, &consumer, settings);
     // Whatever happened: files go while the last answers do.
     stop.stop();
+    consumer.let_works_end();
     let cleaned = consumer.clean_up();
     served?.finish();
     cleaned.map_err(|error| io::Error::new(error.kind(), format!("Cannot remove all files: {error}")))

@@ -132,6 +132,8 @@ pub enum Outcome {
     Cancelled,
     /// Its time was over before it was done.
     Expired,
+    /// The service stopped before it was done.
+    Stopped,
     /// It failed, and why.
     Failed(String),
 }
@@ -143,6 +145,7 @@ impl Outcome {
             Ok(()) => Self::Done,
             Err(Failure::Cancelled) => Self::Cancelled,
             Err(Failure::Expired) => Self::Expired,
+            Err(Failure::Stopped) => Self::Stopped,
             Err(failure) => Self::Failed(failure.to_string()),
         }
     }
@@ -154,6 +157,7 @@ impl fmt::Display for Outcome {
             Self::Done => out.write_str("done"),
             Self::Cancelled => out.write_str("cancelled"),
             Self::Expired => out.write_str("expired"),
+            Self::Stopped => out.write_str("stopped"),
             Self::Failed(why) => write!(out, "failed: {why}"),
         }
     }

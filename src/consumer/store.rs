@@ -60,6 +60,9 @@ pub trait Outlook {
     /// shares are bounded by; where the user set the limit, [`Outlook::admit`] takes amounts beyond it at their word.
     fn most(&self, held: u64) -> u64;
 
+    /// Who says so: what leaves least beside what is held.
+    fn bound(&self, held: u64) -> String;
+
     /// Whether [`Outlook::admit`] would let `total` pass.
     fn passes(&self, held: u64, total: u64) -> bool {
         total <= self.most(held)

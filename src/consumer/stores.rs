@@ -95,6 +95,8 @@ struct MemoryOutlook<'s> {
     files: Option<(Limit, u64)>,
     /// All of it is written anew, whatever is held.
     afresh: bool,
+    /// Past what is to stay free.
+    force: bool,
     /// Nobody watches: the user means it.
     unwatched: bool,
 }
@@ -109,7 +111,20 @@ impl MemoryOutlook<'_> {
 
 impl Outlook for MemoryOutlook<'_> {
     fn limit(&self) -> Limit {
-        Limit { most: self.limit.saturating_sub(self.store.jobs()), source: String::from("HIGHMEMLIM") }
+        let (forced, jobs) = (self.limit == u64::MAX, self.store.jobs());
+        let mut source = if forced { String::from("force") } else { self.store.limit.source() };
+        if jobs > 0 {
+            source += &format!(", less {jobs} bytes of jobs");
+        }
+        Limit { most: self.limit.saturating_sub(jobs), source }
+    }
+
+    fn bound(&self, held: u64) -> String {
+        match &self.files {
+            Some((files, _)) if files.most == self.most(held) => files.source.clone(),
+            Some(_) if self.most_on_disk(held) == self.most(held) => file_system(&self.store.folder, self.force),
+            _ => self.store.guard.bound(&self.memory),
+        }
     }
 
     fn most(&self, held: u64) -> u64 {
@@ -178,8 +193,8 @@ impl Store for MemoryStore {
         let limit = if unwatched && !self.limit.is_fixed() { u64::MAX } else { limit };
         let on_disk = if how.kind == Kind::File { self.room_for_files(how.force)? } else { u64::MAX };
         let files = (how.kind == Kind::File).then(|| self.files.beside_the_other(Owner::Mapped, how.force));
-        let (jobs, afresh) = (self.jobs(), self.remakes(how));
-        Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, files, afresh, unwatched }))
+        let (jobs, afresh, force) = (self.jobs(), self.remakes(how), how.force);
+        Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, files, afresh, force, unwatched }))
     }
 
     fn promise_nothing(&self) -> Promise {
@@ -233,8 +248,21 @@ impl DiskStore {
 }
 
 /// The limit of files where the user set none: what there is room for.
-pub fn default_file_limit(folder: &DataFolder) -> u64 {
-    folder.room(false).unwrap_or(0).min(most_by_file_size(rlimit::file_size()))
+pub fn default_file_limit(folder: &DataFolder) -> Limit {
+    let (room, by_size) = (folder.room(false).unwrap_or(0), most_by_file_size(rlimit::file_size()));
+    if by_size < room {
+        return Limit { most: by_size, source: String::from(FILE_SIZE) };
+    }
+    Limit { most: room, source: format!("{} at the start", file_system(folder, false)) }
+}
+
+/// What bounds files that may not be large.
+const FILE_SIZE: &str = "RLIMIT_FSIZE";
+
+/// The file system of DATADIR as a bound.
+fn file_system(folder: &DataFolder, force: bool) -> String {
+    let less = if folder.kept_free() > 0 && !force { ", less EVICTIONRESERVE" } else { "" };
+    format!("the file system of {}{less}", folder.parent().display())
 }
 
 /// The most bytes of files of which none is larger than `limit`: above that, a plan needs a larger size.
@@ -254,7 +282,9 @@ struct DiskOutlook<'s> {
     /// Nobody watches over that: the user means it.
     unwatched: bool,
     limit: Limit,
-    files: &'s FileLimit,
+    store: &'s DiskStore,
+    /// Past what is to stay free.
+    force: bool,
     /// Bytes of mapped files that the limit is less by.
     mapped: u64,
 }
@@ -269,6 +299,14 @@ impl DiskOutlook<'_> {
 impl Outlook for DiskOutlook<'_> {
     fn limit(&self) -> Limit {
         self.limit.clone()
+    }
+
+    fn bound(&self, held: u64) -> String {
+        match &self.memory {
+            Some((guard, memory)) if guard.room(memory) < self.room => guard.bound(memory),
+            _ if most_by_file_size(rlimit::file_size()).saturating_sub(held) == self.room => String::from(FILE_SIZE),
+            _ => file_system(&self.store.folder, self.force),
+        }
     }
 
     fn most(&self, held: u64) -> u64 {
@@ -289,7 +327,7 @@ impl Outlook for DiskOutlook<'_> {
         if growth > self.room && !self.at_word {
             return Err(self.most(held));
         }
-        self.files.reserve(Owner::Disk, total, self.mapped)?;
+        self.store.limit.reserve(Owner::Disk, total, self.mapped)?;
         match &self.memory {
             Some((guard, memory)) if !self.unwatched => guard.admit(memory, growth).map_err(|_| self.most(held)),
             _ => Ok(Promise::none()),
@@ -338,7 +376,7 @@ impl Store for DiskStore {
         let memory = self.guard.as_ref().map(|guard| (guard, guard.look()));
         let (limit, mapped) = self.limit.beside_the_other(Owner::Disk, how.force);
         let unwatched = how.force || self.memory_is_fixed;
-        Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit, files: &self.limit, mapped }))
+        Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit, store: self, force: how.force, mapped }))
     }
 
     fn promise_nothing(&self) -> Promise {

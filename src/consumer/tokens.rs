@@ -85,6 +85,8 @@ struct TokenOutlook<'s> {
     cost: u64,
     /// How many more there could be.
     room: u64,
+    /// Who says so.
+    source: String,
     limit: Limit,
     /// Unless nobody is to watch.
     memory: Option<guard::Outlook>,
@@ -93,6 +95,13 @@ struct TokenOutlook<'s> {
 impl Outlook for TokenOutlook<'_> {
     fn limit(&self) -> Limit {
         self.limit.clone()
+    }
+
+    fn bound(&self, _held: u64) -> String {
+        match &self.memory {
+            Some(memory) if self.guard.room(memory) / self.cost < self.room => self.guard.bound(memory),
+            _ => self.source.clone(),
+        }
     }
 
     fn most(&self, held: u64) -> u64 {
@@ -146,10 +155,10 @@ impl Store for TokenStore {
         let (room, source) = self.maker.room()?;
         let limit = match self.limit {
             Some(most) => Limit { most, source: names.limit.to_owned() },
-            None => Limit { most: held.saturating_add(room), source },
+            None => Limit { most: held.saturating_add(room), source: source.clone() },
         };
         let memory = (!how.force).then(|| self.guard.look());
-        Ok(Box::new(TokenOutlook { guard: &self.guard, cost: names.cost, room, limit, memory }))
+        Ok(Box::new(TokenOutlook { guard: &self.guard, cost: names.cost, room, source, limit, memory }))
     }
 
     fn promise_nothing(&self) -> Promise {

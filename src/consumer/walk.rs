@@ -1,11 +1,13 @@
 //! The walk from what is held to what is to be held: in small steps, so that it can be paced, watched and ended.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::order::Order;
+use crate::audit;
 use crate::shutdown::Stop;
 
 /// The longest sleep on a ramp: how late the end of the work may be noticed.
@@ -88,12 +90,28 @@ pub struct Work<'w> {
     line: Option<Line>,
     /// Something is given back and taken again.
     exchanges: bool,
+    /// As what the log tells of its beginning, when it turns out to be long. Taken when that is told.
+    group: Cell<Option<&'static str>>,
 }
 
 impl<'w> Work<'w> {
     /// Work for `order` that starts now.
     pub fn new(order: &'w Order, level: &'w Level, stop: &'w Stop) -> Self {
-        Self { order, level, stop, began: Instant::now(), line: None, exchanges: false }
+        Self { order, level, stop, began: Instant::now(), line: None, exchanges: false, group: Cell::new(None) }
+    }
+
+    /// Has the log tell of it when it takes long: at once where a ramp says so, otherwise when it does. What goes past
+    /// a limit was told of when it was accepted, and a part of a larger change is told of with that.
+    pub fn logged_as(self, group: &'static str) -> Self {
+        self.group.set(Some(group).filter(|_| !self.order.is_risky && !self.order.is_part));
+        self
+    }
+
+    fn tell_if_long(&self, length: Duration) {
+        if let Some(group) = self.group.get().filter(|_| audit::is_long(Some(length))) {
+            self.group.set(None);
+            audit::begun(group, self.order.id, &self.order.words, &self.order.caller);
+        }
     }
 
     /// To be called when what is held was counted: from here it goes to `goal`, with `exchanged` of it given back and
@@ -103,6 +121,7 @@ impl<'w> Work<'w> {
         self.order.progress.starts(held.abs_diff(goal).saturating_add(exchanged.saturating_mul(2)));
         self.line = self.order.line(held, goal);
         self.exchanges = exchanged > 0;
+        self.tell_if_long(self.line.map_or(Duration::ZERO, |line| line.length));
     }
 
     /// Whether to go on.
@@ -110,6 +129,7 @@ impl<'w> Work<'w> {
     /// # Errors
     /// Why not.
     pub fn check(&self) -> Result<(), Failure> {
+        self.tell_if_long(self.began.elapsed());
         if self.stop.is_set() {
             return Err(Failure::Stopped);
         }
@@ -315,5 +335,20 @@ mod tests {
         assert!(matches!(work.walk(&mut Heap::new(0, 0, 100)), Err(Failure::Cancelled)));
         stop.stop();
         assert!(matches!(work.check(), Err(Failure::Stopped)));
+    }
+
+    #[test]
+    fn a_beginning_is_told_once_at_once_on_a_long_ramp_and_otherwise_when_it_takes_long() {
+        let (level, stop) = (Level::default(), Stop::new().unwrap());
+        for (over, told_at_once) in [(None, false), (Some(1), false), (Some(2), true)] {
+            let order = order(over.map(Duration::from_secs));
+            let mut work = Work::new(&order, &level, &stop).logged_as("mem");
+            work.starts(0, 100, 0);
+            work.check().unwrap();
+            assert_eq!(work.group.get().is_none(), told_at_once, "{over:?}");
+            work.began = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+            work.check().unwrap();
+            assert_eq!(work.group.get(), None, "{over:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the container as a whole uses, as its own cgroup tells it; what is not told is `None`.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Kernel;
@@ -73,6 +75,15 @@ impl Container {
         let events = kernel.read(folder.join(if high.is_empty() { "memory.oom_control" } else { "memory.events" }));
         self.oom_kills = events.ok().and_then(|text| counter(&text, "oom_kill"));
     }
+}
+
+/// How often a process of our memory cgroup was killed because the limit was reached, after the number of that cgroup,
+/// which no other gets while the machine runs: counts of another one do not go on from ours.
+pub fn oom_kills(kernel: &Kernel) -> Option<(u64, u64)> {
+    let (version, folder) = folders(kernel, "memory").into_iter().find(|(v, f)| has_memory(kernel, *v, f))?;
+    let name = if version == Version::V1 { "memory.oom_control" } else { "memory.events" };
+    let kills = counter(&kernel.read(folder.join(name)).ok()?, "oom_kill")?;
+    Some((fs::metadata(kernel.locate(&folder)).ok()?.ino(), kills))
 }
 
 fn has_memory(kernel: &Kernel, version: Version, folder: &Path) -> bool {

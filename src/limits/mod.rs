@@ -114,6 +114,12 @@ impl Kernel {
         smallest
     }
 
+    /// The smallest memory limit of our cgroups, in bytes, and the file that sets it.
+    pub fn memory_limit(&self) -> Option<(u64, String)> {
+        let groups = cgroup::memory_groups(self).into_iter();
+        groups.filter_map(|group| Some((group.limit?, group.source))).min()
+    }
+
     /// Whether the kernel has IPv6.
     pub fn has_ipv6(&self) -> bool {
         self.locate(Path::new("/proc/net/if_inet6")).exists()

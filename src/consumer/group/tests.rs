@@ -45,7 +45,7 @@ fn group(folder: &Path) -> (Arc<Group>, Arc<AtomicU64>) {
         Guard::new(Kernel::default(), 0),
         None,
     );
-    let intent = Intent::new(Arc::new(DataFolder::new(folder, Amount::Exactly(0))), "thing");
+    let intent = Intent::new(Arc::new(DataFolder::new(folder, Amount::Exactly(0))), Kernel::default(), "thing");
     let group = Group::new(Arc::new(store), intent, Arc::new(Ids::new()), Stop::new().unwrap(), None);
     (Arc::new(group), things)
 }

@@ -104,6 +104,8 @@ pub enum Refused {
         requested: u64,
         /// The most that would have been accepted.
         available: u64,
+        /// What bounds it.
+        bound: String,
     },
     /// The store cannot be used, and why.
     Unavailable(String),
@@ -131,12 +133,19 @@ impl fmt::Display for Refused {
                 "{requested} is over the limit of {} ({}); at most {most} would be accepted now",
                 limit.most, limit.source
             ),
-            Self::DoesNotFit { requested, available } => {
-                write!(out, "{requested} does not fit now; at most {available} would be accepted")
+            Self::DoesNotFit { requested, available, bound } => {
+                write!(out, "{requested} does not fit now; at most {available} would be accepted ({bound})")
             }
             Self::NotStarted(error) => write!(out, "no thread for the work: {error}"),
             Self::Stopping => out.write_str("the service stops"),
         }
+    }
+}
+
+impl super::Group {
+    /// Why a request would have to wait: work is pending or running.
+    pub fn conflict(&self) -> Option<Conflict> {
+        self.queue.ticket().peek().err()
     }
 }
 

@@ -102,7 +102,7 @@ impl Group {
             self.intent.note(Some(order));
             self.intent.sync();
         }
-        let mut work = Work::new(order, &self.level, &self.stop);
+        let mut work = Work::new(order, &self.level, &self.stop).logged_as(self.store.name());
         let adjusted =
             panic::catch_unwind(AssertUnwindSafe(|| self.store.adjust(goal, order, &mut promise, &mut work)));
         let result = adjusted.unwrap_or(Err(Failure::Panicked));
@@ -118,6 +118,9 @@ impl Group {
         let (name, id, seconds) = (self.store.work(), order.id, began.elapsed().as_secs());
         match &result {
             Ok(()) => log::info!("{name}: Request {id} completed in {seconds} seconds"),
+            Err(Failure::Cancelled | Failure::Expired) => {
+                log::info!("{name}: Request {id} {outcome} after {seconds} seconds");
+            }
             Err(failure) => log::error!("{name}: Request {id} failed after {seconds} seconds: {failure}"),
         }
         audit::ended(self.store.name(), order, &outcome, began.elapsed());
@@ -125,7 +128,7 @@ impl Group {
         count(match &outcome {
             Outcome::Done => &self.tally.done,
             Outcome::Failed(_) => &self.tally.failed,
-            Outcome::Cancelled | Outcome::Expired => &self.tally.cancelled,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => &self.tally.cancelled,
         });
         {
             let mut book = lock(&self.book);

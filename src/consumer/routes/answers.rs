@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::answers::{Problem, say};
 use crate::consumer::group::Refused;
 use crate::consumer::load::LoadRefused;
+use crate::consumer::order::Outcome;
 use crate::consumer::ticket::Conflict;
 use crate::http::Answer;
 
@@ -34,9 +35,10 @@ pub(super) fn refused(refused: &Refused) -> Problem {
             .with("limit", limit.most)
             .with("limit_source", limit.source.as_str())
             .with("most", *most),
-        Refused::DoesNotFit { requested, available } => {
-            problem(422, "does-not-fit").with("requested", *requested).with("most", *available)
-        }
+        Refused::DoesNotFit { requested, available, bound } => problem(422, "does-not-fit")
+            .with("requested", *requested)
+            .with("most", *available)
+            .with("bound_by", bound.as_str()),
         Refused::Unavailable(_) => problem(503, "unavailable"),
         Refused::NotStarted(_) => problem(503, "not-started"),
         Refused::Stopping => stopping(),
@@ -56,6 +58,19 @@ pub(super) fn load_refused(refused: &LoadRefused) -> Problem {
         LoadRefused::NotStarted(_) => problem(503, "not-started"),
         LoadRefused::Stopping => stopping(),
     }
+}
+
+/// The answer to who waited for work that was accepted, as `told`, and did not end as it was to. `cancelled` says what
+/// took its place.
+pub(super) fn not_done(outcome: &Outcome, told: &str, cancelled: &str, as_json: bool) -> Answer {
+    let (status, code, why) = match outcome {
+        Outcome::Stopped => return stopping().answer(as_json),
+        _ if !as_json => return say(format!("{told}\nLast request {outcome}")),
+        Outcome::Failed(why) => (500, "failed", why.as_str()),
+        Outcome::Expired => (409, "expired", "its time was over before it was done"),
+        Outcome::Cancelled | Outcome::Done => (409, "cancelled", cancelled),
+    };
+    Problem::new(status, code, why).answer(true)
 }
 
 pub(super) fn stopping() -> Problem {

@@ -110,7 +110,7 @@ pub(super) fn refusal(holder: Holder, verb: &str, refused: &Refused) -> String {
             "Could not compute {plan}: {measure} requested is over the limit: requested {requested} {noun}, limit: {} {noun}.",
             limit.most
         ),
-        Refused::DoesNotFit { requested, available } => format!(
+        Refused::DoesNotFit { requested, available, .. } => format!(
             "Could not compute {plan}: {measure} requested does not fit: requested {requested} {noun}, available now: {available} {noun}."
         ),
         Refused::Unavailable(reason) => format!("Could not compute {plan}: {reason}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::answers::{full, refused, say_late, stopping};
+use super::answers::{full, not_done, refused, say_late, stopping};
 use super::contract;
 use super::status::{group_line, of_group, of_order};
 use super::table::{Holder, Loader};
@@ -90,7 +90,14 @@ impl Consumer {
             Err(why) => Some(self.refused(holder, verb, Refused::Invalid(why), asked)),
             // What is wrong with the wish itself is told as without.
             Ok(true) => match group.preview(wish.as_ref().ok()?) {
-                Ok(preview) => Some(previewed(holder, group, &preview, asked.json)),
+                Ok(mut preview) => {
+                    // As without: a release is never busy, and in JSON a set of nothing is one.
+                    let releases = verb == "release" || (asked.json && preview.requested == 0);
+                    if let Some(conflict) = group.conflict().filter(|_| !releases) {
+                        preview.refused = Some(Refused::Conflict(conflict));
+                    }
+                    Some(previewed(holder, group, &preview, asked.json))
+                }
                 Err(why) => Some(self.refused(holder, verb, why, asked)),
             },
         }
@@ -118,6 +125,7 @@ impl Consumer {
             Ok(accepted) => accepted,
             Err(why) => return self.refused(holder, verb, why, asked),
         };
+        asked.is_accepted();
         let order = Arc::clone(&accepted.order);
         match hold {
             Long::No if asked.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
@@ -298,18 +306,11 @@ pub(super) fn long_answer(request: &Request<'_>, asked: &Asked<'_, '_>) -> Resul
 
 /// The answer to who waited for the end.
 fn waited(consumer: &Consumer, holder: Holder, order: &Order, outcome: &Outcome, as_json: bool) -> Answer {
-    if !as_json {
-        let line = contract::accepted(holder, order.requested, order.id);
-        return say(match outcome {
-            Outcome::Done => line,
-            other => format!("{line}\nLast request {other}"),
-        });
-    }
+    let told = contract::accepted(holder, order.requested, order.id);
     match outcome {
-        Outcome::Done => json(200, &of_group(consumer, consumer.group(holder))),
-        Outcome::Failed(why) => Problem::new(500, "failed", why.clone()).answer(true),
-        Outcome::Cancelled => Problem::new(409, "cancelled", "a release took its place").answer(true),
-        Outcome::Expired => Problem::new(409, "expired", "its time was over before it was done").answer(true),
+        Outcome::Done if as_json => json(200, &of_group(consumer, consumer.group(holder))),
+        Outcome::Done => say(told),
+        other => not_done(other, &told, "a release took its place", as_json),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::answers::{load_refused, say_late, stopping};
+use super::answers::{load_refused, not_done, say_late, stopping};
 use super::contract::{cpu_text, load_refusal};
 use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use super::table::Loader;
@@ -78,7 +78,8 @@ impl Consumer {
 
     fn io_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
         let (length, replace) = asked.load(&asked::IO)?;
-        let spec = Box::new(IoSpec { rate: asked.rate()?, folder: Arc::clone(&self.folder) });
+        let (folder, moved) = (Arc::clone(&self.folder), Arc::clone(&self.moved));
+        let spec = Box::new(IoSpec { rate: asked.rate()?, folder, moved });
         Ok(LoadWish { spec, length, most: None, replace, caller: caller(request), words: words(request) })
     }
 
@@ -123,21 +124,25 @@ impl Consumer {
             }
             wish => wish,
         };
+        // Who wrote the millicores knows them; of a share nobody knows how many they are.
+        let is_share = asked.cpu().is_ok_and(|(amount, _)| amount.is_some_and(Amount::is_relative));
+        let of = wish.as_ref().map_or_else(|_| String::new(), |wish| wish.spec.words());
         let load = match group.start(wish) {
             Ok(load) => load,
             Err(why) => return refuse(why),
         };
-        let told = format!("{} requested for {} with id: {}", group.work_name(), asked_time(&load), load.id);
+        asked.is_accepted();
+        let (work, of, id) = (group.work_name(), if is_share { &*of } else { "" }, load.id);
+        let told = format!("{work}{of} requested for {} with id: {id}", time_in_words(load.length, load.seconds));
         match long {
             Long::No if asked.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
             Long::Wait(_hold) => match group.wait(&load, PAUSE, || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 None if asked.json => json(202, &receipt(group, &load)),
-                Some(Outcome::Failed(why)) if asked.json => Problem::new(500, "failed", why).answer(true),
-                Some(Outcome::Failed(why)) => say(format!("{told}\nLast request failed: {why}")),
-                Some(outcome) if asked.json => json(200, &receipt(group, &load).with("outcome", outcome.to_string())),
-                Some(_) | None => say(told),
+                Some(Outcome::Done) if asked.json => json(200, &receipt(group, &load).with("outcome", "done")),
+                None | Some(Outcome::Done) => say(told),
+                Some(other) => not_done(&other, &told, "it was stopped, or another load took its place", asked.json),
             },
             Long::Follow(hold) => {
                 let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), asked.json);
@@ -174,16 +179,27 @@ impl Consumer {
                 return if asked.json { load_refused(&why).answer(true) } else { load_refusal(&why) };
             }
         };
-        let busy = group.load().is_some() && !wish.replace;
+        let why = if group.load().is_some() && !wish.replace {
+            Some(String::from("a load runs; replace=true takes its place"))
+        } else {
+            wish.spec.check().err().map(|error| error.to_string())
+        };
+        let length = group.length(&wish);
         if asked.json {
-            let seconds = [wish.length, wish.most].into_iter().flatten().min().map(|length| length.as_secs_f64());
-            let why = busy.then_some("a load runs; replace=true takes its place");
-            let told =
-                object! { "dry_run": true, "group": group.name(), "fits": !busy, "reason": why, "seconds": seconds };
-            return json(200, &told);
+            let told = object! {
+                "dry_run": true,
+                "group": group.name(),
+                "fits": why.is_none(),
+                "reason": why,
+                "seconds": length.map(|length| length.as_secs_f64()),
+            };
+            return json(200, &wish.spec.told(told));
         }
-        let would = if busy { "It would be refused, since a load runs" } else { "It would be started" };
-        say(format!("{would}; nothing was done."))
+        let time = time_in_words(length, length.map_or(0, |length| length.as_secs()));
+        say(match why {
+            Some(why) => format!("It would be refused, since {why}; nothing was done."),
+            None => format!("A load{} for {time} would be started; nothing was done.", wish.spec.words()),
+        })
     }
 
     /// Stops the load of an id.
@@ -269,12 +285,7 @@ impl Consumer {
     pub(super) fn load_status(&self, loader: Loader) -> Value {
         let group = self.loads(loader);
         let load = group.load();
-        let state = match &load {
-            Some(_) if group.is_pending() => "pending",
-            Some(_) => "working",
-            None if group.trouble().is_some() => "failed",
-            None => "idle",
-        };
+        let state = group.state();
         let told = load.as_deref().map_or_else(|| object! { "group": group.name() }, |load| receipt(group, load));
         let told = told.with("state", state).with("error", group.trouble());
         if loader == Loader::Io {
@@ -302,12 +313,8 @@ fn refuse_id(refuse: &dyn Fn(u16, &'static str, String) -> Answer, error: Option
 }
 
 /// `60 seconds`, as it was asked for; a load without an end says so.
-fn asked_time(load: &Load) -> String {
-    if load.length.is_none() {
-        String::from("as long as it is not stopped")
-    } else {
-        format!("{} seconds", load.seconds)
-    }
+fn time_in_words(length: Option<Duration>, seconds: u64) -> String {
+    length.map_or_else(|| String::from("as long as it is not stopped"), |_| format!("{seconds} seconds"))
 }
 
 /// What is told of a load, for programs.

@@ -64,6 +64,12 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
             page.sample("", &[("group", group), ("state", known)], &u8::from(state(snapshot) == known));
         }
     }
+    for load in [&consumer.cpu, &consumer.io] {
+        let state = load.state();
+        for known in STATES {
+            page.sample("", &[("group", load.name()), ("state", known)], &u8::from(state == known));
+        }
+    }
     page.gauge("testero_ready", "1 when /readyz says ok.", &(u8::from(consumer.ready.trouble().is_none())));
     page.gauge("testero_healthy", "1 when /healthz says ok.", &(u8::from(consumer.health.trouble().is_none())));
 }
@@ -99,7 +105,7 @@ fn works(consumer: &Consumer, page: &mut Exposition) {
 fn cpu(consumer: &Consumer, page: &mut Exposition) {
     let jobs = consumer.jobs.sums();
     let load = consumer.cpu.load();
-    let Figures { wanted, achieved, .. } = load.map_or_else(Figures::default, |load| load.task.figures());
+    let Figures { wanted, achieved } = load.map_or_else(Figures::default, |load| load.task.figures());
     page.gauge(
         "testero_cpu_target_cores",
         "Cores to be used, by the load and all jobs.",
@@ -115,12 +121,10 @@ fn cpu(consumer: &Consumer, page: &mut Exposition) {
     page.sample("", &[("kind", "mem")], &jobs.memory_jobs);
     page.gauge("testero_jobs_target_bytes", "Memory that jobs are to hold.", &jobs.bytes);
     page.gauge("testero_jobs_held_bytes", "Memory that jobs hold.", &jobs.held);
-    if let Some(load) = consumer.io.load() {
-        let Figures { written, read, .. } = load.task.figures();
-        page.family("testero_io_load_bytes", Kind::Gauge, "Bytes moved by the io load that runs.");
-        page.sample("", &[("direction", "write")], &written);
-        page.sample("", &[("direction", "read")], &read);
-    }
+    let (written, read) = consumer.moved.get();
+    page.family("testero_io_load_bytes", Kind::Counter, "Bytes moved by io loads since the start.");
+    page.sample("_total", &[("direction", "write")], &written);
+    page.sample("_total", &[("direction", "read")], &read);
 }
 
 fn container(consumer: &Consumer, page: &mut Exposition) {
