@@ -9,6 +9,7 @@ mod crowd;
 mod database;
 mod kills;
 mod rates;
+mod replies;
 mod wording;
 mod words;
 
