@@ -7,6 +7,7 @@
 mod away;
 mod crowd;
 mod database;
+mod files;
 mod kills;
 mod rates;
 mod replies;
