@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
 
 use crate::harness::{Answer, Testero};
 use crate::json::Json;
@@ -207,6 +211,51 @@ fn a_changed_token_counts_even_when_its_file_looks_the_same() {
     fs::write(&path, "secure").unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     assert_eq!((status("leaked"), status("secure")), (401, 200));
+}
+
+/// A FIFO that nobody writes to.
+fn make_fifo(path: &Path) {
+    assert!(run(Command::new("mkfifo").arg(path)).status.success());
+}
+
+#[test]
+fn a_token_file_that_becomes_something_else_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, TOKEN).unwrap();
+    let testero = Testero::start_with(&[], &[("TOKENFILE", path.to_str().unwrap())]);
+    let status = || with_token(&testero, "POST", "/readyz/enable", TOKEN).status;
+    let next = folder.path().join("next");
+    for round in 0..5 {
+        match round {
+            0 => make_fifo(&next),
+            1 => symlink("/dev/zero", &next).unwrap(),
+            2 => symlink("/dev/tty", &next).unwrap(),
+            3 => fs::write(&next, "x".repeat((64 << 10) + 1)).unwrap(),
+            _ => drop(UnixListener::bind(&next).unwrap()),
+        }
+        fs::rename(&next, &path).unwrap();
+        // All at once: none waits for another.
+        thread::scope(|scope| {
+            (0..20).for_each(|_| drop(scope.spawn(|| assert_eq!(status(), 401, "{round}"))));
+        });
+        assert_eq!(testero.ask("GET", "/healthz").status, 200);
+        assert!(testero.status("VmHWM") < 60 << 10, "{round}: {} KiB", testero.status("VmHWM"));
+        fs::write(&next, TOKEN).unwrap();
+        fs::rename(&next, &path).unwrap();
+        assert_eq!(status(), 200, "{round}");
+    }
+}
+
+#[test]
+fn a_token_file_that_is_no_regular_file_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    make_fifo(&folder.path().join("token"));
+    for path in [folder.path().join("token"), "/dev/zero".into(), folder.path().to_owned()] {
+        let path = path.to_str().unwrap();
+        fails_with(1, &mut program(&["--data-dir", data], &[("TOKENFILE", path)]), &[path, "regular file"]);
+    }
 }
 
 #[test]

@@ -7,8 +7,10 @@
 mod away;
 mod crowd;
 mod database;
+mod files;
 mod kills;
 mod rates;
+mod replies;
 mod wording;
 mod words;
 

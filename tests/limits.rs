@@ -1,12 +1,18 @@
 //! Limits that know the container: in a real cgroup of this machine, v1 or v2, whichever has the memory controller.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
 
+use crate::disk::is_root;
 use crate::harness::{PROGRAM, Testero, eventually};
+use crate::json::Json;
+use crate::process::run;
 
 /// A memory cgroup of our own. Removed when dropped, which its processes must be gone by then.
 struct Cgroup {
@@ -196,4 +202,55 @@ fn noted(data: &Path) -> bool {
     folders
         .flat_map(|folder| fs::read_dir(folder).unwrap())
         .any(|entry| entry.unwrap().file_name().to_str().is_some_and(|name| name.starts_with(".intent-")))
+}
+
+/// The program as this user, who may have so many threads, on a folder that everybody may use.
+fn start_as(user: u32, threads: u64) -> Testero {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    // Where it was built may be a folder that only root reaches. Copied by another process: one that a test starts meanwhile
+    // would inherit a descriptor that writes to it, and then it cannot be executed.
+    let program = data.path().join("testero");
+    assert!(run(Command::new("cp").arg(PROGRAM).arg(&program)).status.success());
+    let mut command = Command::new(program);
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).uid(user).gid(user);
+    let limit = libc::rlimit { rlim_cur: threads, rlim_max: threads };
+    let lower = move || {
+        // SAFETY: setrlimit reads a live rlimit.
+        match unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(lower) };
+    Testero::spawn(command, data)
+}
+
+#[test]
+fn threads_of_the_same_user_in_other_processes_count() {
+    if !is_root() {
+        return;
+    }
+    let user = 200_000 + std::process::id() % 50_000;
+    let (first, second) = (start_as(user, 5000), start_as(user, 1000));
+    let left = |testero: &Testero| testero.json("GET", "/api/pid", 200).number("available");
+    let alone = left(&second);
+    assert!(alone > 300.0, "{alone}");
+    first.json("POST", "/api/pid/set?count=250", 202);
+    assert_eq!(first.in_state("pid", "holding").number("held"), 250.0);
+    let beside = left(&second);
+    // Its own threads come and go by a few.
+    assert!(beside <= alone - 240.0, "{alone}, then {beside}");
+    // What fits really fits, and leaves room to serve.
+    second.json("POST", "/api/pid/set?count=max", 202);
+    let holding = second.in_state("pid", "holding");
+    assert!(holding.number("held") > 0.0 && holding.at("error") == &Json::Null, "{holding:?}");
+    let threads = first.status("Threads") + second.status("Threads");
+    assert!(threads < 1000, "{threads}");
+    thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| assert_eq!(second.ask("GET", "/healthz").status, 200));
+        }
+    });
 }

@@ -41,5 +41,7 @@ mod page;
 mod process;
 mod quota;
 mod ramps;
+#[cfg(all(feature = "fibonacci", feature = "counter", feature = "client"))]
+mod readme;
 mod releases;
 mod shutdown;

@@ -6,10 +6,11 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, RedisConnectionInfo, RedisResult, cmd};
+use redis::{Client, ConnectionAddr, RedisConnectionInfo, RedisResult, Value, cmd};
 
+use super::connection::Connection;
 use super::total::{PATIENCE, Total};
 use crate::sync::{lock, spawn};
 
@@ -21,6 +22,8 @@ const CONNECTIONS: usize = 8;
 const STACK_BYTES: usize = 256 * 1024;
 /// How often it is tried.
 const TRIES: u32 = 2;
+/// How much longer a request waits than the last try, which knows a better reason than that there is no answer.
+const SLACK: Duration = Duration::from_millis(50);
 
 /// A Redis.
 pub struct Redis {
@@ -51,7 +54,7 @@ impl Redis {
         let (asks, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let info = client.get_connection_info();
-        let door = Door::of(client).map_err(io::Error::other)?;
+        let door = Door { address: info.addr().clone(), login: info.redis_settings().clone() };
         for _ in 0..CONNECTIONS {
             let (door, waiting) = (door.clone(), Arc::clone(&waiting));
             spawn("redis", STACK_BYTES, Box::new(move || serve(&door, &waiting)))?;
@@ -66,7 +69,7 @@ impl Redis {
         // The threads live as long as the process.
         let _ = lock(&self.asks).send(Ask { what, deadline, answer });
         answered
-            .recv_timeout(PATIENCE * TRIES)
+            .recv_timeout(PATIENCE * TRIES + SLACK)
             .unwrap_or_else(|_| Err(format!("no answer within {} s", (PATIENCE * TRIES).as_secs())))
     }
 }
@@ -86,39 +89,29 @@ impl Total for Redis {
 }
 
 /// How a connection is made.
-///
-/// A Redis that turns a client away says why, in answer to whatever comes first, and closes. The library sends several
-/// commands at once and reports what became of the last, or words of its own; so what is needed is sent here, one by one.
 #[derive(Clone)]
 struct Door {
-    /// Connects, and sends nothing.
-    client: Client,
+    address: ConnectionAddr,
     /// Who counts, and in which database.
     login: RedisConnectionInfo,
 }
 
 impl Door {
-    fn of(client: &Client) -> RedisResult<Self> {
-        let info = client.get_connection_info();
-        let mute = RedisConnectionInfo::default().set_skip_set_lib_name();
-        Ok(Self { client: Client::open(info.clone().set_redis_settings(mute))?, login: info.redis_settings().clone() })
-    }
-
-    fn open(&self) -> RedisResult<Connection> {
-        let mut open = self.client.get_connection_with_timeout(PATIENCE)?;
-        open.set_read_timeout(Some(PATIENCE))?;
-        open.set_write_timeout(Some(PATIENCE))?;
+    /// Connects, logs in, and chooses the database: each step waits for its reply, so that the reason is known when a Redis
+    /// turns a client away.
+    fn open(&self, deadline: Instant) -> RedisResult<Connection> {
+        let mut open = Connection::to(&self.address, deadline)?;
         if let Some(password) = self.login.password() {
-            let mut result = cmd("AUTH").arg(self.login.username()).arg(password).query::<()>(&mut open);
+            let mut result = open.ask(cmd("AUTH").arg(self.login.username()).arg(password), deadline);
             // Before version 6 there are no users.
             if result.as_ref().is_err_and(|error| error.detail().is_some_and(|why| why.contains("number of arguments")))
             {
-                result = cmd("AUTH").arg(password).query(&mut open);
+                result = open.ask(cmd("AUTH").arg(password), deadline);
             }
             result?;
         }
         if self.login.db() != 0 {
-            cmd("SELECT").arg(self.login.db()).query::<()>(&mut open)?;
+            open.ask(cmd("SELECT").arg(self.login.db()), deadline)?;
         }
         Ok(open)
     }
@@ -133,26 +126,34 @@ fn serve(door: &Door, waiting: &Mutex<Receiver<Ask>>) {
         if Instant::now() >= deadline {
             continue;
         }
-        let mut result = attempt(door, &mut connection, what);
+        let mut result = attempt(door, &mut connection, what, deadline);
         // Once more, over a new connection: the old one may have been of a Redis that was restarted.
         if result.is_err() && Instant::now() < deadline {
-            result = attempt(door, &mut connection, what);
+            result = attempt(door, &mut connection, what, deadline);
         }
         // Who asked may have given up.
-        let _ = answer.try_send(result.map_err(|error| error.to_string()));
+        let _ = answer.try_send(match (result, what) {
+            (Ok(Value::Int(total)), What::Increment) if total > 0 => Ok(total.unsigned_abs()),
+            // A further try would count once more.
+            (Ok(Value::Int(total)), What::Increment) => Err(format!("{KEY} is {total}, and totals begin at 1")),
+            (Ok(_), What::Increment) => Err(String::from("the answer to INCR is no number")),
+            (Ok(_), What::Check) => Ok(0),
+            (Err(error), _) => Err(error.to_string()),
+        });
     }
 }
 
-/// One try. What goes wrong costs the connection.
-fn attempt(door: &Door, connection: &mut Option<Connection>, what: What) -> RedisResult<u64> {
+/// One try, within a second. What goes wrong costs the connection.
+fn attempt(door: &Door, connection: &mut Option<Connection>, what: What, deadline: Instant) -> RedisResult<Value> {
+    let deadline = deadline.min(Instant::now() + PATIENCE);
     let mut open = match connection.take() {
         Some(open) => open,
-        None => door.open()?,
+        None => door.open(deadline)?,
     };
-    let done = match what {
-        What::Increment => cmd("INCR").arg(KEY).query(&mut open)?,
-        What::Check => cmd("PING").query::<()>(&mut open).map(|()| 0)?,
+    let reply = match what {
+        What::Increment => open.ask(cmd("INCR").arg(KEY), deadline)?,
+        What::Check => open.ask(&cmd("PING"), deadline)?,
     };
     *connection = Some(open);
-    Ok(done)
+    Ok(reply)
 }

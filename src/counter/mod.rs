@@ -5,8 +5,10 @@
 //! total    where the total is counted: one of two stores
 //! shared   a file that all instances on the machine share
 //! database a Redis, which all instances of a cluster share
+//! connection one connection to it: commands and replies, bounded in time and bytes
 //! ```
 
+mod connection;
 pub mod database;
 mod routes;
 pub mod shared;

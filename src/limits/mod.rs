@@ -142,7 +142,6 @@ impl Kernel {
             number("/proc/sys/vm/max_map_count").map(|most| (most.saturating_sub(MAPPINGS) / 2).saturating_sub(own));
         let sources = [
             cgroup::threads_available(self),
-            rlimit::threads().map(|most| (most.saturating_sub(own), String::from("RLIMIT_NPROC"))),
             number("/proc/sys/kernel/threads-max")
                 .map(|most| (most.saturating_sub(running), String::from("kernel.threads-max"))),
             number("/proc/sys/kernel/pid_max")
@@ -150,7 +149,15 @@ impl Kernel {
             by_maps.map(|left| (left, String::from("vm.max_map_count"))),
         ];
         let smallest = sources.into_iter().flatten().min_by_key(|(left, _)| *left);
-        let (left, source) = smallest.unwrap_or_else(|| (u64::MAX, String::from("no limit")));
+        let (mut left, mut source) = smallest.unwrap_or_else(|| (u64::MAX, String::from("no limit")));
+        // It bounds the threads of our user in all processes. These are not counted where it cannot be the smallest even if
+        // all that run were his.
+        if let Some(most) = rlimit::threads().filter(|most| running == 0 || most.saturating_sub(running) < left) {
+            let by_user = most.saturating_sub(process::threads_of(self, rlimit::user()).max(own));
+            if by_user < left {
+                (left, source) = (by_user, String::from("RLIMIT_NPROC"));
+            }
+        }
         Threads { left, source }
     }
 

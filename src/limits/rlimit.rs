@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::Kernel;
+use super::process::number;
 
 // The type of the resource argument differs between C libraries; its values do not.
 #[cfg(target_env = "gnu")]
@@ -22,6 +23,12 @@ pub fn threads() -> Option<u64> {
     if root { None } else { soft_limit(libc::RLIMIT_NPROC) }
 }
 
+/// Our real user ID, whose threads RLIMIT_NPROC bounds.
+pub(super) fn user() -> u64 {
+    // SAFETY: getuid takes nothing and cannot fail.
+    u64::from(unsafe { libc::getuid() })
+}
+
 /// RLIMIT_FSIZE in bytes; `None` is unlimited.
 pub fn file_size() -> Option<u64> {
     soft_limit(libc::RLIMIT_FSIZE)
@@ -34,11 +41,8 @@ pub(super) fn address_space(kernel: &Kernel) -> [(Option<u64>, u64, &'static str
         [None, None] => String::new(),
         _ => kernel.read("/proc/self/status").unwrap_or_default(),
     };
-    let used = |name: &str| {
-        let (_, value) = status.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name)?;
-        value.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
-    };
-    [(limits[0], used("VmSize").unwrap_or(0), "RLIMIT_AS"), (limits[1], used("VmData").unwrap_or(0), "RLIMIT_DATA")]
+    let used = |name: &str| number(&status, name).unwrap_or(0).saturating_mul(1024);
+    [(limits[0], used("VmSize"), "RLIMIT_AS"), (limits[1], used("VmData"), "RLIMIT_DATA")]
 }
 
 fn soft_limit(resource: Resource) -> Option<u64> {

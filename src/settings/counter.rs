@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo};
 
-use super::{Identity, Said, Vocabulary, help, last};
+use super::{Identity, Said, Vocabulary, dot_env, help, last};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8083;
@@ -72,28 +73,22 @@ pub struct Settings {
     pub identity: Identity,
 }
 
-/// The variables of the file `.env` in the working folder; none where there is no such file.
+/// The variables of the file `.env` in the working folder; none where there is no such file. Of a name that stands twice,
+/// the last one counts.
 ///
 /// # Errors
 /// When it cannot be read, or a line is no `NAME=value`.
-pub(super) fn dot_env() -> Result<Vec<(String, OsString)>, String> {
-    let mut known: Vec<(String, OsString)> = Vec::new();
-    let lines = match dotenvy::from_path_iter(DOT_ENV) {
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(known),
-        lines => lines.map_err(|error| format!("{DOT_ENV}: {error}"))?,
+pub(super) fn dot_env(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<dot_env::Variables, String> {
+    let text = match fs::read_to_string(DOT_ENV) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(dot_env::Variables::new()),
+        text => text.map_err(|error| format!("{DOT_ENV}: {error}"))?,
     };
-    for line in lines {
-        let (name, value) = line.map_err(|error| match error {
-            // There may be a password in the line, and further lines, so it is not said again.
-            dotenvy::Error::LineParse(..) => {
-                let place = known.last().map_or_else(|| String::from("first"), |(name, _)| format!("one after {name}"));
-                format!("{DOT_ENV}: the line that is the {place} is no NAME=value, or its quote does not end")
-            }
-            error => format!("{DOT_ENV}: {error}"),
-        })?;
-        known.push((name, value.into()));
-    }
-    Ok(known)
+    let environment = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+    dot_env::read(&text, &environment).map_err(|known| {
+        // There may be a password in the line, and in further lines, so it is not said again.
+        let place = known.last().map_or_else(|| String::from("first"), |(name, _)| format!("one after {name}"));
+        format!("{DOT_ENV}: the line that is the {place} is no NAME=value, or its quote does not end")
+    })
 }
 
 impl Settings {

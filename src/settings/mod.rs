@@ -7,6 +7,8 @@
 pub mod consumer;
 #[cfg(feature = "counter")]
 pub mod counter;
+#[cfg(feature = "counter")]
+mod dot_env;
 #[cfg(feature = "fibonacci")]
 pub mod fibonacci;
 mod help;
@@ -176,8 +178,10 @@ impl Command {
                 .means(|said| fibonacci::Settings::mean(said).map(Box::new).map(Self::Fibonacci)),
             #[cfg(feature = "counter")]
             "counter" | "count" => {
-                let file = counter::dot_env()?;
-                let in_file = |name: &str| file.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+                let file = counter::dot_env(variable)?;
+                let in_file = |name: &str| {
+                    file.iter().rev().find(|(known, _)| known == name).map(|(_, value)| OsString::from(value))
+                };
                 let said = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
                 let another = |name: &str| {
                     counter::SAME.iter().any(|same| same.contains(&name) && same.iter().any(|name| said(name)))

@@ -118,6 +118,19 @@ fn a_file_says_what_the_environment_does_not() {
 }
 
 #[test]
+fn a_file_of_the_original_is_read_as_the_original_reads_it() {
+    // Written on Windows, with values that have blanks; the last of two lines counts.
+    let folder = folder_with(
+        "\u{feff}APP_NAME=My App\r\nSERVICE_PORT=1\r\nSERVICE_PORT: 0 # any\r\nIP=127.0.0.1\r\nSUB=a folder\r\n\
+         DATADIR=\"./${SUB}\"\r\n",
+    );
+    fs::create_dir(folder.path().join("a folder")).unwrap();
+    let testero = Testero::spawn(counter(folder.path(), &[], &[]), Arc::clone(&folder));
+    assert_eq!(numbers(&testero), (1, 1));
+    assert!(folder.path().join("a folder/total_count").exists());
+}
+
+#[test]
 fn a_file_names_a_redis() {
     let Some(redis) = super::database::Redis::start(&[]) else { return };
     let (ip, port) = (redis.address.ip(), redis.address.port());
