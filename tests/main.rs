@@ -37,6 +37,7 @@ mod openapi;
 mod operate;
 #[cfg(feature = "page")]
 mod page;
+mod parameters;
 mod process;
 mod quota;
 mod ramps;

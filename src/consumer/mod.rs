@@ -151,7 +151,8 @@ impl Consumer {
         }
         let all_connections = (connections + leaving_for(connections)) as u64;
         let folder = Arc::new(DataFolder::new(parent, settings.eviction_reserve.disk));
-        let kept_free = settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0);
+        let kept_free =
+            settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0).unwrap_or_default();
         if settings.eviction_reserve != EvictionReserve::NONE {
             log::info!("EVICTIONRESERVE set to: {kept_free} bytes of memory, {} bytes of disk.", folder.kept_free());
         }
@@ -215,7 +216,7 @@ impl Consumer {
             let mut wish = Wish::of(start.amount, Caller::nobody());
             (wish.ttl, wish.words) = (start.ttl, start.words.clone());
             if let Err(refused) = group.set(Ok(wish)) {
-                let trouble = format!("{}: refused: {refused}", start.words);
+                let trouble = format!("{}: refused: {}", start.words, refused.in_words(group.store().unit()));
                 log::error!("{trouble}");
                 group.is_in_trouble(trouble);
             }

@@ -18,6 +18,7 @@ use crate::object;
 
 /// What is said about a request that is none of its own.
 const NOT_A_POST: &str = "Bad request. Not a POST request\n";
+/// The name of the first one that is missing follows.
 const NOT_GIVEN: &str = "not given function argument";
 const INCORRECT: &str = "incorrect function argument";
 
@@ -66,7 +67,7 @@ impl Consumer {
     /// What is said to a job that was started, or the status and the words that refuse it.
     fn try_job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<String, (u16, String)> {
         let incorrect = || (400, String::from(INCORRECT));
-        let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, String::from(NOT_GIVEN)));
+        let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, format!("{NOT_GIVEN}: {name}")));
         let names: &[&str] = match job {
             Job::Cpu => &["millicores"],
             Job::Memory => &["megabytes"],

@@ -202,17 +202,24 @@ impl Route {
         }
     }
 
-    /// Whether it is one of the original's paths, whose text is a contract.
+    /// The parameters of the original's paths, whose text is a contract, and of the resource-consumer's. `None` where the
+    /// path was in neither.
+    pub fn own_parameters(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Set(Holder::Memory | Holder::Disk) => Some(&["size"]),
+            Self::Planned(Holder::Memory | Holder::Disk)
+            | Self::Held(Holder::Memory | Holder::Disk)
+            | Self::Running(Loader::Cpu) => Some(&[]),
+            Self::Load(Loader::Cpu) => Some(&["time"]),
+            Self::Stop(Loader::Cpu) => Some(&["id"]),
+            Self::Job(_) => Some(&["millicores", "megabytes", "metric", "delta", "durationSec"]),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of the original's paths.
     pub fn is_contract(self) -> bool {
-        matches!(
-            self,
-            Self::Set(Holder::Memory | Holder::Disk)
-                | Self::Planned(Holder::Memory | Holder::Disk)
-                | Self::Held(Holder::Memory | Holder::Disk)
-                | Self::Load(Loader::Cpu)
-                | Self::Stop(Loader::Cpu)
-                | Self::Running(Loader::Cpu)
-        )
+        self.own_parameters().is_some() && !matches!(self, Self::Job(_))
     }
 
     /// Whether it tells nothing of the state: then nobody needs a token to read it, not even where reads need one. The page
