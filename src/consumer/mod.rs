@@ -304,7 +304,7 @@ impl Consumer {
 pub fn run(settings: &Settings) -> io::Result<()> {
     crate::process::ignore_file_size_signal();
     // The address first: where another testero listens already, nothing is to be made or swept.
-    let role = Role::begin(settings.listen, &settings.identity, &settings.warnings)?;
+    let role = Role::begin_with(settings.listen, &settings.identity, &settings.warnings, settings.connections)?;
     let stop = role.stop.clone();
     let consumer = Arc::new(Consumer::new(settings, Kernel::default(), role.connections, &stop)?);
     let served = serve(role, &consumer, settings);
