@@ -18,6 +18,7 @@ mod counter;
 mod cpu;
 mod disk;
 mod edge;
+mod ending;
 mod exposition;
 #[cfg(feature = "fibonacci")]
 mod fibonacci;

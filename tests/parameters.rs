@@ -144,6 +144,7 @@ fn bodies_that_are_not_understood_are_refused_and_json_is_understood() {
     assert_eq!(testero.send("GET", "/api/status", &[("Content-Type", "text/plain")], "x").status, 200);
     let answer = json("/api/mem/set?size=0", r#"{"size":"x"}"#);
     assert!(answer.body.contains("sent for 0 bytes"), "{answer:?}");
+    testero.settled("mem");
     assert!(testero.form("/api/mem/set", "size=5").body.starts_with("File size (in bytes) not specified"));
 }
 

@@ -94,11 +94,16 @@ impl Service for Consumer {
 impl Consumer {
     /// What is wrong with us comes before what was asked.
     fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
-        self.hold_back();
-        if route.is_some_and(Route::is_honest) {
+        let honest = route.is_some_and(Route::is_honest);
+        // What ends a fault is never subject to one.
+        if !(honest && *request.method == Method::Delete) {
+            self.hold_back();
+        }
+        if honest {
             return self.checked(request, route, json);
         }
-        if let Some(code) = self.faults.status_now() {
+        let spared = route.is_some_and(|route| route.is_spared(request.method));
+        if let Some(code) = if spared { None } else { self.faults.status_now() } {
             return Problem::new(code, "fault", "this status was asked for, at /fault/status").answer(json);
         }
         let answer = self.checked(request, route, json);
@@ -129,7 +134,7 @@ impl Consumer {
             Some(Body::Json) => {
                 form_of_json(request.body).map(Cow::Owned).map_err(|why| Problem::new(400, "invalid", why))
             }
-            None if has_body(request.fields) => Err(Problem::new(415, "unsupported-media-type", NOT_ACCEPTED)),
+            None if has_body(request.fields) => Err(Problem::new(415, "refused", NOT_ACCEPTED)),
             None => Ok(Cow::Borrowed(request.body)),
         };
         let (form, trouble) = match form {
@@ -162,7 +167,11 @@ impl Consumer {
     fn routed(&self, request: &Request<'_>, asked: &Asked<'_, '_>, route: Route) -> Answer {
         let (deletes, json) = (*request.method == Method::Delete, asked.json);
         // In text, groups as a whole are there to be released: reading them was never in the contract.
-        if !json && !deletes && matches!(route, Route::Group(_) | Route::Loads(_) | Route::All) {
+        let is_whole = matches!(
+            route,
+            Route::Group(_) | Route::Loads(_) | Route::All | Route::Faults | Route::Jobs | Route::OneJob
+        );
+        if !json && !deletes && is_whole {
             return unknown(false);
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
@@ -192,7 +201,11 @@ impl Consumer {
             Route::Healthz => probe(self.health.trouble(), json),
             Route::Readyz => probe(self.ready.trouble(), json),
             Route::Switch(probe, on) => self.switch(probe, on, asked),
+            Route::Fault(fault) if deletes => self.end_faults(Some(fault), asked),
             Route::Fault(fault) => self.fault(fault, asked),
+            Route::Faults => self.end_faults(None, asked),
+            Route::Jobs => self.jobs(deletes, asked),
+            Route::OneJob => self.one_job(request, deletes, asked),
             Route::Job(job) => self.job(job, request, asked),
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
