@@ -57,6 +57,9 @@ pub const CPU: [&str; 10] =
 /// Those of an io load.
 pub const IO: [&str; 8] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow", "dry_run"];
 
+/// A parameter that was given: its name, and its value.
+type Given<'b> = (&'static str, Cow<'b, [u8]>);
+
 impl<'r, 'b> Asked<'r, 'b> {
     /// The parameters of `request` with this `form`, of a path that had parameters of its `own` from the start.
     pub fn of(request: &'r Request<'b>, form: &'b [u8], json: bool, own: Option<&'static [&'static str]>) -> Self {
@@ -201,7 +204,7 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// When more than one has.
-    fn one_of(&self, names: &[&'static str]) -> Result<Option<(&'static str, Cow<'b, [u8]>)>, String> {
+    fn one_of(&self, names: &[&'static str]) -> Result<Option<Given<'b>>, String> {
         let mut given = names.iter().filter_map(|name| Some((*name, self.bytes(name)?)));
         match (given.next(), given.next()) {
             (Some((one, _)), Some((other, _))) => Err(both(one, other)),
