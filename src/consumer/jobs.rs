@@ -304,24 +304,26 @@ impl Jobs {
         cpu.chain(memory).collect()
     }
 
-    /// Cancels the job of this id, and waits a moment for its end; whether there is one.
-    pub fn cancel(&self, id: Id) -> bool {
+    /// Cancels the job of this id, or all of them, and waits a moment for their end; whether there are any.
+    pub fn cancel(&self, one: Option<Id>) -> bool {
         let running = lock(&self.running);
-        let cpu = running.cpu.iter().find(|job| job.order.id == id);
-        if let Some(job) = cpu {
+        let is_meant = |order: &Order| one.is_none_or(|id| order.id == id);
+        let mut found = false;
+        for job in running.cpu.iter().filter(|job| is_meant(&job.order)) {
             job.order.cancel();
             job.burn.cancel();
+            found = true;
         }
-        let memory = running.memory.iter().find(|job| job.order.id == id);
-        if let Some(job) = memory {
+        for job in running.memory.iter().filter(|job| is_meant(&job.order)) {
             job.order.cancel();
+            found = true;
         }
-        let found = cpu.is_some() || memory.is_some();
         self.changed.notify_all();
-        let runs = |running: &mut Running| {
-            running.cpu.iter().any(|job| job.order.id == id) || running.memory.iter().any(|job| job.order.id == id)
+        let some = |running: &mut Running| {
+            let cpu = running.cpu.iter().any(|job| is_meant(&job.order));
+            cpu || running.memory.iter().any(|job| is_meant(&job.order))
         };
-        drop(self.changed.wait_timeout_while(running, LOOK * 2, runs));
+        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
         found
     }
 
@@ -330,19 +332,6 @@ impl Jobs {
         if !running.memory.iter().any(|job| job.order.is_risky) {
             self.intent.note(None);
         }
-    }
-
-    /// Cancels all jobs, and waits a moment for their end.
-    pub fn cancel_all(&self) {
-        let running = lock(&self.running);
-        for job in &running.cpu {
-            job.order.cancel();
-            job.burn.cancel();
-        }
-        running.memory.iter().for_each(|job| job.order.cancel());
-        self.changed.notify_all();
-        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
-        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
     }
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many

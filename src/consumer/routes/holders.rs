@@ -168,7 +168,7 @@ impl Consumer {
             Err(problem) => return problem.answer(asked.json),
         };
         let mut released = Vec::new();
-        self.jobs.cancel_all();
+        self.jobs.cancel(None);
         self.bumps.clear();
         let loads = [Loader::Cpu, Loader::Io].map(|loader| self.cancel_load(loader).map(|load| (loader, load)));
         let mut wish = Wish::of(Amount::Exactly(0), caller(request));

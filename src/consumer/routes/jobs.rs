@@ -77,7 +77,7 @@ impl Consumer {
             if let Err(why) = asked.only(&[]) {
                 return Problem::new(400, "invalid", why).answer(asked.json);
             }
-            self.jobs.cancel_all();
+            self.jobs.cancel(None);
             self.bumps.clear();
             self.log(asked, "done");
         }
@@ -92,7 +92,7 @@ impl Consumer {
         let digits = request.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let id = parse_unsigned(digits).unwrap_or_default();
         let job = self.jobs.list().into_iter().find(|job| job.id.0 == id);
-        let Some(job) = job.filter(|job| !ends || self.jobs.cancel(job.id)) else {
+        let Some(job) = job.filter(|job| !ends || self.jobs.cancel(Some(job.id))) else {
             let why = "no job of this id runs; /api/status lists those that do";
             return Problem::new(404, "not-found", why).answer(asked.json);
         };
