@@ -2,16 +2,17 @@
 //! Kubernetes' resource-consumer, so that autoscaling tests can point at this service.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::burn::{Burn, End, Target};
 use super::group::WORKER_STACK_BYTES;
-use super::id::Ids;
+use super::id::{Id, Ids};
 use super::intent::Intent;
 use super::mapping::page_size;
 use super::memory::Memory;
-use super::order::{Caller, Kind, Order, Outcome, Wish};
+use super::order::{Caller, Expiry, Kind, Order, Outcome, Wish};
 use super::plan::{MEMORY, Plan};
 use super::quantity::Amount;
 use super::stores::MemoryStore;
@@ -26,6 +27,17 @@ use crate::sync::{lock, spawn};
 pub const MOST_JOBS: usize = 64;
 /// How soon a job notices that it is cancelled.
 const LOOK: Duration = Duration::from_millis(100);
+/// Who starts a job anew as often as it ends comes a little before or after that. A job is about to end when it has so
+/// little time left.
+const ABOUT_TO_END: Duration = Duration::from_secs(1);
+/// How long a new job waits for those at most: giving back memory takes its time.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How jobs end, or do not begin.
+pub const OUTCOMES: [&str; 4] = ["done", "cancelled", "failed", "refused"];
+/// The kinds of jobs.
+pub const KINDS: [&str; 2] = ["cpu", "mem"];
+const CPU: usize = 0;
+const MEM: usize = 1;
 
 /// Why a job was not started.
 #[derive(Debug)]
@@ -50,7 +62,30 @@ pub struct Jobs {
     intent: Intent,
     running: Mutex<Running>,
     changed: Condvar,
+    /// How many have ended, by [`KINDS`] and [`OUTCOMES`].
+    ended: [[AtomicU64; OUTCOMES.len()]; KINDS.len()],
 }
+
+/// A job that runs.
+pub struct Listed {
+    /// Its id.
+    pub id: Id,
+    /// One of [`KINDS`].
+    pub kind: &'static str,
+    /// Millicores or bytes it is to use.
+    pub wanted: u64,
+    /// Those it uses.
+    pub used: f64,
+    /// Who asked for it.
+    pub caller: String,
+    /// In which words.
+    pub words: String,
+    /// When it ends.
+    pub expires: Option<Expiry>,
+}
+
+/// A job that was started: its id, and when it ends.
+pub type Started = (Id, Option<Expiry>);
 
 #[derive(Default)]
 struct Running {
@@ -97,8 +132,8 @@ impl Jobs {
         max_ttl: Option<Duration>,
         stop: Stop,
     ) -> Arc<Self> {
-        let (running, changed) = (Mutex::default(), Condvar::new());
-        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed })
+        let (running, changed, ended) = (Mutex::default(), Condvar::new(), Default::default());
+        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed, ended })
     }
 
     /// Uses so many millicores more, for so long, `beside` those of the running load.
@@ -112,17 +147,23 @@ impl Jobs {
         beside: u64,
         caller: Caller,
         words: String,
-    ) -> Result<(), JobRefused> {
-        let order = self.order(millicores, length, caller, words)?;
-        let deadline = order.expires.map(|expiry| expiry.at);
+    ) -> Result<Started, JobRefused> {
+        let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
-        if running.cpu.len() >= MOST_JOBS {
-            return Err(JobRefused::Full);
+        loop {
+            let taken = running.cpu.iter().map(|job| job.millicores).sum::<u64>() + beside;
+            let left = (cores() * 1000).saturating_sub(taken);
+            let is_full = running.cpu.len() >= MOST_JOBS;
+            if !is_full && millicores <= left {
+                break;
+            }
+            let freed = about_to_end(&mut running.cpu.iter().map(|job| (&job.order, job.millicores)));
+            let refused = if is_full { JobRefused::Full } else { JobRefused::TooMuch(left) };
+            running = self.turn(running, until, freed, left, millicores).ok_or(refused)?;
         }
-        let left = (cores() * 1000).saturating_sub(running.cpu.iter().map(|job| job.millicores).sum::<u64>() + beside);
-        if millicores > left {
-            return Err(JobRefused::TooMuch(left));
-        }
+        let order = self.order(millicores, length, caller, words)?;
+        let started = (order.id, order.expires);
+        let deadline = order.expires.map(|expiry| expiry.at);
         let burn = Burn::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
         let burn = burn.map_err(JobRefused::NotStarted)?;
         let job = Arc::new(CpuJob { order, burn, millicores });
@@ -135,6 +176,7 @@ impl Jobs {
                 End::Ended | End::Factored => Outcome::Done,
             };
             audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
+            jobs.count(CPU, &outcome);
             lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
             jobs.changed.notify_all();
         };
@@ -143,7 +185,7 @@ impl Jobs {
             return Err(JobRefused::NotStarted(error));
         }
         running.cpu.push(job);
-        Ok(())
+        Ok(started)
     }
 
     /// Holds so many bytes of memory more, for so long.
@@ -156,13 +198,29 @@ impl Jobs {
         length: Duration,
         caller: Caller,
         words: String,
-    ) -> Result<(), JobRefused> {
-        let mut order = self.order(bytes, length, caller, words)?;
+    ) -> Result<Started, JobRefused> {
+        let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
-        if running.memory.len() >= MOST_JOBS {
-            return Err(JobRefused::Full);
-        }
-        let (mut promise, is_risky) = self.memory.admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        let (mut promise, is_risky) = loop {
+            let (left, refused) = if running.memory.len() >= MOST_JOBS {
+                (bytes, JobRefused::Full)
+            } else {
+                match self.memory.admit_job(bytes) {
+                    Ok(admitted) => break admitted,
+                    Err(left) => (left, JobRefused::TooMuch(left)),
+                }
+            };
+            let freed = about_to_end(&mut running.memory.iter().map(|job| (&job.order, job.bytes)));
+            running = self.turn(running, until, freed, left, bytes).ok_or(refused)?;
+        };
+        let mut order = match self.order(bytes, length, caller, words) {
+            Ok(order) => order,
+            Err(refused) => {
+                self.memory.job_is_over(bytes);
+                return Err(refused);
+            }
+        };
+        let started = (order.id, order.expires);
         order.is_risky = is_risky;
         if is_risky {
             self.intent.note(Some(&order));
@@ -193,6 +251,7 @@ impl Jobs {
             own.level.set(0);
             jobs.memory.job_is_over(bytes);
             audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
+            jobs.count(MEM, &outcome);
             let mut running = lock(&jobs.running);
             running.memory.retain(|job| !Arc::ptr_eq(job, &own));
             jobs.nothing_to_note(&running);
@@ -205,7 +264,76 @@ impl Jobs {
             return Err(JobRefused::NotStarted(error));
         }
         running.memory.push(job);
-        Ok(())
+        Ok(started)
+    }
+
+    /// Waits a moment where jobs that are about to end, one or more of so many units, leave the room for `wanted` that
+    /// is not `left` now. `None` when there is nothing to wait for any more.
+    fn turn<'r>(
+        &self,
+        running: MutexGuard<'r, Running>,
+        until: Instant,
+        freed: Option<u64>,
+        left: u64,
+        wanted: u64,
+    ) -> Option<MutexGuard<'r, Running>> {
+        let fits = left.saturating_add(freed?) >= wanted;
+        if !fits || Instant::now() >= until || self.stop.is_set() {
+            return None;
+        }
+        Some(self.changed.wait_timeout(running, LOOK).unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn count(&self, kind: usize, outcome: &Outcome) {
+        let place = match outcome {
+            Outcome::Done => 0,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => 1,
+            Outcome::Failed(_) => 2,
+        };
+        self.ended[kind][place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more was refused, of memory or of CPU.
+    pub fn count_refused(&self, of_memory: bool) {
+        self.ended[usize::from(of_memory)][3].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many jobs have ended how: kind, outcome, number.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let of =
+            |kind: usize, place: usize| (KINDS[kind], OUTCOMES[place], self.ended[kind][place].load(Ordering::Relaxed));
+        (0..KINDS.len() * OUTCOMES.len()).map(move |at| of(at / OUTCOMES.len(), at % OUTCOMES.len()))
+    }
+
+    /// All jobs that run.
+    pub fn list(&self) -> Vec<Listed> {
+        let running = lock(&self.running);
+        let cpu = running.cpu.iter().map(|job| listed(KINDS[CPU], &job.order, job.millicores, job.burn.achieved()));
+        let memory = running.memory.iter().map(|job| listed(KINDS[MEM], &job.order, job.bytes, job.level.get() as f64));
+        cpu.chain(memory).collect()
+    }
+
+    /// Cancels the job of this id, or all of them, and waits a moment for their end; whether there are any.
+    pub fn cancel(&self, one: Option<Id>) -> bool {
+        let running = lock(&self.running);
+        let is_meant = |order: &Order| one.is_none_or(|id| order.id == id);
+        let mut found = false;
+        for job in running.cpu.iter().filter(|job| is_meant(&job.order)) {
+            job.order.cancel();
+            job.burn.cancel();
+            found = true;
+        }
+        for job in running.memory.iter().filter(|job| is_meant(&job.order)) {
+            job.order.cancel();
+            found = true;
+        }
+        self.changed.notify_all();
+        let some = |running: &mut Running| {
+            let cpu = running.cpu.iter().any(|job| is_meant(&job.order));
+            cpu || running.memory.iter().any(|job| is_meant(&job.order))
+        };
+        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
+        found
     }
 
     /// The note goes with the last job that it could be about.
@@ -221,19 +349,6 @@ impl Jobs {
         self.changed.notify_all();
         let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
         drop(self.changed.wait_timeout_while(running, patience, some));
-    }
-
-    /// Cancels all jobs, and waits a moment for their end.
-    pub fn cancel_all(&self) {
-        let running = lock(&self.running);
-        for job in &running.cpu {
-            job.order.cancel();
-            job.burn.cancel();
-        }
-        running.memory.iter().for_each(|job| job.order.cancel());
-        self.changed.notify_all();
-        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
-        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
     }
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
@@ -292,4 +407,16 @@ fn job_begins(group: &'static str, order: &Order) {
     {
         audit::begun(group, order.id, &order.words, &order.caller);
     }
+}
+
+/// The units of the jobs that are about to end; `None` where there are none.
+fn about_to_end(jobs: &mut dyn Iterator<Item = (&Order, u64)>) -> Option<u64> {
+    let soon = Instant::now() + ABOUT_TO_END;
+    let ends = |order: &Order| order.is_cancelled() || order.expires.is_some_and(|expiry| expiry.at <= soon);
+    jobs.filter(|(order, _)| ends(order)).map(|(_, units)| units).reduce(u64::saturating_add)
+}
+
+fn listed(kind: &'static str, order: &Order, wanted: u64, used: f64) -> Listed {
+    let (caller, words) = (order.caller.to_string(), order.words.clone());
+    Listed { id: order.id, kind, wanted, used, caller, words, expires: order.expires }
 }

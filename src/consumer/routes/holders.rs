@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use super::answers::{full, not_done, refused, say_late, stopping};
 use super::contract;
+use super::known;
 use super::status::{group_line, of_group, of_order};
-use super::table::{Holder, Loader};
+use super::table::{Holder, Loader, Route};
 use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
-use crate::consumer::asked::{self, Asked, caller, words};
+use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::group::{Accepted, Group, Preview, Refused};
 use crate::consumer::order::{Order, Outcome, Wish};
-use crate::consumer::quantity::Amount;
+use crate::consumer::quantity::{Amount, Unit};
 use crate::http::{Answer, Hold, Request};
 use crate::json::Value;
 use crate::object;
@@ -36,12 +37,7 @@ impl Consumer {
         }
         let group = self.group(holder);
         let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
-        let known: &[&str] = match holder {
-            Holder::Memory => &asked::MEMORY,
-            Holder::Disk => &asked::FILES,
-            _ => &asked::COUNTED,
-        };
-        let wish = asked.wish(group.store().unit(), known, caller(request), words(request));
+        let wish = asked.wish(group.store().unit(), known(Route::Set(holder)), caller(request), words(request));
         if let Some(answer) = self.previewed(holder, verb, &wish, asked) {
             return answer;
         }
@@ -180,7 +176,7 @@ impl Consumer {
             Err(problem) => return problem.answer(asked.json),
         };
         let mut released = Vec::new();
-        self.jobs.cancel_all();
+        self.jobs.cancel(None);
         self.bumps.clear();
         let loads = [Loader::Cpu, Loader::Io].map(|loader| self.cancel_load(loader).map(|load| (loader, load)));
         let mut wish = Wish::of(Amount::Exactly(0), caller(request));
@@ -188,7 +184,7 @@ impl Consumer {
         for group in self.groups() {
             match group.release(&wish) {
                 Ok(accepted) => released.push(accepted.order),
-                Err(why) => return refused(&why).answer(asked.json),
+                Err(why) => return refused(&why, group.store().unit()).answer(asked.json),
             }
         }
         self.log(asked, "accepted");
@@ -243,7 +239,7 @@ impl Consumer {
     fn refused(&self, holder: Holder, verb: &str, why: Refused, asked: &Asked<'_, '_>) -> Answer {
         let in_words = contract::refusal(holder, verb, &why);
         self.log(asked, &format!("refused: {in_words}"));
-        if asked.json { refused(&why).answer(true) } else { say_late(in_words) }
+        if asked.json { refused(&why, self.group(holder).store().unit()).answer(true) } else { say_late(in_words) }
     }
 
     /// `getdef`.
@@ -259,7 +255,7 @@ impl Consumer {
                     "parts": parts(&account.goal.parts()),
                 },
             ),
-            Err(conflict) => refused(&Refused::Conflict(conflict)).answer(true),
+            Err(conflict) => refused(&Refused::Conflict(conflict), Unit::Count).answer(true),
         }
     }
 
@@ -278,7 +274,7 @@ impl Consumer {
                 },
             ),
             Ok((_, Err(why))) if as_json => Problem::new(503, "unavailable", why).answer(true),
-            Err(conflict) if as_json => refused(&Refused::Conflict(conflict)).answer(true),
+            Err(conflict) if as_json => refused(&Refused::Conflict(conflict), Unit::Count).answer(true),
             Ok((account, Ok(held))) => contract::held(holder, &account, &held),
             Ok((_, Err(why))) => contract::not_told(holder, &why),
             Err(conflict) => contract::conflict_text(conflict),

@@ -7,6 +7,7 @@ use super::loaders::line;
 use super::table::Loader;
 use crate::clock::utc_stamp;
 use crate::consumer::group::{Group, Phase, Snapshot};
+use crate::consumer::jobs::Listed;
 use crate::consumer::order::Order;
 use crate::consumer::quantity::{Unit, in_words as amount};
 use crate::consumer::{Consumer, span};
@@ -95,6 +96,23 @@ fn of_snapshot(group: &Group, snapshot: &Snapshot) -> Value {
     }
 }
 
+/// A job that runs.
+pub(super) fn of_job(job: &Listed) -> Value {
+    let (wanted, used) = if job.kind == "cpu" { ("millicores", "achieved_millicores") } else { ("bytes", "held") };
+    let used_value = if job.kind == "cpu" { Value::from(thousandths(job.used)) } else { Value::from(job.used as u64) };
+    let left = job.expires.map(|expiry| expiry.at.saturating_duration_since(Instant::now()).as_secs_f64());
+    object! { "id": job.id.to_string(), "kind": job.kind, "asked": job.words.as_str(), "by": job.caller.as_str() }
+        .with(wanted, job.wanted)
+        .with(used, used_value)
+        .with("expires", job.expires.map(|expiry| utc_stamp(expiry.shown)))
+        .with("expires_in_seconds", left.map(thousandths))
+}
+
+/// All jobs that run.
+pub(super) fn job_list(consumer: &Consumer) -> Value {
+    Value::List(consumer.jobs.list().iter().map(of_job).collect())
+}
+
 /// Everything.
 pub(super) fn status(consumer: &Consumer) -> Value {
     let groups = consumer.groups().into_iter().map(|one| (one.store().name(), of_group(consumer, one)));
@@ -113,6 +131,7 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     let died: Vec<Value> = consumer.died.iter().map(|note| Value::from(note.as_str())).collect();
     value
         .with("groups", Value::Object(groups))
+        .with("jobs", job_list(consumer))
         .with("container", container(consumer))
         .with("process", process(consumer))
         .with("faults_on", consumer.faults_on)
@@ -304,6 +323,12 @@ fn loads(consumer: &Consumer) -> Vec<String> {
             jobs.millicores,
             fixed(jobs.achieved, 0)
         ));
+    }
+    for job in consumer.jobs.list() {
+        let left = job.expires.map_or(Duration::ZERO, |expiry| expiry.at.saturating_duration_since(Instant::now()));
+        let wanted = if job.kind == "cpu" { format!("{}m", job.wanted) } else { amount(job.wanted, Unit::Bytes) };
+        let (kind, id) = (job.kind, job.id);
+        lines.push(format!("job       {kind}  {wanted}  {} to go  id {id}", span::in_words(left)));
     }
     let wanted = consumer.cpu.load().map_or(0.0, |load| load.task.figures().wanted) + jobs.millicores as f64;
     let (quota, throttling) = quota(&consumer.kernel);
