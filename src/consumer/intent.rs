@@ -71,13 +71,13 @@ impl Intent {
 
 /// A line on what is about to be done, and one on how many OOM kills there had been before, where that can be told.
 fn write(path: &Path, order: &Order, kernel: &Kernel) -> io::Result<()> {
-    let mut file = File::create(path)?;
     let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)?;
-    match oom_kills(kernel) {
-        Some((cgroup, kills)) => writeln!(file, "{KILLS}{cgroup} {kills}"),
-        None => Ok(()),
+    let mut note = format!("{} ({planned} in all), request {id}, by {}, at {now}\n", order.words, order.caller);
+    if let Some((cgroup, kills)) = oom_kills(kernel) {
+        note += &format!("{KILLS}{cgroup} {kills}\n");
     }
+    // In one go: who dies in between leaves a note without words.
+    File::create(path)?.write_all(note.as_bytes())
 }
 
 /// A note as it is told: with whether it was the OOM killer that ended the process, where its cgroup is still ours.
