@@ -42,6 +42,8 @@ pub struct Ledger {
     mark: Mark,
     /// Journals that are to go once there is a newer one.
     stale: Vec<String>,
+    /// Whether a start would not find the state, because files of it were taken away or replaced.
+    missing: bool,
     long: u64,
     buffer: Vec<u8>,
 }
@@ -114,8 +116,16 @@ impl Ledger {
         }
         let mark = mark.unwrap_or_default();
         let generation = journals.first().map_or(0, |(generation, _)| *generation);
-        let mut ledger =
-            Self { folder, journal: None, generation, mark, stale, long: LONG_JOURNAL, buffer: Vec::new() };
+        let mut ledger = Self {
+            folder,
+            journal: None,
+            generation,
+            mark,
+            stale,
+            missing: false,
+            long: LONG_JOURNAL,
+            buffer: Vec::new(),
+        };
         let damaged = match ledger.begin(mark) {
             Ok(()) => {
                 damaged.iter().map(|name| keep_aside(&*ledger.folder, name, &names)).collect::<io::Result<Vec<_>>>()?
@@ -164,12 +174,46 @@ impl Ledger {
             self.mark = after;
             return Ok(());
         }
+        if let Err(error) = journal.file.check(&journal.name, journal.length + self.buffer.len() as u64) {
+            self.lose(&error);
+            self.begin(after)?;
+            self.mark = after;
+            return Ok(());
+        }
         journal.length += self.buffer.len() as u64;
         self.mark = after;
         if journal.length > self.long {
             self.follow_up();
         }
         Ok(())
+    }
+
+    /// Has the state where a start finds it, also when nobody makes steps.
+    ///
+    /// # Errors
+    /// When files were taken away or replaced, and the state cannot be written again.
+    pub fn check(&mut self) -> io::Result<()> {
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.file.check(&journal.name, journal.length)
+        {
+            self.lose(&error);
+        }
+        if self.missing { self.begin(self.mark) } else { Ok(()) }
+    }
+
+    /// Whether a start would find the state.
+    pub fn is_found(&self) -> bool {
+        !self.missing
+    }
+
+    /// Gives up a journal that a start would not find. What has its name now is not ours to remove.
+    fn lose(&mut self, error: &io::Error) {
+        log::error!("{error}; the state goes into a new journal");
+        self.missing = true;
+        if let Some(mut journal) = self.journal.take().filter(|_| error.kind() != io::ErrorKind::InvalidData) {
+            // Best effort, so that a start does not find steps whose clients heard of a failure.
+            let _ = journal.file.truncate(journal.length).and_then(|()| journal.file.sync());
+        }
     }
 
     /// A long journal is followed by a new one. The steps are on disk either way.
@@ -190,6 +234,7 @@ impl Ledger {
     /// Begins a journal of a new generation at `mark`, and removes the older ones. When this fails, the one there was goes
     /// on, unless the new one may be on disk already: then neither can be trusted.
     fn begin(&mut self, mark: Mark) -> io::Result<()> {
+        self.folder.restore().inspect_err(|_| self.missing = true)?;
         self.generation += 1;
         let name = format!("{JOURNAL}{}", self.generation);
         let new = format!("{name}{NEW}");
@@ -213,8 +258,13 @@ impl Ledger {
             self.stale.push(name);
             return Err(error);
         }
+        if let Err(error) = file.check(&name, header.len() as u64) {
+            self.missing = true;
+            return Err(error);
+        }
         self.give_up();
         self.journal = Some(Journal { file, name, length: header.len() as u64 });
+        self.missing = false;
         // What stays is removed by the next one, or at the next start.
         let folder = &self.folder;
         self.stale.retain(|name| folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound));

@@ -146,6 +146,10 @@ impl Folder for Simulated {
         Ok(())
     }
 
+    fn restore(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(name)
     }
@@ -189,6 +193,12 @@ impl Appended for SimulatedFile {
         let file = &mut disk.files[self.file];
         file.synced = file.content.clone();
         Ok(())
+    }
+
+    fn check(&self, name: &str, length: u64) -> io::Result<()> {
+        let found = self.disk.file(name)? == self.file;
+        let found = found && lock(&self.disk.0).files[self.file].content.len() as u64 == length;
+        if found { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
