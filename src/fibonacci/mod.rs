@@ -5,6 +5,7 @@
 //! desk     requests hand in steps and wait: one sync for all that are there (group commit)
 //! ledger   steps in a journal, and what becomes of it when the disk fails
 //! journal, csv   the bytes of its two files
+//! recovery what a start makes of the files it finds
 //! files    the folder they are in, which tests can cut the power of
 //! sequence the numbers
 //! ```
@@ -16,6 +17,7 @@ pub mod journal;
 pub mod ledger;
 #[cfg(test)]
 mod powercut;
+pub mod recovery;
 mod routes;
 pub mod sequence;
 
@@ -32,7 +34,8 @@ use crate::sync::spawn;
 
 use desk::Desk;
 use files::{Folder, LOCK, OnDisk};
-use ledger::{Found, Ledger};
+use ledger::Ledger;
+use recovery::Found;
 use sequence::{Place, last_index};
 
 /// How long a process waits for the one before it.
@@ -94,13 +97,17 @@ impl Fibonacci {
     }
 
     fn open(&self, settings: &Settings) -> io::Result<()> {
-        let Found { ledger, mark, damaged, taken_over } = Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
+        let Found { ledger, mark, damaged, refused, taken_over } =
+            Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
         for path in &damaged {
             log::error!("A file is damaged, and kept as {}; what it had lost is lost", path.display());
         }
+        for (path, why) in &refused {
+            log::error!("A file {why}, and is kept as {}; the sequence goes on from the most steps", path.display());
+        }
         let kept = if taken_over { ", taken over from fibo.csv" } else { "" };
         log::info!("The sequence stands at position {} after {} hits{kept}", mark.position(), mark.hits);
-        let _ = self.damaged.set(damaged.len());
+        let _ = self.damaged.set(damaged.len() + refused.len());
         let desk = Desk::new(ledger, Place::at(mark), last_index(settings.limit_digits), settings.durability);
         if settings.durability == Durability::Interval {
             log::warn!("DURABILITY is interval: the last second of steps may be lost when the process is killed");

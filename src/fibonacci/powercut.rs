@@ -212,6 +212,7 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
     };
     assert!(expected.contains(&found.mark), "{context}: {:?} is none of {expected:?}", found.mark);
     assert!(found.damaged.is_empty(), "{context}: {:?}", found.damaged);
+    assert!(found.refused.is_empty(), "{context}: {:?}", found.refused);
     let (mut ledger, mut mark, mut possible) = (found.ledger, found.mark, vec![found.mark]);
     for _ in 0..rng.usize(..60) {
         let steps: Vec<Step> = (0..rng.usize(1..8))
@@ -338,7 +339,7 @@ fn the_originals_file_is_taken_over_or_kept() {
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, true));
     // From now on the journal counts.
-    write_csv(&disk, &Place::at(Mark { hits: 90, index: 3 })).unwrap();
+    write_csv(&disk, &Place::at(Mark { hits: 9, index: 3 })).unwrap();
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, false));
 
