@@ -96,7 +96,7 @@ impl Directory {
         let path = self.path.join(name);
         let here = named(&path, file.metadata())?;
         match statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(there) => Ok((there.st_dev as u64, there.st_ino as u64) == (here.dev(), here.ino())),
+            Ok(there) => Ok((there.st_dev, there.st_ino) == (here.dev(), here.ino())),
             Err(rustix::io::Errno::NOENT) => Ok(false),
             Err(error) => named(&path, Err(error.into())),
         }
