@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, statat, unlinkat};
 
+use crate::limits::filesystem::is_same_file;
 use crate::role::check_data_folder;
 use crate::sync::lock;
 
@@ -80,7 +81,7 @@ impl Directory {
     fn check(&self) -> io::Result<()> {
         let there = named(&self.path, self.path.metadata())?;
         let here = named(&self.path, self.file.metadata())?;
-        if (there.dev(), there.ino()) == (here.dev(), here.ino()) {
+        if is_same_file(&there, &here) {
             return Ok(());
         }
         Err(missing(&self.path, "is another folder than the one that holds the state"))
