@@ -134,7 +134,12 @@ impl Group {
 
     /// Whether its work runs: the ticket is a worker's.
     pub fn is_working(&self) -> bool {
-        self.queue.ticket().peek() == Err(Conflict::Busy)
+        self.conflict() == Some(Conflict::Busy)
+    }
+
+    /// Why a request would be refused: work is pending or running.
+    pub fn conflict(&self) -> Option<Conflict> {
+        self.queue.ticket().peek().err()
     }
 
     /// The truth of this moment.

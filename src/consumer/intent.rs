@@ -83,17 +83,15 @@ fn write(path: &Path, order: &Order, kernel: &Kernel) -> io::Result<()> {
 /// A note as it is told: with whether it was the OOM killer that ended the process, where its cgroup is still ours.
 pub(super) fn told(note: &str, kernel: &Kernel) -> String {
     let Some((what, kills)) = note.split_once(KILLS) else { return note.to_owned() };
-    let before = kills
-        .split_once(' ')
-        .and_then(|(cgroup, kills)| Some((cgroup.parse::<u64>().ok()?, kills.parse::<u64>().ok()?)));
-    match (before, oom_kills(kernel)) {
-        (Some((there, before)), Some((here, now))) if there == here && now > before => {
-            format!("{what}: it was killed by the OOM killer")
-        }
-        (Some((there, _)), Some((here, _))) if there == here => {
-            format!("{what}: it was killed, but not by the OOM killer")
-        }
-        _ => what.to_owned(),
+    let kills_since = || {
+        let (there, before) = kills.split_once(' ')?;
+        let (here, now) = oom_kills(kernel)?;
+        (there.parse() == Ok(here)).then_some(now > before.parse().ok()?)
+    };
+    match kills_since() {
+        Some(true) => format!("{what}: it was killed by the OOM killer"),
+        Some(false) => format!("{what}: it was killed, but not by the OOM killer"),
+        None => what.to_owned(),
     }
 }
 

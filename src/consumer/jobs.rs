@@ -2,7 +2,7 @@
 //! Kubernetes' resource-consumer, so that autoscaling tests can point at this service.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::burn::{Burn, End, Target};
@@ -217,8 +217,11 @@ impl Jobs {
 
     /// At the stop: waits, at most for `patience`, until all jobs have ended.
     pub(super) fn wait_for_end(&self, patience: Duration) {
-        let running = lock(&self.running);
         self.changed.notify_all();
+        self.wait_until_none(lock(&self.running), patience);
+    }
+
+    fn wait_until_none(&self, running: MutexGuard<'_, Running>, patience: Duration) {
         let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
         drop(self.changed.wait_timeout_while(running, patience, some));
     }
@@ -232,8 +235,7 @@ impl Jobs {
         }
         running.memory.iter().for_each(|job| job.order.cancel());
         self.changed.notify_all();
-        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
-        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
+        self.wait_until_none(running, LOOK * 2);
     }
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
