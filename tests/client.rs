@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use testero::client::words::{COMMANDS, COMMON, SHELLS};
 
-use crate::harness::{Testero, eventually};
+use crate::harness::{Testero, eventually, shape};
 use crate::process::{fails_with, program, run};
 
 mod completions;
@@ -63,19 +63,6 @@ fn ended(command: &mut Command) -> (i32, String, String) {
 /// An address where nobody listens.
 fn nobody() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-/// The text with a `#` for each run of digits.
-fn shape(text: &str) -> String {
-    let mut shape = String::new();
-    for c in text.chars() {
-        match c {
-            '0'..='9' if shape.ends_with('#') => {}
-            '0'..='9' => shape.push('#'),
-            c => shape.push(c),
-        }
-    }
-    shape
 }
 
 #[test]

@@ -288,5 +288,6 @@ mod crowds;
 mod files;
 mod kills;
 mod large;
+mod removed;
 mod trouble;
 mod two;

@@ -406,6 +406,8 @@ fn what_a_set_limit_lets_past_the_guard_is_noted_too() {
     assert!(!note(&testero).exists(), "what fits is noted");
     // More than any machine has; so slowly that it does no harm.
     testero.json("POST", "/api/mem/set?amount=512Ti&over=10000h", 202);
+    // The worker notes it, before it takes anything.
+    eventually("it is noted", || fs::read_to_string(note(&testero)).is_ok_and(|noted| noted.ends_with('\n')));
     let noted = fs::read_to_string(note(&testero)).unwrap();
     assert!(noted.contains("amount=512Ti"), "{noted}");
     testero.json("DELETE", "/api/mem?wait=true", 200);

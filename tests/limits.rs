@@ -201,7 +201,9 @@ fn noted(data: &Path) -> bool {
     let folders = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
     folders
         .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .any(|entry| entry.unwrap().file_name().to_str().is_some_and(|name| name.starts_with(".intent-")))
+        .map(Result::unwrap)
+        // It is there a moment before its words are.
+        .any(|entry| entry.file_name().to_string_lossy().starts_with(".intent-") && entry.metadata().unwrap().len() > 0)
 }
 
 /// The program as this user, who may have so many threads, on a folder that everybody may use.

@@ -29,9 +29,9 @@ fn end(log: &str, agent: &str) -> Json {
 
 /// Things that take long, each with what ends it.
 const LONG: [(&str, &str, &str); 5] = [
-    ("mem", "/api/mem/set?amount=20Mi&over=10m", "/api/mem"),
-    ("disk", "/api/disk/set?amount=20Mi&over=10m", "/api/disk"),
-    ("pid", "/api/pid/set?count=20&over=10m", "/api/pid"),
+    ("mem", "/api/mem/set?amount=20Mi&over=10m", "/api/mem?wait=true"),
+    ("disk", "/api/disk/set?amount=20Mi&over=10m", "/api/disk?wait=true"),
+    ("pid", "/api/pid/set?count=20&over=10m", "/api/pid?wait=true"),
     ("cpu", "/api/cpu/load?cpu=10m&time=600", "/api/cpu"),
     ("io", "/api/io/load?time=600&rate=1Mi", "/api/io"),
 ];
@@ -161,7 +161,7 @@ fn the_log_tells_when_long_work_begins_and_short_work_is_one_line() {
         assert!(line.text("peer").contains("127.0.0.1") && told.contains(line.text("id")), "{line:?}");
     }
     for (group, _, release) in LONG {
-        testero.ask("DELETE", &format!("{release}?wait=true"));
+        testero.ask("DELETE", release);
         eventually("its end is logged", || !lines(&testero.log(), group).1.is_empty());
         let (begun, ended) = lines(&testero.log(), group);
         assert_eq!((begun.len(), ended.len()), (1, 1), "{begun:?} {ended:?}");

@@ -212,15 +212,7 @@ fn word_shape(word: &str) -> String {
     if is_host {
         return String::from("host:port");
     }
-    let mut shape = String::new();
-    for byte in word.chars() {
-        match byte {
-            '0'..='9' if shape.ends_with('#') => {}
-            '0'..='9' => shape.push('#'),
-            other => shape.push(other),
-        }
-    }
-    shape.replace("#.#", "#")
+    crate::harness::shape(word).replace("#.#", "#")
 }
 
 /// All documents below the folder whose blocks are run here.

@@ -23,7 +23,6 @@ use super::quantity::Amount;
 use super::queue::{Place, Queue};
 use super::store::{Goal, Limit, Outlook, Store};
 use super::ticket::{Conflict, Request};
-use super::walk::Level;
 use crate::shutdown::Stop;
 use crate::sync::lock;
 
@@ -48,7 +47,6 @@ pub struct Group {
     book: Mutex<Book>,
     /// An order has been accepted, or its work has ended.
     changed: Condvar,
-    level: Level,
     tally: Tally,
 }
 
@@ -84,7 +82,6 @@ impl Group {
             max_ttl,
             book: Mutex::new(book),
             changed: Condvar::new(),
-            level: Level::default(),
             tally: Tally::default(),
         }
     }
@@ -137,13 +134,23 @@ impl Group {
 
     /// Whether its work runs: the ticket is a worker's.
     pub fn is_working(&self) -> bool {
-        self.queue.ticket().peek() == Err(Conflict::Busy)
+        self.conflict() == Some(Conflict::Busy)
+    }
+
+    /// Why a request would be refused: work is pending or running.
+    pub fn conflict(&self) -> Option<Conflict> {
+        self.queue.ticket().peek().err()
     }
 
     /// The truth of this moment.
     pub fn snapshot(&self) -> Snapshot {
         let book = lock(&self.book);
-        Snapshot { phase: book.phase, order: book.order.clone(), held: self.level.get(), trouble: book.trouble.clone() }
+        Snapshot {
+            phase: book.phase,
+            order: book.order.clone(),
+            held: self.store.level().get(),
+            trouble: book.trouble.clone(),
+        }
     }
 
     /// Accepts a wish: from here on a worker sees to it.
@@ -225,7 +232,7 @@ impl Group {
     /// When that cannot be told.
     pub fn preview(&self, wish: &Wish) -> Result<Preview, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
-        let held = self.level.get();
+        let held = self.store.level().get();
         let (requested, outlook) = self.resolve(wish, held)?;
         let outlook = outlook.map_or_else(|| self.store.look(held, &wish.how), Ok).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*outlook, held, wish);
@@ -256,7 +263,7 @@ impl Group {
     /// # Errors
     /// When that cannot be told.
     pub fn room(&self) -> Result<(Limit, u64), String> {
-        let held = self.level.get();
+        let held = self.store.level().get();
         let wish = Wish::of(Amount::Exactly(0), Caller::nobody());
         let outlook = self.store.look(held, &wish.how)?;
         Ok(self.bounds(&*outlook, held, &wish))

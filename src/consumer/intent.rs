@@ -71,29 +71,27 @@ impl Intent {
 
 /// A line on what is about to be done, and one on how many OOM kills there had been before, where that can be told.
 fn write(path: &Path, order: &Order, kernel: &Kernel) -> io::Result<()> {
-    let mut file = File::create(path)?;
     let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    writeln!(file, "{} ({planned} in all), request {id}, by {}, at {now}", order.words, order.caller)?;
-    match oom_kills(kernel) {
-        Some((cgroup, kills)) => writeln!(file, "{KILLS}{cgroup} {kills}"),
-        None => Ok(()),
+    let mut note = format!("{} ({planned} in all), request {id}, by {}, at {now}\n", order.words, order.caller);
+    if let Some((cgroup, kills)) = oom_kills(kernel) {
+        note += &format!("{KILLS}{cgroup} {kills}\n");
     }
+    // In one go: who dies in between leaves a note without words.
+    File::create(path)?.write_all(note.as_bytes())
 }
 
 /// A note as it is told: with whether it was the OOM killer that ended the process, where its cgroup is still ours.
 pub(super) fn told(note: &str, kernel: &Kernel) -> String {
     let Some((what, kills)) = note.split_once(KILLS) else { return note.to_owned() };
-    let before = kills
-        .split_once(' ')
-        .and_then(|(cgroup, kills)| Some((cgroup.parse::<u64>().ok()?, kills.parse::<u64>().ok()?)));
-    match (before, oom_kills(kernel)) {
-        (Some((there, before)), Some((here, now))) if there == here && now > before => {
-            format!("{what}: it was killed by the OOM killer")
-        }
-        (Some((there, _)), Some((here, _))) if there == here => {
-            format!("{what}: it was killed, but not by the OOM killer")
-        }
-        _ => what.to_owned(),
+    let kills_since = || {
+        let (there, before) = kills.split_once(' ')?;
+        let (here, now) = oom_kills(kernel)?;
+        (there.parse() == Ok(here)).then_some(now > before.parse().ok()?)
+    };
+    match kills_since() {
+        Some(true) => format!("{what}: it was killed by the OOM killer"),
+        Some(false) => format!("{what}: it was killed, but not by the OOM killer"),
+        None => what.to_owned(),
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Jobs {
     max_ttl: Option<Duration>,
     memory: Arc<MemoryStore>,
     intent: Intent,
-    running: Mutex<Running>,
+    running: Mutex<Vec<Arc<Job>>>,
     changed: Condvar,
     /// How many have ended, by [`KINDS`] and [`OUTCOMES`].
     ended: [[AtomicU64; OUTCOMES.len()]; KINDS.len()],
@@ -87,22 +87,37 @@ pub struct Listed {
 /// A job that was started: its id, and when it ends.
 pub type Started = (Id, Option<Expiry>);
 
-#[derive(Default)]
-struct Running {
-    cpu: Vec<Arc<CpuJob>>,
-    memory: Vec<Arc<MemoryJob>>,
+struct Job {
+    order: Order,
+    /// Millicores or bytes it is to use.
+    wanted: u64,
+    uses: Uses,
 }
 
-struct CpuJob {
-    order: Order,
-    burn: Arc<Burn>,
-    millicores: u64,
+enum Uses {
+    Cpu(Arc<Burn>),
+    Memory(Arc<Level>),
 }
 
-struct MemoryJob {
-    order: Order,
-    level: Level,
-    bytes: u64,
+impl Job {
+    /// Its place in [`KINDS`].
+    fn kind(&self) -> usize {
+        usize::from(matches!(self.uses, Uses::Memory(_)))
+    }
+
+    fn used(&self) -> f64 {
+        match &self.uses {
+            Uses::Cpu(burn) => burn.achieved(),
+            Uses::Memory(level) => level.get() as f64,
+        }
+    }
+
+    fn cancel(&self) {
+        self.order.cancel();
+        if let Uses::Cpu(burn) = &self.uses {
+            burn.cancel();
+        }
+    }
 }
 
 /// A moment's sums over all jobs.
@@ -151,40 +166,36 @@ impl Jobs {
         let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
         loop {
-            let taken = running.cpu.iter().map(|job| job.millicores).sum::<u64>() + beside;
-            let left = (cores() * 1000).saturating_sub(taken);
-            let is_full = running.cpu.len() >= MOST_JOBS;
+            let (count, taken) = sum(&running, CPU);
+            let left = (cores() * 1000).saturating_sub(taken + beside);
+            let is_full = count >= MOST_JOBS;
             if !is_full && millicores <= left {
                 break;
             }
-            let freed = about_to_end(&mut running.cpu.iter().map(|job| (&job.order, job.millicores)));
             let refused = if is_full { JobRefused::Full } else { JobRefused::TooMuch(left) };
-            running = self.turn(running, until, freed, left, millicores).ok_or(refused)?;
+            running = self.turn(running, until, CPU, left, millicores).ok_or(refused)?;
         }
         let order = self.order(millicores, length, caller, words)?;
         let started = (order.id, order.expires);
         let deadline = order.expires.map(|expiry| expiry.at);
         let burn = Burn::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
         let burn = burn.map_err(JobRefused::NotStarted)?;
-        let job = Arc::new(CpuJob { order, burn, millicores });
+        let job = Arc::new(Job { order, wanted: millicores, uses: Uses::Cpu(Arc::clone(&burn)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             job_begins("cpu", &own.order);
-            let outcome = match own.burn.run(&jobs.stop) {
+            let outcome = match burn.run(&jobs.stop) {
                 End::Stopped if own.order.is_cancelled() => Outcome::Cancelled,
                 End::Stopped => Outcome::Stopped,
                 End::Ended | End::Factored => Outcome::Done,
             };
-            audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
-            jobs.count(CPU, &outcome);
-            lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
-            jobs.changed.notify_all();
+            jobs.is_over(&own, &outcome);
         };
         if let Err(error) = spawn("cpu job", WORKER_STACK_BYTES, Box::new(work)) {
-            job.burn.cancel();
+            job.cancel();
             return Err(JobRefused::NotStarted(error));
         }
-        running.cpu.push(job);
+        running.push(job);
         Ok(started)
     }
 
@@ -202,7 +213,7 @@ impl Jobs {
         let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
         let (mut promise, is_risky) = loop {
-            let (left, refused) = if running.memory.len() >= MOST_JOBS {
+            let (left, refused) = if sum(&running, MEM).0 >= MOST_JOBS {
                 (bytes, JobRefused::Full)
             } else {
                 match self.memory.admit_job(bytes) {
@@ -210,8 +221,7 @@ impl Jobs {
                     Err(left) => (left, JobRefused::TooMuch(left)),
                 }
             };
-            let freed = about_to_end(&mut running.memory.iter().map(|job| (&job.order, job.bytes)));
-            running = self.turn(running, until, freed, left, bytes).ok_or(refused)?;
+            running = self.turn(running, until, MEM, left, bytes).ok_or(refused)?;
         };
         let mut order = match self.order(bytes, length, caller, words) {
             Ok(order) => order,
@@ -225,12 +235,13 @@ impl Jobs {
         if is_risky {
             self.intent.note(Some(&order));
         }
-        let job = Arc::new(MemoryJob { order, level: Level::default(), bytes });
+        let level = Arc::new(Level::default());
+        let job = Arc::new(Job { order, wanted: bytes, uses: Uses::Memory(Arc::clone(&level)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             let memory = Memory::new();
             let plan = Plan::exact(&MEMORY, bytes, page_size());
-            let mut work = Work::new(&own.order, &own.level, &jobs.stop);
+            let mut work = Work::new(&own.order, &level, &jobs.stop);
             if own.order.is_risky {
                 jobs.intent.sync();
             }
@@ -248,35 +259,30 @@ impl Jobs {
                 };
             }
             drop(memory);
-            own.level.set(0);
+            level.set(0);
             jobs.memory.job_is_over(bytes);
-            audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
-            jobs.count(MEM, &outcome);
-            let mut running = lock(&jobs.running);
-            running.memory.retain(|job| !Arc::ptr_eq(job, &own));
-            jobs.nothing_to_note(&running);
-            drop(running);
-            jobs.changed.notify_all();
+            jobs.is_over(&own, &outcome);
         };
         if let Err(error) = spawn("memory job", WORKER_STACK_BYTES, Box::new(work)) {
             self.memory.job_is_over(bytes);
             self.nothing_to_note(&running);
             return Err(JobRefused::NotStarted(error));
         }
-        running.memory.push(job);
+        running.push(job);
         Ok(started)
     }
 
-    /// Waits a moment where jobs that are about to end, one or more of so many units, leave the room for `wanted` that
-    /// is not `left` now. `None` when there is nothing to wait for any more.
+    /// Waits a moment where jobs of this kind that are about to end leave the room for `wanted` that is not `left` now.
+    /// `None` when there is nothing to wait for any more.
     fn turn<'r>(
         &self,
-        running: MutexGuard<'r, Running>,
+        running: MutexGuard<'r, Vec<Arc<Job>>>,
         until: Instant,
-        freed: Option<u64>,
+        kind: usize,
         left: u64,
         wanted: u64,
-    ) -> Option<MutexGuard<'r, Running>> {
+    ) -> Option<MutexGuard<'r, Vec<Arc<Job>>>> {
+        let freed = about_to_end(&running, kind);
         let fits = left.saturating_add(freed?) >= wanted;
         if !fits || Instant::now() >= until || self.stop.is_set() {
             return None;
@@ -284,13 +290,22 @@ impl Jobs {
         Some(self.changed.wait_timeout(running, LOOK).unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    fn count(&self, kind: usize, outcome: &Outcome) {
+    /// Logs and counts the end of `own`, which runs no more.
+    fn is_over(&self, own: &Arc<Job>, outcome: &Outcome) {
+        audit::ended(KINDS[own.kind()], &own.order, outcome, own.order.accepted.elapsed());
         let place = match outcome {
             Outcome::Done => 0,
             Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => 1,
             Outcome::Failed(_) => 2,
         };
-        self.ended[kind][place].fetch_add(1, Ordering::Relaxed);
+        self.ended[own.kind()][place].fetch_add(1, Ordering::Relaxed);
+        let mut running = lock(&self.running);
+        running.retain(|job| !Arc::ptr_eq(job, own));
+        if own.kind() == MEM {
+            self.nothing_to_note(&running);
+        }
+        drop(running);
+        self.changed.notify_all();
     }
 
     /// One more was refused, of memory or of CPU.
@@ -307,48 +322,44 @@ impl Jobs {
 
     /// All jobs that run.
     pub fn list(&self) -> Vec<Listed> {
-        let running = lock(&self.running);
-        let cpu = running.cpu.iter().map(|job| listed(KINDS[CPU], &job.order, job.millicores, job.burn.achieved()));
-        let memory = running.memory.iter().map(|job| listed(KINDS[MEM], &job.order, job.bytes, job.level.get() as f64));
-        cpu.chain(memory).collect()
+        let listed = |job: &Arc<Job>| Listed {
+            id: job.order.id,
+            kind: KINDS[job.kind()],
+            wanted: job.wanted,
+            used: job.used(),
+            caller: job.order.caller.to_string(),
+            words: job.order.words.clone(),
+            expires: job.order.expires,
+        };
+        lock(&self.running).iter().map(listed).collect()
     }
 
     /// Cancels the job of this id, or all of them, and waits a moment for their end; whether there are any.
     pub fn cancel(&self, one: Option<Id>) -> bool {
+        let is_meant = |job: &Arc<Job>| one.is_none_or(|id| job.order.id == id);
         let running = lock(&self.running);
-        let is_meant = |order: &Order| one.is_none_or(|id| order.id == id);
         let mut found = false;
-        for job in running.cpu.iter().filter(|job| is_meant(&job.order)) {
-            job.order.cancel();
-            job.burn.cancel();
-            found = true;
-        }
-        for job in running.memory.iter().filter(|job| is_meant(&job.order)) {
-            job.order.cancel();
+        for job in running.iter().filter(|job| is_meant(job)) {
+            job.cancel();
             found = true;
         }
         self.changed.notify_all();
-        let some = |running: &mut Running| {
-            let cpu = running.cpu.iter().any(|job| is_meant(&job.order));
-            cpu || running.memory.iter().any(|job| is_meant(&job.order))
-        };
+        let some = |running: &mut Vec<_>| running.iter().any(is_meant);
         drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
         found
     }
 
     /// The note goes with the last job that it could be about.
-    fn nothing_to_note(&self, running: &Running) {
-        if !running.memory.iter().any(|job| job.order.is_risky) {
+    fn nothing_to_note(&self, running: &[Arc<Job>]) {
+        if !running.iter().any(|job| job.order.is_risky) {
             self.intent.note(None);
         }
     }
 
     /// At the stop: waits, at most for `patience`, until all jobs have ended.
     pub(super) fn wait_for_end(&self, patience: Duration) {
-        let running = lock(&self.running);
         self.changed.notify_all();
-        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
-        drop(self.changed.wait_timeout_while(running, patience, some));
+        drop(self.changed.wait_timeout_while(lock(&self.running), patience, |running| !running.is_empty()));
     }
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
@@ -356,10 +367,7 @@ impl Jobs {
     pub fn wait_for_cancelled(&self, pause: Duration, mut give_up: impl FnMut() -> bool) -> u64 {
         loop {
             let running = lock(&self.running);
-            let cancelled = |running: &Running| {
-                let cpu = running.cpu.iter().filter(|job| job.order.is_cancelled()).count();
-                cpu + running.memory.iter().filter(|job| job.order.is_cancelled()).count()
-            };
+            let cancelled = |running: &[Arc<Job>]| running.iter().filter(|job| job.order.is_cancelled()).count();
             let waited = self.changed.wait_timeout_while(running, pause, |running| cancelled(running) > 0);
             let left = cancelled(&waited.unwrap_or_else(PoisonError::into_inner).0);
             if left == 0 || self.stop.is_set() || give_up() {
@@ -370,15 +378,22 @@ impl Jobs {
 
     /// What they are and do, in sum.
     pub fn sums(&self) -> Sums {
-        let running = lock(&self.running);
-        Sums {
-            cpu_jobs: running.cpu.len() as u64,
-            millicores: running.cpu.iter().map(|job| job.millicores).sum(),
-            achieved: running.cpu.iter().map(|job| job.burn.achieved()).sum(),
-            memory_jobs: running.memory.len() as u64,
-            bytes: running.memory.iter().map(|job| job.bytes).sum(),
-            held: running.memory.iter().map(|job| job.level.get()).sum(),
+        let mut sums = Sums::default();
+        for job in lock(&self.running).iter() {
+            match &job.uses {
+                Uses::Cpu(burn) => {
+                    sums.cpu_jobs += 1;
+                    sums.millicores += job.wanted;
+                    sums.achieved += burn.achieved();
+                }
+                Uses::Memory(level) => {
+                    sums.memory_jobs += 1;
+                    sums.bytes += job.wanted;
+                    sums.held += level.get();
+                }
+            }
         }
+        sums
     }
 
     fn order(&self, units: u64, length: Duration, caller: Caller, words: String) -> Result<Order, JobRefused> {
@@ -409,14 +424,16 @@ fn job_begins(group: &'static str, order: &Order) {
     }
 }
 
-/// The units of the jobs that are about to end; `None` where there are none.
-fn about_to_end(jobs: &mut dyn Iterator<Item = (&Order, u64)>) -> Option<u64> {
-    let soon = Instant::now() + ABOUT_TO_END;
-    let ends = |order: &Order| order.is_cancelled() || order.expires.is_some_and(|expiry| expiry.at <= soon);
-    jobs.filter(|(order, _)| ends(order)).map(|(_, units)| units).reduce(u64::saturating_add)
+/// How many jobs of a kind there are, and their units in sum.
+fn sum(running: &[Arc<Job>], kind: usize) -> (usize, u64) {
+    let of_kind = running.iter().filter(|job| job.kind() == kind);
+    of_kind.fold((0, 0), |(count, units), job| (count + 1, units + job.wanted))
 }
 
-fn listed(kind: &'static str, order: &Order, wanted: u64, used: f64) -> Listed {
-    let (caller, words) = (order.caller.to_string(), order.words.clone());
-    Listed { id: order.id, kind, wanted, used, caller, words, expires: order.expires }
+/// The units of the jobs of a kind that are about to end; `None` where there are none.
+fn about_to_end(running: &[Arc<Job>], kind: usize) -> Option<u64> {
+    let soon = Instant::now() + ABOUT_TO_END;
+    let ends = |order: &Order| order.is_cancelled() || order.expires.is_some_and(|expiry| expiry.at <= soon);
+    let ending = running.iter().filter(|job| job.kind() == kind && ends(&job.order));
+    ending.map(|job| job.wanted).reduce(u64::saturating_add)
 }

@@ -32,8 +32,6 @@ pub struct Memory {
     parts: Mutex<Parts>,
     counts: [AtomicU64; CLASSES],
     odd: AtomicU64,
-    /// Bytes in parts that come or go at this moment.
-    in_transit: AtomicU64,
     /// 0, [`FILE`] or [`SHM`].
     kind: AtomicU8,
 }
@@ -57,11 +55,6 @@ impl Memory {
     pub fn held(&self) -> Plan {
         let counts = std::array::from_fn(|class| self.counts[class].load(Ordering::Acquire));
         Plan::of_counts(&MEMORY, counts).with_odd(self.odd.load(Ordering::Acquire))
-    }
-
-    /// Bytes that are resident, parts on their way in or out included.
-    pub fn resident(&self) -> u64 {
-        self.held().total().saturating_add(self.in_transit.load(Ordering::Acquire))
     }
 
     /// What it is made of.
@@ -94,8 +87,6 @@ impl Memory {
         work.starts(held.total(), plan.total(), exchanged);
         let mut going = Vec::new();
         if other_kind {
-            // Before they leave the counts: between the two, more is told than there is, never less.
-            self.in_transit.store(held.total(), Ordering::Release);
             for class in 0..CLASSES {
                 going.append(&mut parts.of_class[class]);
                 self.count(class, 0);
@@ -116,7 +107,6 @@ impl Memory {
         let mut steps = MemorySteps { memory: self, parts: &mut parts, plan, folder, promise, going, coming: None };
         let result = work.walk(&mut steps);
         drop(steps);
-        self.in_transit.store(0, Ordering::Release);
         for class in &mut parts.of_class {
             class.shrink_to_fit();
         }
@@ -200,13 +190,6 @@ impl MemorySteps<'_> {
         next.or_else(|| (odd > 0 && self.parts.odd.is_none()).then_some((odd, None)))
     }
 
-    /// Keeps the books of what comes and goes, after a step.
-    fn note_transit(&self) {
-        let going: u64 = self.going.iter().map(|part| part.len() as u64).sum();
-        let coming = self.coming.as_ref().map_or(0, |coming| coming.filled);
-        self.memory.in_transit.store(going + coming, Ordering::Release);
-    }
-
     fn backing(&self) -> io::Result<Backing> {
         Ok(match self.parts.kind {
             Kind::Anon => Backing::Private,
@@ -230,8 +213,6 @@ impl Steps for MemorySteps<'_> {
         let Some(mut part) = self.next_to_go() else { return Ok(0) };
         let length = part.len() as u64;
         if most >= length {
-            drop(part);
-            self.note_transit();
             return Ok(length);
         }
         // In whole grains, which are whole pages whatever the size of a page.
@@ -241,7 +222,6 @@ impl Steps for MemorySteps<'_> {
                 .map_err(Failure::of(format!("giving back {} bytes of memory", length - left)))?;
             self.going.push(part);
         }
-        self.note_transit();
         Ok(length - left)
     }
 
@@ -266,7 +246,6 @@ impl Steps for MemorySteps<'_> {
         self.promise.kept(now);
         if coming.filled < size {
             self.coming = Some(coming);
-            self.note_transit();
             return Ok(now);
         }
         match coming.class {
@@ -279,7 +258,6 @@ impl Steps for MemorySteps<'_> {
                 self.memory.odd.store(size, Ordering::Release);
             }
         }
-        self.note_transit();
         Ok(now)
     }
 }

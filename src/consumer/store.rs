@@ -5,7 +5,7 @@ use super::guard::Promise;
 use super::order::{How, Order};
 use super::plan::{Plan, Scheme};
 use super::quantity::Unit;
-use super::walk::Work;
+use super::walk::{Level, Work};
 
 /// What is to be held, or is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +121,14 @@ pub trait Store: Send + Sync {
     /// The promise for a goal that is not more than what is held.
     fn promise_nothing(&self) -> Promise;
 
+    /// How much is held, kept step by step by work.
+    fn level(&self) -> &Level;
+
     /// `total`, to be held like that, was accepted, and is what counts against the limit from now on.
     fn accepted(&self, _total: u64, _how: &How) {}
+
+    /// Work has ended with so much held.
+    fn settled(&self, _held: u64) {}
 
     /// Makes what is there equal to `goal`, in the worker.
     ///

@@ -12,7 +12,7 @@ use super::order::{How, Kind, Order};
 use super::plan::{CLASSES, FILES, MEMORY, Plan, Scheme};
 use super::quantity::Unit;
 use super::store::{Goal, Limit, Outlook, Store};
-use super::walk::Work;
+use super::walk::{Level, Work};
 use crate::limits::rlimit;
 use crate::sync::lock;
 
@@ -34,12 +34,14 @@ pub struct MemoryStore {
     folder: Arc<DataFolder>,
     files: Arc<FileLimit>,
     shares: Mutex<Shares>,
+    level: Level,
 }
 
 impl MemoryStore {
     /// Memory within its limit, and within that of files where its pages are a file's.
     pub fn new(guard: Guard, limit: MemoryLimit, folder: Arc<DataFolder>, files: Arc<FileLimit>) -> Self {
-        Self { memory: Memory::new(), guard, limit, folder, files, shares: Mutex::default() }
+        let (memory, shares, level) = (Memory::new(), Mutex::default(), Level::default());
+        Self { memory, guard, limit, folder, files, shares, level }
     }
 
     /// Promises a job its memory beside the set amount: the limit binds the sum. [`MemoryStore::job_is_over`] gives its
@@ -51,7 +53,7 @@ impl MemoryStore {
         let outlook = self.guard.look();
         let mut shares = lock(&self.shares);
         // On a ramp down, or on the way to another kind, more is held than was set.
-        let held = self.memory.resident();
+        let held = self.level.get();
         let left = self.limit.get(&outlook, held).saturating_sub(shares.set.max(held) + shares.jobs);
         let room = self.guard.room(&outlook);
         if bytes > left {
@@ -197,6 +199,10 @@ impl Store for MemoryStore {
         Ok(Box::new(MemoryOutlook { store: self, memory, limit, jobs, on_disk, files, afresh, force, unwatched }))
     }
 
+    fn level(&self) -> &Level {
+        &self.level
+    }
+
     fn promise_nothing(&self) -> Promise {
         if self.limit.is_fixed() { Promise::none() } else { self.guard.promise_nothing() }
     }
@@ -206,14 +212,15 @@ impl Store for MemoryStore {
         self.files.accepted(Owner::Mapped, if how.kind == Kind::File { total } else { 0 });
     }
 
+    fn settled(&self, held: u64) {
+        self.files.settled(Owner::Mapped, if self.memory.kind() == Kind::File { held } else { 0 });
+    }
+
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
         // Our own folder: where a file cannot be made without a name, whoever sweeps finds it there.
         let disk = self.folder.disk();
         let folder = disk.as_ref().map_or_else(|_| self.folder.parent(), |disk| disk.path());
-        let result = self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, folder, promise, work);
-        let mapped = if self.memory.kind() == Kind::File { self.memory.held().total() } else { 0 };
-        self.files.settled(Owner::Mapped, mapped);
-        result
+        self.memory.adjust(&goal.plan(&MEMORY), order.how.kind, folder, promise, work)
     }
 
     fn touch(&self, superseded: &dyn Fn() -> bool) {
@@ -237,13 +244,14 @@ pub struct DiskStore {
     guard: Option<Guard>,
     /// It watches over files, too, unless the user set a memory limit and means it.
     memory_is_fixed: bool,
+    level: Level,
 }
 
 impl DiskStore {
     /// Files in the data folder.
     pub fn new(folder: Arc<DataFolder>, limit: Arc<FileLimit>, guard: &Guard, memory_is_fixed: bool) -> Self {
         let guard = folder.is_in_memory().then(|| guard.clone());
-        Self { folder, limit, guard, memory_is_fixed }
+        Self { folder, limit, guard, memory_is_fixed, level: Level::default() }
     }
 }
 
@@ -379,6 +387,10 @@ impl Store for DiskStore {
         Ok(Box::new(DiskOutlook { room, at_word, memory, unwatched, limit, store: self, force: how.force, mapped }))
     }
 
+    fn level(&self) -> &Level {
+        &self.level
+    }
+
     fn promise_nothing(&self) -> Promise {
         let watched = self.guard.as_ref().filter(|_| !self.memory_is_fixed);
         watched.map_or_else(Promise::none, Guard::promise_nothing)
@@ -388,14 +400,13 @@ impl Store for DiskStore {
         self.limit.accepted(Owner::Disk, total);
     }
 
+    fn settled(&self, held: u64) {
+        self.limit.settled(Owner::Disk, held);
+    }
+
     fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
         match self.folder.disk() {
-            Ok(disk) => {
-                let result = disk.adjust(&goal.plan(&FILES), order.how.fsync, promise, work);
-                // Where it cannot be told, what was accepted counts.
-                self.limit.settled(Owner::Disk, disk.held().map_or(0, |held| held.total()));
-                result
-            }
+            Ok(disk) => disk.adjust(&goal.plan(&FILES), order.how.fsync, promise, work),
             Err(reason) => Err(Failure::of("writing files")(std::io::Error::other(reason))),
         }
     }

@@ -7,7 +7,7 @@ use super::guard::{self, Guard, Promise};
 use super::order::{How, Order};
 use super::quantity::Unit;
 use super::store::{Goal, Limit, Outlook, Store};
-use super::walk::{Steps, Work};
+use super::walk::{Level, Steps, Work};
 
 /// How many are made or given back between two looks at whether to go on.
 const STRIDE: u64 = 64;
@@ -70,12 +70,13 @@ pub struct TokenStore {
     guard: Guard,
     /// Set by the user.
     limit: Option<u64>,
+    level: Level,
 }
 
 impl TokenStore {
     /// Nothing yet; never more than `limit`, if the user set one.
     pub fn new(maker: Box<dyn Maker>, guard: Guard, limit: Option<u64>) -> Self {
-        Self { maker, guard, limit }
+        Self { maker, guard, limit, level: Level::default() }
     }
 }
 
@@ -159,6 +160,10 @@ impl Store for TokenStore {
         };
         let memory = (!how.force).then(|| self.guard.look());
         Ok(Box::new(TokenOutlook { guard: &self.guard, cost: names.cost, room, source, limit, memory }))
+    }
+
+    fn level(&self) -> &Level {
+        &self.level
     }
 
     fn promise_nothing(&self) -> Promise {

@@ -7,13 +7,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::total::{PATIENCE, Total};
+use crate::limits::filesystem::is_same_file;
 use crate::role::check_data_folder;
 use crate::sync::lock;
 
@@ -97,8 +98,7 @@ impl Shared {
             io::ErrorKind::NotFound => io::Error::new(error.kind(), "it was removed while in use"),
             _ => error,
         })?;
-        let ours = open.file.metadata()?;
-        if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) {
+        if !is_same_file(&there, &open.file.metadata()?) {
             return Err(io::Error::other("it was replaced while in use"));
         }
         let number = read(&open.file)?;

@@ -11,9 +11,10 @@ pub fn line(place: &Place) -> String {
     format!("{},{},{previous},{current},{next}\n", mark.hits, mark.position())
 }
 
-/// Whether it has the shape of the line, whatever the numbers in it.
-pub fn is_line(bytes: &[u8]) -> bool {
-    fields(bytes).is_some()
+/// The hits and the position that it says, whatever the numbers after them.
+pub fn counts(bytes: &[u8]) -> Option<(u64, u64)> {
+    let [hits, position, ..] = fields(bytes)?;
+    Some((hits.parse().ok()?, position.parse().ok()?))
 }
 
 fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
@@ -36,6 +37,10 @@ pub fn mark(bytes: &[u8]) -> Option<Mark> {
         return None;
     }
     let numbers = numbers.map(|number| number.parse::<BigUint>().unwrap_or_default());
+    // The original's first file, before any step.
+    if (hits, position) == (0, 0) && numbers.iter().all(|number| number.bits() == 0) {
+        return Some(Mark::default());
+    }
     let in_64_bits = |number: &BigUint| number.iter_u64_digits().next().unwrap_or(0);
     let said: [u64; 3] = numbers.each_ref().map(in_64_bits);
     // The original's position may be off by one after a step back.
@@ -57,7 +62,7 @@ mod tests {
             let place = Place::at(Mark { hits: 77, index });
             let line = line(&place);
             assert_eq!(mark(line.as_bytes()), Some(place.mark), "{line}");
-            assert!(is_line(line.as_bytes()));
+            assert_eq!(counts(line.as_bytes()), Some((77, place.mark.position())));
         }
         assert_eq!(line(&Place::at(Mark { hits: 5, index: 6 })), "5,6,5,8,13\n");
     }
@@ -88,6 +93,7 @@ mod tests {
         ] {
             assert_eq!(mark(text.as_bytes()), None, "{text}");
         }
+        assert_eq!(mark(b"0,0,0,0,0"), Some(Mark::default()));
         assert_eq!(mark(b" 3, 2 ,1,1,2 \r\n"), Some(Mark { hits: 3, index: 2 }));
     }
 

@@ -78,6 +78,8 @@ pub struct Desk {
     durability: Durability,
     /// Whether the last batch was a single step.
     alone: AtomicBool,
+    /// Whether a start would not find the state.
+    missing: AtomicBool,
     /// What it has done.
     pub tally: Tally,
 }
@@ -136,6 +138,7 @@ impl Desk {
             last_index,
             durability,
             alone: AtomicBool::new(true),
+            missing: AtomicBool::new(false),
             tally: Tally::default(),
         }
     }
@@ -143,6 +146,11 @@ impl Desk {
     /// Where the sequence stands.
     pub fn place(&self) -> Place {
         lock(&self.inner).place.clone()
+    }
+
+    /// Whether the state is on no disk where a start would find it: files of it were removed, moved or replaced.
+    pub fn is_missing(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
     }
 
     /// Makes a step, and waits until it lasts.
@@ -229,8 +237,11 @@ impl Desk {
                 (steps, inner.place.clone())
             };
             if steps.is_empty() {
-                lock(&self.inner).trouble = None;
-                return Ok(place);
+                let found = ledger.check().map_err(Refusal::from);
+                self.missing.store(!ledger.is_found(), Ordering::Relaxed);
+                let mut inner = lock(&self.inner);
+                inner.trouble = found.as_ref().err().cloned();
+                return found.map(|()| place);
             }
             let mark = steps.iter().fold(ledger.mark(), |mark, step| mark.after(*step));
             let result = self.commit(&mut ledger, &steps, mark);
@@ -248,6 +259,7 @@ impl Desk {
     fn commit(&self, ledger: &mut Ledger, steps: &[Step], mark: super::sequence::Mark) -> Result<(), Refusal> {
         let began = Instant::now();
         let result = ledger.commit(steps, mark);
+        self.missing.store(!ledger.is_found(), Ordering::Relaxed);
         let took = began.elapsed().as_nanos() as u64;
         self.alone.store(steps.len() == 1, Ordering::Relaxed);
         let (counter, amount) = match &result {

@@ -1,12 +1,28 @@
 //! The files of a state folder, as few operations on them as durability needs.
 //!
 //! Tests put another folder in the place of the real one: one whose power can be cut.
+//!
+//! All names are relative to one open directory, so that nobody who moves it, or puts another one in its place, can make
+//! us write into two of them. Whether its path still leads to it is asked after each sync.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, statat, unlinkat};
+
+use crate::limits::filesystem::is_same_file;
 use crate::role::check_data_folder;
+use crate::sync::lock;
+
+/// Held by the process whose folder it is, besides the lock on the folder itself: that one cannot be removed, and earlier
+/// versions know only this one.
+pub const LOCK: &str = "fibo.lock";
+/// How the names of all state files begin.
+pub const PREFIX: &str = "fibo.";
 
 /// A folder of files.
 pub trait Folder: Send + Sync {
@@ -22,6 +38,8 @@ pub trait Folder: Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Has the names, as they are, on disk.
     fn sync(&self) -> io::Result<()>;
+    /// Fails where the next start would not find this folder. An empty one that stands in its place is taken instead.
+    fn restore(&self) -> io::Result<()>;
     /// What it is called, for people.
     fn path(&self, name: &str) -> PathBuf;
 }
@@ -34,10 +52,96 @@ pub trait Appended: Send {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Has its content on disk, and its length (fdatasync). After a failure, what is there is anyone's guess.
     fn sync(&mut self) -> io::Result<()>;
+    /// Fails unless the next start would find this file under this name, with so many bytes.
+    fn check(&self, name: &str, length: u64) -> io::Result<()>;
 }
 
 /// A folder on a disk.
-pub struct OnDisk(PathBuf);
+pub struct OnDisk {
+    path: PathBuf,
+    directory: Mutex<Arc<Directory>>,
+}
+
+/// An open directory, and the path that leads to it.
+struct Directory {
+    file: File,
+    path: PathBuf,
+    /// The locked file of the name [`LOCK`], once it is ours.
+    lock_file: Mutex<Option<File>>,
+}
+
+impl Directory {
+    fn open(path: &Path) -> io::Result<Arc<Self>> {
+        check_data_folder(path)?;
+        let file = named(path, File::open(path))?;
+        Ok(Arc::new(Self { file, path: path.to_owned(), lock_file: Mutex::new(None) }))
+    }
+
+    /// Fails unless the path leads here.
+    fn check(&self) -> io::Result<()> {
+        let there = named(&self.path, self.path.metadata())?;
+        let here = named(&self.path, self.file.metadata())?;
+        if is_same_file(&there, &here) {
+            return Ok(());
+        }
+        Err(missing(&self.path, "is another folder than the one that holds the state"))
+    }
+
+    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let opened = openat(&self.file, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o666));
+        named(&self.path.join(name), opened.map(|fd: OwnedFd| File::from(fd)).map_err(io::Error::from))
+    }
+
+    /// Whether this file is found under this name.
+    fn is_linked(&self, name: &str, file: &File) -> io::Result<bool> {
+        let path = self.path.join(name);
+        let here = named(&path, file.metadata())?;
+        match statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) => Ok((there.st_dev, there.st_ino) == (here.dev(), here.ino())),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => named(&path, Err(error.into())),
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            // Network file systems lock no directories; the file has to do there.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        let file = self.open_file(LOCK, OFlags::CREATE | OFlags::WRONLY)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return named(&self.path.join(LOCK), Err(error)),
+            Ok(()) => {}
+        }
+        // Removed in between, it would be a lock that nobody else sees.
+        let held = self.is_linked(LOCK, &file)?;
+        if held {
+            *lock(&self.lock_file) = Some(file);
+        }
+        Ok(held)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let read = || {
+            Dir::read_from(&self.file)?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .filter(|name| !matches!(name.as_deref(), Ok("." | "..")))
+                .collect::<io::Result<Vec<String>>>()
+        };
+        named(&self.path, read())
+    }
+}
+
+/// Adds the path to an error.
+fn named<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+fn missing(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{} {what}", path.display()))
+}
 
 impl OnDisk {
     /// The folder of this path, which must exist.
@@ -46,57 +150,115 @@ impl OnDisk {
     /// When it is no folder.
     pub fn new(path: &Path) -> io::Result<Self> {
         check_data_folder(path)?;
-        Ok(Self(path.to_owned()))
+        // Symbolic links stay in it: a start would follow them again.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let directory = Mutex::new(Directory::open(&path)?);
+        Ok(Self { path, directory })
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&lock(&self.directory))
+    }
+
+    /// Whether the folder is now this process's.
+    ///
+    /// # Errors
+    /// When it cannot be known.
+    pub fn try_lock(&self) -> io::Result<bool> {
+        let mut directory = self.directory();
+        if directory.check().is_err() {
+            directory = Directory::open(&self.path)?;
+            *lock(&self.directory) = Arc::clone(&directory);
+        }
+        Ok(directory.try_lock()? && directory.check().is_ok())
     }
 }
 
 impl Folder for OnDisk {
     fn names(&self) -> io::Result<Vec<String>> {
-        let names = fs::read_dir(&self.0)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        names.collect()
+        self.directory().names()
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.0.join(name))
+        let mut bytes = Vec::new();
+        let mut file = self.directory().open_file(name, OFlags::RDONLY)?;
+        named(&self.path(name), file.read_to_end(&mut bytes))?;
+        Ok(bytes)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Appended>> {
-        let path = self.0.join(name);
-        match fs::remove_file(&path) {
+        match self.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        let directory = self.directory();
         // O_APPEND, so that after a cut the end is where the file now ends.
-        Ok(Box::new(OpenOptions::new().append(true).create_new(true).open(path)?))
+        let file = directory.open_file(name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::APPEND)?;
+        Ok(Box::new(FileOnDisk { file, path: self.path(name), directory }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.0.join(from), self.0.join(to))
+        let file = &self.directory().file;
+        named(&self.path(from), renameat(file, from, file, to).map_err(io::Error::from))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.0.join(name))
+        named(&self.path(name), unlinkat(&self.directory().file, name, AtFlags::empty()).map_err(io::Error::from))
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.0)?.sync_all()
+        let directory = self.directory();
+        named(&self.path, directory.file.sync_all())?;
+        directory.check()
+    }
+
+    fn restore(&self) -> io::Result<()> {
+        let Err(error) = self.directory().check() else { return Ok(()) };
+        // Whatever is there already was not written by this process.
+        let other = Directory::open(&self.path)?;
+        if other.names()?.iter().any(|name| name.starts_with(PREFIX) && name != LOCK) || !other.try_lock()? {
+            return Err(error);
+        }
+        log::warn!("{} is a new folder; the state goes there", self.path.display());
+        *lock(&self.directory) = other;
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 }
 
-impl Appended for File {
+struct FileOnDisk {
+    file: File,
+    /// What it was created as, for errors.
+    path: PathBuf,
+    directory: Arc<Directory>,
+}
+
+impl Appended for FileOnDisk {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        named(&self.path, self.file.write_all(bytes))
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        named(&self.path, self.file.set_len(length))
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        named(&self.path, self.file.sync_data())
+    }
+
+    fn check(&self, name: &str, length: u64) -> io::Result<()> {
+        self.directory.check()?;
+        let path = self.directory.path.join(name);
+        if !self.directory.is_linked(name, &self.file)? {
+            return Err(missing(&path, "was removed or replaced"));
+        }
+        if named(&path, self.file.metadata())?.len() != length {
+            let words = format!("{} was changed by somebody else", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+        }
+        Ok(())
     }
 }

@@ -74,12 +74,24 @@ pub enum End {
     Whole,
     /// In the middle of what was being written when the lights went out; nobody had an answer to it.
     Torn,
-    /// There are valid batches behind what is not valid: steps that were answered are lost.
+    /// What is not valid was more than one batch, or is followed by valid ones: steps that were answered are lost.
     Damaged,
 }
 
-/// Reads a journal; `None` when its header is not valid.
-pub fn read(bytes: &[u8]) -> Option<Read> {
+/// Where a journal stood after so many hits, if it was there.
+pub fn mark_after(bytes: &[u8], hits: u64) -> Option<Mark> {
+    let mut found = None;
+    let end = walk(bytes, &mut |mark, steps| {
+        let before = hits.checked_sub(mark.hits).and_then(|before| steps.get(..usize::try_from(before).ok()?));
+        if let Some(before) = before {
+            found = Some(before.iter().filter_map(|byte| step(*byte)).fold(mark, Mark::after));
+        }
+    })?;
+    if end.mark.hits == hits { Some(end.mark) } else { found }
+}
+
+/// Reads a journal; `None` when its header is not valid. Each valid batch is shown, with where the sequence stood before.
+pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Mark, &[u8])) -> Option<Read> {
     let (header, mut rest) = bytes.split_at_checked(HEADER_BYTES)?;
     let (head, checksum) = header.split_at(HEADER_BYTES - CHECKSUM);
     if !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
@@ -95,26 +107,43 @@ pub fn read(bytes: &[u8]) -> Option<Read> {
         else {
             break;
         };
+        each(mark, steps);
         mark = steps.iter().filter_map(|byte| step(*byte)).fold(mark, Mark::after);
         rest = after;
     }
     // One batch is in flight at a time, so only the last can be torn.
     let followed = (1..rest.len()).any(|start| batch(generation, &rest[start..]).is_some());
+    let followed = followed || is_longer_than_a_batch(rest, mark.hits);
     Some(Read { generation, mark, end: if followed { End::Damaged } else { End::Torn } })
+}
+
+/// Whether what is not valid, after so many hits, was more than one batch.
+fn is_longer_than_a_batch(bytes: &[u8], hits: u64) -> bool {
+    let length_of = |steps: usize| BEFORE_STEPS + steps + CHECKSUM;
+    let of_one = head(bytes).filter(|head| head.1 == hits).map_or(MOST_STEPS, |head| head.0);
+    // The head of a later one tells as well, where that of the first is not readable.
+    let is_later = |start: usize| {
+        let head = head(&bytes[start..]).and_then(|head| head.1.checked_sub(hits));
+        head.is_some_and(|steps| (1..=MOST_STEPS as u64).contains(&steps))
+    };
+    bytes.len() > length_of(of_one) || (1..bytes.len()).any(is_later)
+}
+
+/// The head at the beginning of `bytes`: how many steps a batch has, and the hits before it.
+fn head(bytes: &[u8]) -> Option<(usize, u64)> {
+    let head = bytes.get(..BEFORE_STEPS)?;
+    let count = u32::from_le_bytes(head[4..8].try_into().ok()?) as usize;
+    (head.starts_with(BATCH_MAGIC) && (1..=MOST_STEPS).contains(&count)).then(|| (count, number(&head[8..])))
 }
 
 /// A valid batch at the beginning of `bytes`: the hits before it, its steps, and what follows.
 fn batch(generation: u64, bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
-    let head = bytes.get(..BEFORE_STEPS)?;
-    let count = u32::from_le_bytes(head[4..8].try_into().ok()?) as usize;
-    if !head.starts_with(BATCH_MAGIC) || count == 0 || count > MOST_STEPS {
-        return None;
-    }
+    let (count, hits) = head(bytes)?;
     let (summed, rest) = bytes.split_at_checked(BEFORE_STEPS + count)?;
     let (sum, rest) = rest.split_at_checked(CHECKSUM)?;
     let steps = &summed[BEFORE_STEPS..];
     let valid = sum == checksum(generation, summed).to_le_bytes() && steps.iter().all(|byte| step(*byte).is_some());
-    valid.then(|| (number(&head[8..]), steps, rest))
+    valid.then_some((hits, steps, rest))
 }
 
 fn step(byte: u8) -> Option<Step> {
@@ -135,6 +164,10 @@ fn number(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Option<Read> {
+        walk(bytes, &mut |_, _| {})
+    }
 
     const START: Mark = Mark { hits: 7, index: 3 };
 
@@ -185,6 +218,10 @@ mod tests {
             let (batch, mark) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= place).unwrap();
             prop_assert_eq!(found.mark, mark.1);
             let last = batch + 2 == ends.len();
+            if last && (4..8).contains(&(place - mark.0)) {
+                // It may say now that it ends earlier, and that something follows.
+                return Ok(());
+            }
             prop_assert_eq!(found.end, if last { End::Torn } else { End::Damaged });
         }
 
@@ -193,6 +230,17 @@ mod tests {
             let mut file = if valid { header(1, START) } else { Vec::new() };
             file.extend(bytes);
             let _ = read(&file);
+        }
+    }
+
+    #[test]
+    fn a_tail_of_two_batches_is_damage() {
+        let (bytes, ends) = written(&[vec![Step::Next; 3], vec![Step::Next; 5], vec![Step::Reset; 2]]);
+        let (one, two) = (ends[1].0, ends[2].0);
+        for places in [[one + 16, two + 16], [one + 1, two + 16], [one + 16, two + 1]] {
+            let mut bytes = bytes.clone();
+            places.iter().for_each(|place| bytes[*place] ^= 4);
+            assert_eq!(read(&bytes), Some(Read { generation: 9, mark: ends[1].1, end: End::Damaged }), "{places:?}");
         }
     }
 

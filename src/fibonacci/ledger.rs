@@ -4,7 +4,7 @@
 //! One journal of the highest generation says where the sequence stands. A new generation begins at every start, when the
 //! journal has grown, and when a journal can no longer be trusted; it is written under another name, synced, renamed, and
 //! the folder synced, before the one before it is removed. `fibo.csv`, in the original's form, follows within a second for
-//! people and for the original; it is read where there is no journal, and where the journal is damaged.
+//! people and for the original; it counts where it knows of more steps than the journal (see `recovery`).
 //!
 //! # When something fails
 //! - What cannot be appended is cut off again, and nothing has happened.
@@ -12,22 +12,19 @@
 //! - A file that is damaged beyond its end keeps its bytes, under another name.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::csv;
 use super::files::{Appended, Folder};
-use super::journal::{self, End};
+use super::journal;
 use super::sequence::{Mark, Place, Step};
 
 /// The original's file.
 pub const CSV: &str = "fibo.csv";
 /// Journals are called this and their generation.
-const JOURNAL: &str = "fibo.journal.";
+pub(super) const JOURNAL: &str = "fibo.journal.";
 /// What a file is called while it is not whole.
-const NEW: &str = ".new";
-/// What is added to the name of a damaged file, with a number.
-const DAMAGED: &str = ".damaged.";
+pub(super) const NEW: &str = ".new";
 /// A journal that has grown so long is followed by a new one. Reading this much takes some milliseconds.
 const LONG_JOURNAL: u64 = 4 << 20;
 
@@ -42,6 +39,10 @@ pub struct Ledger {
     mark: Mark,
     /// Journals that are to go once there is a newer one.
     stale: Vec<String>,
+    /// A journal that may be on disk, with steps that nobody was told of.
+    uncertain: Option<String>,
+    /// Whether a start would not find the state, because files of it were taken away or replaced.
+    missing: bool,
     long: u64,
     buffer: Vec<u8>,
 }
@@ -53,80 +54,12 @@ struct Journal {
     length: u64,
 }
 
-/// What was found in a folder.
-pub struct Found {
-    /// The ledger, ready for more.
-    pub ledger: Ledger,
-    /// Where the sequence stands.
-    pub mark: Mark,
-    /// Files that are damaged, by the paths they now have.
-    pub damaged: Vec<PathBuf>,
-    /// Whether the state was the original's.
-    pub taken_over: bool,
-}
-
 impl Ledger {
-    /// Reads what is there, and begins a new journal. Where that cannot be (the disk is full), the ledger is there all the
-    /// same, and tries again with the next step.
-    ///
-    /// # Errors
-    /// When the folder, or a file in it, cannot be read.
-    pub fn open(folder: Arc<dyn Folder>) -> io::Result<Found> {
-        let names = folder.names()?;
-        for name in names.iter().filter(|name| name.starts_with("fibo.") && name.ends_with(NEW)) {
-            // Never became whole; if it cannot be removed now, the next one of that name takes its place.
-            let _ = folder.remove(name);
-        }
-        let generation_of = |name: &String| name.strip_prefix(JOURNAL)?.parse::<u64>().ok();
-        let mut journals: Vec<(u64, &String)> =
-            names.iter().filter_map(|name| Some((generation_of(name)?, name))).collect();
-        journals.sort_unstable_by(|one, other| other.cmp(one));
-
-        let (mut mark, mut damaged, mut stale) = (None::<Mark>, Vec::new(), Vec::new());
-        let mut newest_is_whole = false;
-        for (place, (generation, name)) in journals.iter().enumerate() {
-            let read = journal::read(&folder.read(name)?).filter(|read| read.generation == *generation);
-            match &read {
-                Some(read) if read.end != End::Damaged => stale.push((*name).clone()),
-                _ => damaged.push((*name).clone()),
-            }
-            // The newest one counts. Where it has lost something, whatever knows of more steps does.
-            if let Some(read) = read.filter(|_| !newest_is_whole) {
-                newest_is_whole = place == 0 && read.end != End::Damaged;
-                mark = mark.into_iter().chain([read.mark]).max_by_key(|mark| mark.hits);
-            }
-        }
-        let mut taken_over = false;
-        let mut aside = Vec::new();
-        if names.iter().any(|name| name == CSV) {
-            let bytes = folder.read(CSV)?;
-            let needed = !newest_is_whole;
-            let said = if needed { csv::mark(&bytes) } else { None };
-            let is_good = if needed { said.is_some() } else { csv::is_line(&bytes) };
-            if !is_good {
-                // Nothing that counts is in it, so it may go first: a new one is to come under its name.
-                aside.push(keep_aside(&*folder, CSV, &names)?);
-            }
-            if let Some(said) = said.filter(|said| mark.is_none_or(|mark| mark.hits < said.hits)) {
-                mark = Some(said);
-                taken_over = journals.is_empty();
-            }
-        }
-        let mark = mark.unwrap_or_default();
-        let generation = journals.first().map_or(0, |(generation, _)| *generation);
-        let mut ledger =
-            Self { folder, journal: None, generation, mark, stale, long: LONG_JOURNAL, buffer: Vec::new() };
-        let damaged = match ledger.begin(mark) {
-            Ok(()) => {
-                damaged.iter().map(|name| keep_aside(&*ledger.folder, name, &names)).collect::<io::Result<Vec<_>>>()?
-            }
-            Err(error) => {
-                log::error!("Cannot begin a new journal, steps are refused: {error}");
-                damaged.iter().map(|name| ledger.folder.path(name)).collect()
-            }
-        };
-        aside.extend(damaged);
-        Ok(Found { ledger, mark, damaged: aside, taken_over })
+    /// A ledger at `mark` without a journal yet. The next one is of the generation after `generation`, and `stale` ones go
+    /// once it is there.
+    pub(super) fn new(folder: Arc<dyn Folder>, generation: u64, mark: Mark, stale: Vec<String>) -> Self {
+        let (long, buffer, uncertain) = (LONG_JOURNAL, Vec::new(), None);
+        Self { folder, journal: None, generation, mark, stale, uncertain, missing: false, long, buffer }
     }
 
     /// Where the sequence stands on disk.
@@ -164,12 +97,46 @@ impl Ledger {
             self.mark = after;
             return Ok(());
         }
+        if let Err(error) = journal.file.check(&journal.name, journal.length + self.buffer.len() as u64) {
+            self.lose(&error);
+            self.begin(after)?;
+            self.mark = after;
+            return Ok(());
+        }
         journal.length += self.buffer.len() as u64;
         self.mark = after;
         if journal.length > self.long {
             self.follow_up();
         }
         Ok(())
+    }
+
+    /// Has the state where a start finds it, also when nobody makes steps.
+    ///
+    /// # Errors
+    /// When files were taken away or replaced, and the state cannot be written again.
+    pub fn check(&mut self) -> io::Result<()> {
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.file.check(&journal.name, journal.length)
+        {
+            self.lose(&error);
+        }
+        if self.missing { self.begin(self.mark) } else { Ok(()) }
+    }
+
+    /// Whether a start would find the state.
+    pub fn is_found(&self) -> bool {
+        !self.missing
+    }
+
+    /// Gives up a journal that a start would not find. What has its name now is not ours to remove.
+    fn lose(&mut self, error: &io::Error) {
+        log::error!("{error}; the state goes into a new journal");
+        self.missing = true;
+        if let Some(mut journal) = self.journal.take().filter(|_| error.kind() != io::ErrorKind::InvalidData) {
+            // Best effort, so that a start does not find steps whose clients heard of a failure.
+            let _ = journal.file.truncate(journal.length).and_then(|()| journal.file.sync());
+        }
     }
 
     /// A long journal is followed by a new one. The steps are on disk either way.
@@ -189,7 +156,16 @@ impl Ledger {
 
     /// Begins a journal of a new generation at `mark`, and removes the older ones. When this fails, the one there was goes
     /// on, unless the new one may be on disk already: then neither can be trusted.
-    fn begin(&mut self, mark: Mark) -> io::Result<()> {
+    pub(super) fn begin(&mut self, mark: Mark) -> io::Result<()> {
+        self.folder.restore().inspect_err(|_| self.missing = true)?;
+        // A journal never has more steps than a later one began with, so that a start can tell which one counts.
+        if let Some(name) = &self.uncertain {
+            match self.folder.remove(name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.folder.sync()?,
+            }
+            self.uncertain = None;
+        }
         self.generation += 1;
         let name = format!("{JOURNAL}{}", self.generation);
         let new = format!("{name}{NEW}");
@@ -210,25 +186,21 @@ impl Ledger {
         };
         if let Err(error) = self.folder.rename(&new, &name).and_then(|()| self.folder.sync()) {
             self.give_up();
-            self.stale.push(name);
+            self.uncertain = Some(name);
+            return Err(error);
+        }
+        if let Err(error) = file.check(&name, header.len() as u64) {
+            self.missing = true;
             return Err(error);
         }
         self.give_up();
         self.journal = Some(Journal { file, name, length: header.len() as u64 });
+        self.missing = false;
         // What stays is removed by the next one, or at the next start.
         let folder = &self.folder;
         self.stale.retain(|name| folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
         Ok(())
     }
-}
-
-/// Gives a damaged file a name that nothing else has, and never will have.
-fn keep_aside(folder: &dyn Folder, name: &str, names: &[String]) -> io::Result<PathBuf> {
-    let aside = (1..).map(|number| format!("{name}{DAMAGED}{number}")).find(|aside| !names.contains(aside));
-    let aside = aside.unwrap_or_default();
-    folder.rename(name, &aside)?;
-    folder.sync()?;
-    Ok(folder.path(&aside))
 }
 
 /// Writes the original's file.

@@ -5,6 +5,7 @@
 //! desk     requests hand in steps and wait: one sync for all that are there (group commit)
 //! ledger   steps in a journal, and what becomes of it when the disk fails
 //! journal, csv   the bytes of its two files
+//! recovery what a start makes of the files it finds
 //! files    the folder they are in, which tests can cut the power of
 //! sequence the numbers
 //! ```
@@ -16,12 +17,11 @@ pub mod journal;
 pub mod ledger;
 #[cfg(test)]
 mod powercut;
+pub mod recovery;
 mod routes;
 pub mod sequence;
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,12 +33,11 @@ use crate::shutdown::Stop;
 use crate::sync::spawn;
 
 use desk::Desk;
-use files::{Folder, OnDisk};
-use ledger::{Found, Ledger};
+use files::{Folder, LOCK, OnDisk};
+use ledger::Ledger;
+use recovery::Found;
 use sequence::{Place, last_index};
 
-/// Held by the process whose folder it is. Never renamed or removed, so that everybody means the same file.
-const LOCK: &str = "fibo.lock";
 /// How long a process waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it looks.
@@ -52,7 +51,7 @@ const KEEPER_STACK_BYTES: usize = 64 * 1024;
 struct Fibonacci {
     /// There once the folder is ours and read.
     desk: OnceLock<Desk>,
-    folder: Arc<dyn Folder>,
+    folder: Arc<OnDisk>,
     /// Damaged files that were found.
     damaged: OnceLock<usize>,
     front: Front,
@@ -77,16 +76,16 @@ pub fn run(settings: &Settings) -> io::Result<()> {
     stop.stop();
     serving.finish();
     // Steps may have been answered until now, so only now it ends for the files, and for the next process.
-    let _lock = result?;
+    result?;
     service.keep_at_last()
 }
 
 impl Fibonacci {
     /// Gets hold of the folder, and serves until a signal.
-    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<Option<File>> {
-        let Some(lock) = wait_for_lock(&settings.data_dir, serving)? else {
-            return Ok(None);
-        };
+    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<()> {
+        if !wait_for_lock(&self.folder, serving)? {
+            return Ok(());
+        }
         self.open(settings)?;
         let (service, until) = (Arc::clone(self), stop.clone());
         let keeper = spawn("keeper", KEEPER_STACK_BYTES, Box::new(move || service.keep_files(&until)))?;
@@ -94,17 +93,21 @@ impl Fibonacci {
         stop.stop();
         // It logs its own panic.
         let _ = keeper.join();
-        Ok(Some(lock))
+        Ok(())
     }
 
     fn open(&self, settings: &Settings) -> io::Result<()> {
-        let Found { ledger, mark, damaged, taken_over } = Ledger::open(Arc::clone(&self.folder))?;
+        let Found { ledger, mark, damaged, refused, taken_over } =
+            Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
         for path in &damaged {
             log::error!("A file is damaged, and kept as {}; what it had lost is lost", path.display());
         }
+        for (path, why) in &refused {
+            log::error!("A file {why}, and is kept as {}; the sequence goes on from the most steps", path.display());
+        }
         let kept = if taken_over { ", taken over from fibo.csv" } else { "" };
         log::info!("The sequence stands at position {} after {} hits{kept}", mark.position(), mark.hits);
-        let _ = self.damaged.set(damaged.len());
+        let _ = self.damaged.set(damaged.len() + refused.len());
         let desk = Desk::new(ledger, Place::at(mark), last_index(settings.limit_digits), settings.durability);
         if settings.durability == Durability::Interval {
             log::warn!("DURABILITY is interval: the last second of steps may be lost when the process is killed");
@@ -120,7 +123,7 @@ impl Fibonacci {
         while !stop.sleep(INTERVAL) {
             let kept = desk.flush().map_err(|why| why.to_string()).and_then(|place| {
                 if written != Some(place.mark) {
-                    ledger::write_csv(&*self.folder, &place).map_err(|error| format!("{}: {error}", ledger::CSV))?;
+                    ledger::write_csv(&*self.folder, &place).map_err(|error| error.to_string())?;
                     written = Some(place.mark);
                 }
                 Ok(())
@@ -150,25 +153,18 @@ impl Fibonacci {
     }
 }
 
-/// Waits for the lock on the folder; `None` when a signal came first.
-fn wait_for_lock(folder: &Path, serving: &mut Serving) -> io::Result<Option<File>> {
-    let path = folder.join(LOCK);
-    let in_words = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(in_words)?;
+/// Waits for the lock on the folder; `false` when a signal came first.
+fn wait_for_lock(folder: &OnDisk, serving: &mut Serving) -> io::Result<bool> {
+    let path = folder.path(LOCK);
     let (began, mut said) = (Instant::now(), false);
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {}
-            Err(TryLockError::WouldBlock) => {
-                let words = format!(
-                    "another process has the lock {}, and did not let go of it in {} s: one process a folder",
-                    path.display(),
-                    PATIENCE.as_secs()
-                );
-                return Err(io::Error::other(words));
-            }
-            Err(TryLockError::Error(error)) => return Err(in_words(error)),
+    while !folder.try_lock()? {
+        if began.elapsed() >= PATIENCE {
+            let words = format!(
+                "another process has the lock {}, and did not let go of it in {} s: one process a folder",
+                path.display(),
+                PATIENCE.as_secs()
+            );
+            return Err(io::Error::other(words));
         }
         if !said {
             log::info!("Another process has the lock {}, waiting for it", path.display());
@@ -176,8 +172,9 @@ fn wait_for_lock(folder: &Path, serving: &mut Serving) -> io::Result<Option<File
         }
         if let Some(signal) = serving.came() {
             log::info!("Signal received: {}", signal.name());
-            return Ok(None);
+            return Ok(false);
         }
         thread::sleep(LOOK);
     }
+    Ok(true)
 }

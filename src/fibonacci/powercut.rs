@@ -146,6 +146,10 @@ impl Folder for Simulated {
         Ok(())
     }
 
+    fn restore(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(name)
     }
@@ -190,6 +194,12 @@ impl Appended for SimulatedFile {
         file.synced = file.content.clone();
         Ok(())
     }
+
+    fn check(&self, name: &str, length: u64) -> io::Result<()> {
+        let found = self.disk.file(name)? == self.file;
+        let found = found && lock(&self.disk.0).files[self.file].content.len() as u64 == length;
+        if found { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
 }
 
 /// A life of the service on such a disk, from an opening to a cut. Returns the marks that may be found after it: the one
@@ -202,6 +212,7 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
     };
     assert!(expected.contains(&found.mark), "{context}: {:?} is none of {expected:?}", found.mark);
     assert!(found.damaged.is_empty(), "{context}: {:?}", found.damaged);
+    assert!(found.refused.is_empty(), "{context}: {:?}", found.refused);
     let (mut ledger, mut mark, mut possible) = (found.ledger, found.mark, vec![found.mark]);
     for _ in 0..rng.usize(..60) {
         let steps: Vec<Step> = (0..rng.usize(1..8))
@@ -328,7 +339,7 @@ fn the_originals_file_is_taken_over_or_kept() {
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, true));
     // From now on the journal counts.
-    write_csv(&disk, &Place::at(Mark { hits: 90, index: 3 })).unwrap();
+    write_csv(&disk, &Place::at(Mark { hits: 9, index: 3 })).unwrap();
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, false));
 

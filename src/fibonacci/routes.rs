@@ -74,8 +74,11 @@ impl Fibonacci {
 
     /// Why it is not ready, if it is not.
     fn trouble(&self) -> Option<String> {
-        let waiting = || self.desk.get().is_none().then(|| String::from(WAITING));
-        self.front.ready.trouble().or_else(waiting)
+        let own = || match self.desk.get() {
+            None => Some(String::from(WAITING)),
+            Some(desk) => desk.is_missing().then(|| String::from(MISSING)),
+        };
+        self.front.ready.trouble().or_else(own)
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
@@ -108,6 +111,7 @@ impl Fibonacci {
 }
 
 const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
+const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
 
 fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
     let place = match route {

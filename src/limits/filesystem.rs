@@ -1,9 +1,11 @@
 //! What a file system has left, and of what kind it is (statvfs(3), statfs(2)).
 
 use std::ffi::CString;
+use std::fs::Metadata;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Where files of a file system live.
@@ -15,6 +17,11 @@ pub enum Kind {
     Memory,
     /// Maybe on another machine, shared with processes there.
     Network,
+}
+
+/// Whether both are of one file, whatever its name.
+pub fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Bytes available to this user in the file system of `path`: what statvfs calls `f_bavail`.

@@ -31,10 +31,7 @@ pub(super) fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> 
             rest = line(rest).1;
             continue;
         }
-        let look = |name: &str| {
-            let in_file = known.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            in_file.or_else(|| environment(name)).unwrap_or_default()
-        };
+        let look = |name: &str| value_of(&known, name).cloned().or_else(|| environment(name)).unwrap_or_default();
         match statement(rest, &look) {
             Some((name, value, after)) => {
                 known.push((name.to_owned(), value));
@@ -43,6 +40,11 @@ pub(super) fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> 
             None => return Err(known),
         }
     }
+}
+
+/// What counts of a name: its last value.
+pub(super) fn value_of<'v>(known: &'v Variables, name: &str) -> Option<&'v String> {
+    known.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
 /// The first line, and what is behind it.
@@ -107,24 +109,15 @@ fn expand(text: &str, escapes: bool, look: &dyn Fn(&str) -> String) -> String {
             }
             continue;
         }
-        let is_name = |text: &str, is_lower_too: bool| {
-            !text.is_empty()
-                && text.bytes().all(|byte| {
-                    byte.is_ascii_uppercase()
-                        || byte.is_ascii_digit()
-                        || byte == b'_'
-                        || (is_lower_too && byte.is_ascii_lowercase())
-                })
-        };
+        let is_upper = |byte: char| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == '_';
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| is_upper(c) || c.is_ascii_lowercase());
         let braced = behind.strip_prefix('{').and_then(|inside| inside.split_once('}'));
-        if let Some((name, after)) = braced.filter(|(name, _)| is_name(name, true)) {
+        if let Some((name, after)) = braced.filter(|(name, _)| is_name(name)) {
             value.push_str(&look(name));
             rest = after;
             continue;
         }
-        let end = behind
-            .find(|byte: char| !(byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == '_'))
-            .unwrap_or(behind.len());
+        let end = behind.find(|byte| !is_upper(byte)).unwrap_or(behind.len());
         if end > 0 {
             value.push_str(&look(&behind[..end]));
             rest = &behind[end..];
@@ -146,8 +139,7 @@ mod tests {
 
     fn value(text: &str) -> Option<String> {
         let environment = |name: &str| (name == "OUTER").then(|| String::from("from outside"));
-        let all = read(text, &environment).ok()?;
-        all.iter().rev().find(|(name, _)| name == "A").map(|(_, value)| value.clone())
+        value_of(&read(text, &environment).ok()?, "A").cloned()
     }
 
     #[test]

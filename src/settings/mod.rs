@@ -179,9 +179,7 @@ impl Command {
             #[cfg(feature = "counter")]
             "counter" | "count" => {
                 let file = counter::dot_env(variable)?;
-                let in_file = |name: &str| {
-                    file.iter().rev().find(|(known, _)| known == name).map(|(_, value)| OsString::from(value))
-                };
+                let in_file = |name: &str| dot_env::value_of(&file, name).map(OsString::from);
                 let said = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
                 let another = |name: &str| {
                     counter::SAME.iter().any(|same| same.contains(&name) && same.iter().any(|name| said(name)))

@@ -123,8 +123,8 @@ fn the_originals_file_is_taken_over() {
         assert_eq!((found.hits, found.position, found.current.as_str()), (hits, position, current), "{line}");
         assert!(testero.log().contains("taken over from fibo.csv"), "{}", testero.log());
         let next = testero.get("/next");
-        // From now on the journal counts, whatever happens to that file.
-        fs::write(testero.data.path().join(CSV), "12,6,5,8,13\n").unwrap();
+        // From now on the journal counts, unless that file knows of more.
+        fs::write(testero.data.path().join(CSV), "0,1,0,0,1\n").unwrap();
         let testero = testero.signal_and_restart(libc::SIGKILL, &[]);
         assert_eq!((testero.get("/current"), state(&testero).hits), (next, hits + 1));
         assert!(!testero.log().contains("taken over"), "{}", testero.log());
@@ -184,4 +184,102 @@ fn after_many_starts_there_is_one_journal() {
     }
     let journals: Vec<String> = kept(data.path()).into_iter().filter(|name| name.contains("journal")).collect();
     assert_eq!(journals, ["fibo.journal.5"]);
+}
+
+#[test]
+fn the_originals_file_beside_an_empty_journal_is_taken_over() {
+    for (line, hits, current) in [("12,6,5,8,13", 12, "8"), ("0,6,5,8,13\n", 0, "8")] {
+        let data = folder();
+        terminate(start(&data, &[]));
+        fs::write(data.path().join(CSV), line).unwrap();
+        let testero = start(&data, &[]);
+        let found = state(&testero);
+        assert_eq!((found.hits, found.current.as_str()), (hits, current), "{line}");
+        assert!(testero.log().contains("taken over from fibo.csv"), "{}", testero.log());
+        let testero = testero.signal_and_restart(libc::SIGKILL, &[]);
+        assert_eq!(state(&testero), found);
+        assert!(kept(data.path()).iter().all(|name| !name.contains("damaged")), "{:?}", kept(data.path()));
+    }
+}
+
+#[test]
+fn a_file_that_the_journal_contradicts_is_kept() {
+    // The journal was never at these places.
+    for line in ["3,2,1,1,2\n", "5,4,2,3,5\n", "3,0,9,9,9\n"] {
+        let data = folder_with(&[("fibo.journal.1", &journal(1, 0, 0, &[1; 5])), (CSV, line.as_bytes())]);
+        let testero = start(&data, &[]);
+        assert_eq!(state(&testero).hits, 5, "{line}");
+        is_kept(testero, "fibo.csv.damaged.1", line.as_bytes(), 1.0);
+    }
+}
+
+#[test]
+fn a_file_ahead_of_the_journal_proves_lost_steps() {
+    let bytes = stepped(6);
+    let line = "9,9,21,34,55\n";
+    for cut in [bytes.len(), HEADER + 2 * BATCH, HEADER + BATCH + 7] {
+        let testero = start(&folder_with(&[("fibo.journal.1", &bytes[..cut]), (CSV, line.as_bytes())]), &[]);
+        let found = state(&testero);
+        assert_eq!((found.hits, found.current.as_str()), (9, "34"), "{cut}: {}", testero.log());
+        is_kept(testero, "fibo.journal.1.damaged.1", &bytes[..cut], 1.0);
+    }
+}
+
+#[test]
+fn a_newer_journal_with_fewer_steps_does_not_count() {
+    let (older, newer) = (journal(1, 0, 0, &[1; 60]), journal(2, 0, 0, &[1; 10]));
+    let testero = start(&folder_with(&[("fibo.journal.1", &older), ("fibo.journal.2", &newer)]), &[]);
+    assert_eq!(state(&testero).hits, 60, "{}", testero.log());
+    is_kept(testero, "fibo.journal.2.damaged.1", &newer, 1.0);
+    // What followed a batch that failed is no such thing.
+    let newer = journal(2, 59, 59, &[2]);
+    let testero = start(&folder_with(&[("fibo.journal.1", &older), ("fibo.journal.2", &newer)]), &[]);
+    assert_eq!((state(&testero).hits, state(&testero).position), (60, 58));
+    assert!(!testero.log().contains("kept as"), "{}", testero.log());
+}
+
+#[test]
+fn two_batches_lost_at_the_end_are_damage() {
+    let whole = stepped(6);
+    let (last, before) = (HEADER + 5 * BATCH, HEADER + 4 * BATCH);
+    // In the steps of both; in the head of the one and the steps of the other.
+    for places in [[before + 16, last + 16], [before + 1, last + 16], [before + 16, last + 1]] {
+        let mut bytes = whole.clone();
+        places.iter().for_each(|place| bytes[*place] ^= 4);
+        let testero = start(&folder_with(&[("fibo.journal.1", &bytes)]), &[]);
+        assert_eq!(state(&testero).hits, 4, "{places:?}");
+        is_kept(testero, "fibo.journal.1.damaged.1", &bytes, 1.0);
+    }
+    // Longer than any batch.
+    let bytes = [&whole[..], &vec![0; 70_000]].concat();
+    is_kept(start(&folder_with(&[("fibo.journal.1", &bytes)]), &[]), "fibo.journal.1.damaged.1", &bytes, 1.0);
+}
+
+#[test]
+fn only_unfinished_files_of_its_own_are_removed() {
+    let others = ["fibo.mine.new", "fibo.new", "fibo.journal.x.new", "fibo.journal.+1.new", "fibo.csv.old.new"];
+    let own = ["fibo.csv.new", "fibo.journal.1.new"];
+    let files: Vec<(&str, &[u8])> = others.iter().chain(&own).map(|name| (*name, &b"content"[..])).collect();
+    let testero = start(&folder_with(&files), &[]);
+    testero.get("/next");
+    let data = Arc::clone(&testero.data);
+    terminate(testero);
+    others.iter().for_each(|name| assert_eq!(fs::read(data.path().join(name)).unwrap(), b"content", "{name}"));
+    own.iter().for_each(|name| assert!(!data.path().join(name).exists(), "{name}"));
+}
+
+#[test]
+fn the_originals_first_file_is_no_damage() {
+    let testero = start(&folder_with(&[(CSV, b"0,0,0,0,0")]), &[]);
+    assert_eq!((testero.get("/current"), state(&testero).hits), (String::from("0\n"), 0));
+    assert!(!testero.log().contains("damaged"), "{}", testero.log());
+    assert_eq!(testero.get("/next"), "1\n");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let data = folder();
+    fs::create_dir(data.path().join("fibo.journal.7")).unwrap();
+    let path = data.path().join("fibo.journal.7");
+    fails_with(1, &mut command(data.path(), &[]), &[path.to_str().unwrap()]);
 }

@@ -159,13 +159,6 @@ impl fmt::Display for Refused {
     }
 }
 
-impl super::Group {
-    /// Why a request would have to wait: work is pending or running.
-    pub fn conflict(&self) -> Option<Conflict> {
-        self.queue.ticket().peek().err()
-    }
-}
-
 impl From<Conflict> for Refused {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)

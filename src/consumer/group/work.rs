@@ -102,16 +102,19 @@ impl Group {
             self.intent.note(Some(order));
             self.intent.sync();
         }
-        let mut work = Work::new(order, &self.level, &self.stop).logged_as(self.store.name());
+        let mut work = Work::new(order, self.store.level(), &self.stop).logged_as(self.store.name());
         let adjusted =
             panic::catch_unwind(AssertUnwindSafe(|| self.store.adjust(goal, order, &mut promise, &mut work)));
         let result = adjusted.unwrap_or(Err(Failure::Panicked));
-        // What became of a part that was not finished is known to the store alone.
-        if let (Err(_), Ok(held)) = (&result, self.store.held()) {
-            self.level.set(held.total());
-        }
+        let level = self.store.level();
+        let held = match &result {
+            Ok(()) => Some(level.get()),
+            // What became of a part that was not finished is known to the store alone.
+            Err(_) => self.store.held().ok().map(|held| held.total()).inspect(|held| level.set(*held)),
+        };
+        self.store.settled(held.unwrap_or(0));
         // What was taken past the guard is gone, or something else has taken its place.
-        if self.level.get() == 0 || (result.is_ok() && !order.is_risky) {
+        if level.get() == 0 || (result.is_ok() && !order.is_risky) {
             self.intent.note(None);
         }
         let outcome = Outcome::of(&result);
@@ -149,7 +152,7 @@ impl Group {
     /// Stays with what `order` holds: touches it, releases it when its time is over, until another order is accepted.
     fn keep(&self, order: &Arc<Order>) {
         let is_ours = |book: &Book| book.order.as_ref().is_some_and(|current| current.id == order.id);
-        let touch = order.how.touch.filter(|_| self.level.get() > 0);
+        let touch = order.how.touch.filter(|_| self.store.level().get() > 0);
         let mut next_touch = touch.map(|period| Instant::now() + period);
         loop {
             let due = [order.expires.map(|expiry| expiry.at), next_touch].into_iter().flatten().min();

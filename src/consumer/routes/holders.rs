@@ -14,6 +14,7 @@ use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::group::{Accepted, Group, Preview, Refused};
+use crate::consumer::load::Load;
 use crate::consumer::order::{Order, Outcome, Wish};
 use crate::consumer::quantity::{Amount, Unit};
 use crate::http::{Answer, Hold, Request};
@@ -188,52 +189,68 @@ impl Consumer {
             }
         }
         self.log(asked, "accepted");
-        let mut left = Vec::new();
-        if !matches!(hold, Long::No) {
-            let mut failed = Vec::new();
-            for (group, order) in self.groups().into_iter().zip(&released) {
-                match group.wait(order, PAUSE, || request.client_is_gone()) {
-                    Some(Outcome::Failed(why)) => failed.push(format!("{}: {why}", group.store().name())),
-                    Some(Outcome::Done) => {}
-                    // Another order took its place, or the client waits no longer.
-                    _ => left.push((group.store().name(), group.snapshot().held)),
+        let left = match hold {
+            Long::No => None,
+            _ => match self.wait_for_all(request, &released, loads) {
+                Ok(left) => Some(left),
+                Err(problem) => return problem.answer(asked.json),
+            },
+        };
+        match (left, asked.json) {
+            (Some(left), true) if left.is_empty() => json(200, &super::status::status(self)),
+            (Some(left), false) if left.is_empty() => say("Everything is released".into()),
+            (left, true) => {
+                let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
+                let mut told = object! { "ids": ids, "status": "/api/status" };
+                if let Some(left) = left {
+                    let left = left.into_iter().map(|(name, held)| (name, held.into()));
+                    told = told.with("left", Value::Object(left.collect()));
                 }
+                with_field(json(202, &told), "Location", "/api/status")
             }
-            for (loader, load) in loads.into_iter().flatten() {
-                let group = self.loads(loader);
-                if group.wait(&load, PAUSE, || request.client_is_gone()).is_none() {
-                    left.push((group.name(), 1));
-                }
+            (Some(left), false) => {
+                let left: Vec<String> = left.iter().map(|(name, held)| format!("{name} {held}")).collect();
+                say(format!("Not yet released: {}; check /api/status", left.join(", ")))
             }
-            match self.jobs.wait_for_cancelled(PAUSE, || request.client_is_gone()) {
-                0 => {}
-                jobs => left.push(("jobs", jobs)),
-            }
-            if self.stop.is_set() {
-                return stopping().answer(asked.json);
-            }
-            if !failed.is_empty() {
-                return Problem::new(500, "failed", failed.join("; ")).answer(asked.json);
-            }
-            match (left.is_empty(), asked.json) {
-                (true, true) => return json(200, &super::status::status(self)),
-                (true, false) => return say("Everything is released".into()),
-                (false, _) => {}
+            (None, false) => say(String::from("Release of everything requested, check /api/status")),
+        }
+    }
+
+    /// Waits until all is released, as long as the client does. Returns what is left then, by name: of groups how much they
+    /// hold, of loads and jobs how many have not ended.
+    ///
+    /// # Errors
+    /// When the service stops, or something could not be released.
+    fn wait_for_all(
+        &self,
+        request: &Request<'_>,
+        released: &[Arc<Order>],
+        loads: [Option<(Loader, Arc<Load>)>; 2],
+    ) -> Result<Vec<(&'static str, u64)>, Problem> {
+        let gone = || request.client_is_gone();
+        let (mut left, mut failed) = (Vec::new(), Vec::new());
+        for (group, order) in self.groups().into_iter().zip(released) {
+            match group.wait(order, PAUSE, gone) {
+                Some(Outcome::Failed(why)) => failed.push(format!("{}: {why}", group.store().name())),
+                Some(Outcome::Done) => {}
+                // Another order took its place, or the client waits no longer.
+                _ => left.push((group.store().name(), group.snapshot().held)),
             }
         }
-        if asked.json {
-            let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
-            let mut told = object! { "ids": ids, "status": "/api/status" };
-            if !left.is_empty() {
-                told = told.with("left", Value::Object(left.iter().map(|&(name, held)| (name, held.into())).collect()));
+        for (loader, load) in loads.into_iter().flatten() {
+            let group = self.loads(loader);
+            if group.wait(&load, PAUSE, gone).is_none() {
+                left.push((group.name(), 1));
             }
-            return with_field(json(202, &told), "Location", "/api/status");
         }
-        if left.is_empty() {
-            return say(String::from("Release of everything requested, check /api/status"));
+        let jobs = self.jobs.wait_for_cancelled(PAUSE, gone);
+        if jobs > 0 {
+            left.push(("jobs", jobs));
         }
-        let left: Vec<String> = left.iter().map(|(name, held)| format!("{name} {held}")).collect();
-        say(format!("Not yet released: {}; check /api/status", left.join(", ")))
+        if self.stop.is_set() {
+            return Err(stopping());
+        }
+        if failed.is_empty() { Ok(left) } else { Err(Problem::new(500, "failed", failed.join("; "))) }
     }
 
     fn refused(&self, holder: Holder, verb: &str, why: Refused, asked: &Asked<'_, '_>) -> Answer {
