@@ -50,10 +50,11 @@ impl Faults {
     /// # Errors
     /// When there is no thread to wait in.
     pub fn exit(self: &Arc<Self>, code: u8, after: Duration) -> std::io::Result<()> {
-        self.later(after, move || {
+        let exit = move || {
             log::warn!("Fault: exit with {code}");
             process::exit(i32::from(code))
-        })
+        };
+        self.later(after, Box::new(exit))
     }
 
     /// Ends the process as a crash does, after a while.
@@ -61,13 +62,14 @@ impl Faults {
     /// # Errors
     /// When there is no thread to wait in.
     pub fn abort(self: &Arc<Self>, after: Duration) -> std::io::Result<()> {
-        self.later(after, || {
+        let abort = || {
             log::warn!("Fault: abort");
             process::abort()
-        })
+        };
+        self.later(after, Box::new(abort))
     }
 
-    fn later(self: &Arc<Self>, after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    fn later(self: &Arc<Self>, after: Duration, fault: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
         let run = self.end_runs.fetch_add(1, Ordering::AcqRel) + 1;
         if self.ends.compare_exchange(0, run, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return Err(std::io::Error::other("an exit or abort is on its way already"));

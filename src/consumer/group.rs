@@ -373,7 +373,7 @@ impl Group {
     }
 
     /// Waits until the work of `order` is over; `None` when `give_up` says so first, which is asked once a second.
-    pub fn wait(&self, order: &Order, pause: Duration, mut give_up: impl FnMut() -> bool) -> Option<Outcome> {
+    pub fn wait(&self, order: &Order, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> Option<Outcome> {
         loop {
             let book = lock(&self.book);
             let waited = self.changed.wait_timeout_while(book, pause, |_| order.outcome().is_none());

@@ -364,7 +364,7 @@ impl Jobs {
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
     /// have not.
-    pub fn wait_for_cancelled(&self, pause: Duration, mut give_up: impl FnMut() -> bool) -> u64 {
+    pub fn wait_for_cancelled(&self, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> u64 {
         loop {
             let running = lock(&self.running);
             let cancelled = |running: &[Arc<Job>]| running.iter().filter(|job| job.order.is_cancelled()).count();

@@ -10,7 +10,7 @@ use crate::decimal::Plain;
 use crate::exposition::Kind;
 use crate::http::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
-use crate::json::Value;
+use crate::json::{Digits, Value, list};
 use crate::object;
 
 /// What a path does.
@@ -132,14 +132,14 @@ fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> An
     };
     match route {
         _ if as_json => json(200, &state(&place)),
-        Route::Step(Step::Reset) => say(Value::from(capitals(&place)).to_string()),
+        Route::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
         _ => say(place.current.to_string()),
     }
 }
 
 /// The state, for programs. The numbers are JSON numbers of any length.
 fn state(place: &Place) -> Value {
-    let number = |number: &num_bigint::BigUint| Value::Digits(number.to_string());
+    let number = |number: &num_bigint::BigUint| Digits(number.to_string());
     object! {
         "position": place.mark.position(),
         "previous": number(&place.previous),
@@ -159,6 +159,6 @@ fn capitals(place: &Place) -> String {
 fn home() -> Value {
     object! {
         "service": "fibonacci",
-        "endpoints": Value::List(ROUTES.iter().map(|(path, _)| Value::from(*path)).collect()),
+        "endpoints": list(ROUTES.iter().map(|(path, _)| Value::of(path))),
     }
 }

@@ -18,7 +18,7 @@ use crate::consumer::load::Load;
 use crate::consumer::order::{Order, Outcome, Wish};
 use crate::consumer::quantity::{Amount, Unit};
 use crate::http::{Answer, Hold, Request};
-use crate::json::Value;
+use crate::json::{Value, list};
 use crate::object;
 
 /// How often a client that waits is looked after.
@@ -54,7 +54,7 @@ impl Consumer {
             verb,
             request,
             asked,
-            |wish| match wish {
+            &|wish| match wish {
                 // In JSON, nothing is what a release leaves, and a release is never busy.
                 Ok(wish) if asked.json && wish.amount == Amount::Exactly(0) => group.release(&wish),
                 wish => group.set(wish),
@@ -70,7 +70,7 @@ impl Consumer {
         if let Some(answer) = self.previewed(holder, "release", &wish, asked) {
             return answer;
         }
-        self.order(holder, "release", request, asked, |wish| group.release(&wish?), wish)
+        self.order(holder, "release", request, asked, &|wish| group.release(&wish?), wish)
     }
 
     /// What would become of a wish, where that is what is asked for.
@@ -107,7 +107,7 @@ impl Consumer {
         verb: &str,
         request: &Request<'_>,
         asked: &Asked<'_, '_>,
-        give: impl FnOnce(Result<Wish, Refused>) -> Result<Accepted, Refused>,
+        give: &dyn Fn(Result<Wish, Refused>) -> Result<Accepted, Refused>,
         wish: Result<Wish, Refused>,
     ) -> Answer {
         let group = self.group(holder);
@@ -127,7 +127,7 @@ impl Consumer {
         match hold {
             Long::No if asked.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
             Long::No => say(contract::accepted(holder, order.requested, order.id)),
-            Long::Wait(_hold) => match group.wait(&order, PAUSE, || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&order, PAUSE, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 // It has not ended, and nobody seems to be there any more: what is true is that it is accepted.
                 None if asked.json => json(202, &receipt(group, &accepted)),
@@ -148,7 +148,7 @@ impl Consumer {
             // The first line comes at once, so that the client sees that something goes on.
             let outcome = match std::mem::take(&mut first) {
                 true => order.outcome(),
-                false => group.wait(&order, PROGRESS, || true),
+                false => group.wait(&order, PROGRESS, &mut || true),
             };
             let over = outcome.is_some() || stop.is_set();
             if over {
@@ -200,11 +200,11 @@ impl Consumer {
             (Some(left), true) if left.is_empty() => json(200, &super::status::status(self)),
             (Some(left), false) if left.is_empty() => say("Everything is released".into()),
             (left, true) => {
-                let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
+                let ids = list(released.iter().map(|order| Value::of(&order.id.to_string())));
                 let mut told = object! { "ids": ids, "status": "/api/status" };
                 if let Some(left) = left {
-                    let left = left.into_iter().map(|(name, held)| (name, held.into()));
-                    told = told.with("left", Value::Object(left.collect()));
+                    let left = left.into_iter().fold(object! {}, |all, (name, held)| all.with(name, held));
+                    told.add("left", &left);
                 }
                 with_field(json(202, &told), "Location", "/api/status")
             }
@@ -227,7 +227,7 @@ impl Consumer {
         released: &[Arc<Order>],
         loads: [Option<(Loader, Arc<Load>)>; 2],
     ) -> Result<Vec<(&'static str, u64)>, Problem> {
-        let gone = || request.client_is_gone();
+        let gone = &mut || request.client_is_gone();
         let (mut left, mut failed) = (Vec::new(), Vec::new());
         for (group, order) in self.groups().into_iter().zip(released) {
             match group.wait(order, PAUSE, gone) {
@@ -329,7 +329,7 @@ fn waited(consumer: &Consumer, holder: Holder, order: &Order, outcome: &Outcome,
 
 fn parts(parts: &[(u64, u64)]) -> Value {
     let part = |&(size, count): &(u64, u64)| object! { "size": size, "count": count };
-    Value::List(parts.iter().filter(|(_, count)| *count > 0).map(part).collect())
+    list(parts.iter().filter(|(_, count)| *count > 0).map(part))
 }
 
 /// What is told of an order that was accepted.

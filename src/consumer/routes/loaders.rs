@@ -20,7 +20,7 @@ use crate::consumer::order::{Caller, Outcome};
 use crate::consumer::quantity::Amount;
 use crate::consumer::{Consumer, span};
 use crate::http::{Answer, Request};
-use crate::json::{Value, thousandths};
+use crate::json::{Value, list, thousandths};
 use crate::limits::cpu::{cores, quota};
 use crate::object;
 
@@ -138,7 +138,7 @@ impl Consumer {
         match long {
             Long::No if asked.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
-            Long::Wait(_hold) => match group.wait(&load, PAUSE, || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&load, PAUSE, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 None if asked.json => json(202, &receipt(group, &load)),
                 Some(Outcome::Done) if asked.json => json(200, &receipt(group, &load).with("outcome", "done")),
@@ -153,7 +153,7 @@ impl Consumer {
                     hold.as_ref()?;
                     let outcome = match std::mem::take(&mut first) {
                         true => load.outcome(),
-                        false => group.wait(&load, PAUSE, || true),
+                        false => group.wait(&load, PAUSE, &mut || true),
                     };
                     if outcome.is_some() || stop.is_set() {
                         hold = None;
@@ -343,7 +343,7 @@ fn receipt(group: &LoadGroup, load: &Load) -> Value {
 
 /// The jobs that use CPU.
 fn cpu_jobs(consumer: &Consumer) -> Value {
-    Value::List(consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job).collect())
+    list(consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
 }
 
 /// What is told of a load, for people.
