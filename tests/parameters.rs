@@ -47,6 +47,26 @@ fn mistakes_beside_new_parameters_are_errors_in_text_too() {
     assert_eq!(testero.report().at("faults"), &Json::List(vec![]));
 }
 
+/// Also where the switch would have nothing to do: a dry run is neither waited for nor followed.
+#[test]
+fn a_switch_is_true_or_false_wherever_it_is_sent() {
+    let testero = Testero::start();
+    for target in [
+        "/api/cpu/load?duration=2s&dry_run=true&wait=null",
+        "/api/cpu/load?duration=2s&dry_run=true&follow=7",
+        "/api/io/load?duration=2s&dry_run=true&follow=7",
+        "/api/mem/set?amount=2Mi&dry_run=true&wait=null",
+        "/api/disk/set?amount=2Mi&dry_run=true&follow=7",
+        "/api/fd/set?amount=2&dry_run=true&follow=7",
+    ] {
+        for accept in ["application/json", "text/plain"] {
+            let answer = testero.send("GET", target, &[("Accept", accept)], "");
+            assert!(answer.body.contains("is neither true nor false"), "{target} {accept}: {answer:?}");
+        }
+    }
+    assert!(is_untouched(&testero));
+}
+
 #[test]
 fn the_contracts_own_parameters_pass_over_what_the_original_passed_over() {
     let testero = Testero::start();

@@ -180,6 +180,10 @@ impl<'r, 'b> Asked<'r, 'b> {
                 if part.pairs().take(place).any(|(other, _)| other == name) {
                     return Err(format!("{known} is given twice: which one counts?"));
                 }
+                // Also where it has nothing to say: a dry run waits for nothing.
+                if SWITCHES.contains(known) {
+                    self.flag(known)?;
+                }
             }
         }
         Ok(())
