@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the program hands out as it is, and whether it is JSON: then nobody reads its white space.
-const PACKED: [(&str, bool); 2] =
-    [("src/consumer/routes/page.html", false), ("src/consumer/routes/openapi.json", true)];
+const PACKED: [(&str, bool); 2] = [("src/consumer/api/page.html", false), ("src/consumer/api/openapi.json", true)];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -11,14 +11,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use testero::consumer::admission::headroom::Promise;
+use testero::consumer::control::id::Id;
+use testero::consumer::control::operation::{Caller, Order, Wish};
+use testero::consumer::control::plan::{FILES, Plan};
+use testero::consumer::control::reconcile::{Level, Work};
 use testero::consumer::disk::Disk;
-use testero::consumer::guard::Promise;
-use testero::consumer::id::Id;
-use testero::consumer::order::{Caller, Order, Wish};
-use testero::consumer::plan::{FILES, Plan};
-use testero::consumer::quantity::Amount;
-use testero::consumer::walk::{Level, Work};
-use testero::shutdown::Stop;
+use testero::kernel::shutdown::Stop;
+use testero::units::quantity::Amount;
 
 const PAIRS: usize = 5;
 /// Ours is at least this much of the yardstick.

@@ -12,15 +12,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testero::consumer::guard::Promise;
-use testero::consumer::id::Id;
-use testero::consumer::mapping::{Backing, Mapping};
+use testero::consumer::admission::headroom::Promise;
+use testero::consumer::control::id::Id;
+use testero::consumer::control::operation::{Caller, Kind, Order, Wish};
+use testero::consumer::control::plan::{MEMORY, Plan};
+use testero::consumer::control::reconcile::{Level, Work};
 use testero::consumer::memory::Memory;
-use testero::consumer::order::{Caller, Kind, Order, Wish};
-use testero::consumer::plan::{MEMORY, Plan};
-use testero::consumer::quantity::Amount;
-use testero::consumer::walk::{Level, Work};
-use testero::shutdown::Stop;
+use testero::kernel::mapping::{Backing, Mapping};
+use testero::kernel::shutdown::Stop;
+use testero::units::quantity::Amount;
 
 const PAIRS: usize = 5;
 /// Ours is at least this much of the yardstick.

@@ -32,32 +32,16 @@
 //! that talk to the kernel or the C library: `clock`, `process`, `http::listener`, `consumer::mapping`,
 //! `consumer::calls`, `limits::cpu`, `limits::filesystem` and `limits::rlimit`.
 
-pub mod access;
-pub mod answers;
-pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
-pub mod clock;
 pub mod consumer;
 #[cfg(feature = "counter")]
 pub mod counter;
-pub mod decimal;
-pub mod exposition;
 #[cfg(feature = "fibonacci")]
 pub mod fibonacci;
-#[cfg(any(feature = "fibonacci", feature = "counter"))]
-pub mod front;
-pub mod health;
 pub mod http;
-pub mod json;
-pub mod limits;
-pub mod logging;
-pub mod probes;
-pub mod process;
-pub mod role;
-pub mod scrape;
+pub mod kernel;
+pub mod service;
 pub mod settings;
-pub mod shutdown;
 mod sync;
-pub mod tally;
-pub mod wire;
+pub mod units;

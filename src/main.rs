@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use testero::consumer;
 #[cfg(feature = "counter")]
 use testero::counter;
 #[cfg(feature = "fibonacci")]
 use testero::fibonacci;
+use testero::service::{health_check, logging};
 use testero::settings::Command;
-use testero::{consumer, health, logging};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
                 }
             };
         }
-        Command::Health(url, token) => health::ask(&url, token.as_ref()).map_err(|error| format!("{url}: {error}")),
+        Command::Health(url, token) => {
+            health_check::ask(&url, token.as_ref()).map_err(|error| format!("{url}: {error}"))
+        }
         #[cfg(feature = "fibonacci")]
         Command::Fibonacci(settings) => {
             logging::start(settings.json_log, &settings.identity);

@@ -113,7 +113,7 @@ fn bytes_below(folder: &Path) -> u64 {
 
 /// Bytes available in the file system of a path.
 fn free(path: &Path) -> u64 {
-    testero::limits::filesystem::available(path).unwrap()
+    testero::kernel::filesystem::available(path).unwrap()
 }
 
 #[test]

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use testero::http::head::Head;
+use testero::http::message::head::Head;
 use testero::http::{Answer as Reply, BodyRule, Request, Server, Service, text};
-use testero::shutdown::Stop;
+use testero::kernel::shutdown::Stop;
 
 use crate::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually};
 

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::io::BufReader;
 
 use testero::http::Method;
-use testero::http::body::{self, ReceiveError};
 use testero::http::bounds::{HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES};
-use testero::http::head::{EndFinder, Framing, Head, Rejection, Version};
-use testero::http::query::Query;
-use testero::http::target::{cleaned, percent_decode, percent_encode};
+use testero::http::message::body::{self, ReceiveError};
+use testero::http::message::head::{EndFinder, Framing, Head, Rejection, Version};
+use testero::http::message::query::Query;
+use testero::http::message::target::{cleaned, percent_decode, percent_encode};
 use testero::http::{BodyRule, StatusCode};
 
 /// Runs `check` on `rounds` inputs made by `make`, each from a seed of its own that is told when it fails.

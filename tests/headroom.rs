@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use testero::limits::filesystem;
+use testero::kernel::filesystem;
 
 use crate::disk::Mount;
 use crate::harness::{Testero, eventually};

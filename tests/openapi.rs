@@ -1,7 +1,7 @@
 //! The contract for machines: that it is one, describes every path there is and nothing else, and that answers are as it
 //! says. `.ci/openapi` has a tester of its own look much closer.
 
-use testero::consumer::routes::table::{ROUTES, Route};
+use testero::consumer::api::table::{ROUTES, Route};
 
 use super::harness::{Answer, Testero};
 use super::json::Json;

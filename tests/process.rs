@@ -380,7 +380,7 @@ fn the_log_has_local_time() {
 
 #[test]
 fn rust_log_is_honoured() {
-    let testero = Testero::start_with(&[], &[("RUST_LOG", "info,testero::consumer::guard=error")]);
+    let testero = Testero::start_with(&[], &[("RUST_LOG", "info,testero::consumer::admission::headroom=error")]);
     assert!(!testero.log().contains("HIGHMEMLIM") && testero.log().contains("HIGHFILELIM"), "{}", testero.log());
     let variables = [("HIGHMEMLIM", "many"), ("DATADIR", "/does/not/exist")];
     for (level, lines) in [("warn", 2), ("error", 1), ("off", 1)] {

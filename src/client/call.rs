@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::reply::{Object, good, printable};
-use super::{SILENCE, Service, Trouble, print};
-use crate::consumer::quantity::{Unit, in_words as amount};
-use crate::consumer::span;
-use crate::process::terminal_columns;
-use crate::wire::Taker;
+use crate::client::reply::{Object, good, printable};
+use crate::client::{SILENCE, Service, Trouble, print};
+use crate::http::client::Taker;
+use crate::kernel::signals::terminal_columns;
+use crate::units::duration;
+use crate::units::quantity::{Unit, in_words as amount};
 
 /// How wide a terminal is that does not say.
 const COLUMNS: usize = 80;
@@ -39,7 +39,8 @@ impl Call {
         let follow = self.wait.then(|| ("follow", String::from("true")));
         for (name, value) in self.parameters.iter().chain(&follow) {
             // Values are checked words: amounts and durations. What could end one is escaped all the same.
-            let value = crate::http::target::percent_encode(value.as_bytes()).replace('&', "%26").replace('+', "%2B");
+            let value =
+                crate::http::message::target::percent_encode(value.as_bytes()).replace('&', "%26").replace('+', "%2B");
             target.push_str(&format!("&{name}={value}"));
         }
         target
@@ -177,7 +178,7 @@ fn in_words(line: &Object, unit: Unit, way: &mut Way) -> String {
         text.push_str(&format!("  {}/s", amount(rate as u64, unit)));
     }
     if let Some(left) = line.number(&["seconds_left"]).filter(|left| *left > 0.0) {
-        text.push_str(&format!("  {} to go", span::in_words(Duration::from_secs_f64(left.clamp(0.0, 1e9).ceil()))));
+        text.push_str(&format!("  {} to go", duration::in_words(Duration::from_secs_f64(left.clamp(0.0, 1e9).ceil()))));
     }
     text
 }

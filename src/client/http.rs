@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use super::reply::printable;
-use super::{Service, Trouble};
-use crate::wire::Taker;
+use crate::client::reply::printable;
+use crate::client::{Service, Trouble};
+use crate::http::client::Taker;
 
 /// Most characters of an error's body that are told.
 const MOST_TOLD: usize = 1000;

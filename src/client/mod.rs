@@ -23,8 +23,8 @@ pub mod words;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::access::TokenSource;
-use crate::wire::{Ask, Reply, Taker, Url};
+use crate::http::client::{Ask, Reply, Taker, Url};
+use crate::service::access::TokenSource;
 
 /// How long anything may take where nobody asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,8 +2,8 @@
 
 use tinyjson::JsonValue;
 
-use super::Trouble;
-use crate::wire::Reply;
+use crate::client::Trouble;
+use crate::http::client::Reply;
 
 /// Deepest nesting: a testero's own is 5.
 const MOST_LEVELS: usize = 32;

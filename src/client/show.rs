@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
-use super::reply::{good, printable, stranger};
-use super::{Service, Trouble, has_reader};
+use crate::client::reply::{good, printable, stranger};
+use crate::client::{Service, Trouble, has_reader};
 
 /// How often a watched status is drawn.
 const PERIOD: Duration = Duration::from_secs(1);

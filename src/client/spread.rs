@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, outcome};
-use super::reply::{Object, good, printable};
-use super::{PATIENCE, SILENCE, Service, Trouble, print};
-use crate::consumer::quantity::{Amount, Unit, in_words};
+use crate::client::call::{Call, outcome};
+use crate::client::reply::{Object, good, printable};
+use crate::client::{PATIENCE, SILENCE, Service, Trouble, print};
+use crate::http::client::{Taker, Url};
 use crate::sync::lock;
-use crate::wire::{Taker, Url};
+use crate::units::quantity::{Amount, Unit, in_words};
 
 /// Most pods at once: each has a thread here while it works.
 const MOST_PODS: usize = 1024;

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
-use super::call::Call;
-use super::completions::Shell;
-use super::http::Http;
-use super::show::Show;
-use super::spread::{By, Spread};
-use super::{Job, PATIENCE, What};
-use crate::access::TokenSource;
-use crate::consumer::quantity::{Amount, Unit, quantity};
-use crate::consumer::span::span;
+use crate::client::call::Call;
+use crate::client::completions::Shell;
+use crate::client::http::Http;
+use crate::client::show::Show;
+use crate::client::spread::{By, Spread};
+use crate::client::{Job, PATIENCE, What};
+use crate::http::client::{Url, with_port};
+use crate::service::access::TokenSource;
 use crate::settings::consumer;
-use crate::wire::{Url, with_port};
+use crate::units::duration::span;
+use crate::units::quantity::{Amount, Unit, quantity};
 
 /// A flag: its name, the parameter it becomes, and what it takes.
 pub struct Flag {

@@ -20,75 +20,51 @@
 //! | [`jobs`], [`bumps`] | the resource-consumer's interface |
 //! | [`faults`] | what an operator makes go wrong |
 
-pub mod asked;
-pub mod bumps;
-pub mod burn;
-mod calls;
-pub mod content;
-pub mod cpu;
-pub mod datafolder;
+pub mod admission;
+pub mod api;
+pub mod control;
+pub mod countable;
 pub mod disk;
-pub mod factor;
-pub mod failure;
 pub mod faults;
-pub mod file_limit;
-pub mod folder;
-pub mod group;
-pub mod guard;
-pub mod id;
-pub mod inout;
-mod intent;
+pub mod fill;
 pub mod jobs;
 pub mod load;
-pub mod makers;
-pub mod mapping;
 pub mod memory;
-pub mod number;
-pub mod order;
-pub mod plan;
-pub mod quantity;
-pub mod queue;
-pub mod routes;
-pub mod span;
-pub mod store;
-pub mod stores;
-pub mod ticket;
-pub mod tokens;
-pub mod walk;
+pub mod workdir;
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::access::Access;
-use crate::clock::Started;
 use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
-use crate::limits::Kernel;
-use crate::limits::cpu::cores;
-use crate::limits::meminfo::MemInfo;
-use crate::probes::Probe;
-use crate::role::{self, Role, Serving};
+use crate::kernel::Kernel;
+use crate::kernel::clock::Started;
+use crate::kernel::cpu::cores;
+use crate::kernel::meminfo::MemInfo;
+use crate::kernel::shutdown::{Signal, Stop};
+use crate::service::access::Access;
+use crate::service::http_metrics::HttpTally;
+use crate::service::lifecycle::{self, Role, Serving};
+use crate::service::probes::Probe;
 use crate::settings::{EvictionReserve, Identity, Settings};
-use crate::shutdown::{Signal, Stop};
-use crate::tally::HttpTally;
 
-use bumps::Bumps;
-use datafolder::DataFolder;
+use admission::file_limit::FileLimit;
+use admission::headroom::{Guard, MemoryLimit};
+use control::forced_note::Intent;
+use control::group::Group;
+use control::id::Ids;
+use control::operation::{Caller, Wish};
+use control::store::Store;
+use countable::TokenStore;
+use countable::makers::{Descriptors, Inodes, Pids};
 use faults::{Faults, Term};
-use file_limit::FileLimit;
-use group::Group;
-use guard::{Guard, MemoryLimit};
-use id::Ids;
-use inout::Moved;
-use intent::Intent;
 use jobs::Jobs;
+use jobs::custom_metrics::Bumps;
 use load::LoadGroup;
-use makers::{Descriptors, Inodes, Pids};
-use order::{Caller, Wish};
-use store::Store;
-use stores::{DiskStore, MemoryStore};
-use tokens::TokenStore;
+use load::io::Moved;
+use memory::store::{DiskStore, MemoryStore};
+use workdir::DataFolder;
 
 /// What the service keeps for itself beside its connections: its own pages, a worker with its stack and buffer, and
 /// the kernel's per-CPU charges, which a container is billed for in advance.
@@ -146,9 +122,10 @@ impl Consumer {
     /// When DATADIR is no folder, or the token cannot be read.
     pub fn new(settings: &Settings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
         let parent = &settings.data_dir;
-        role::check_data_folder(parent)?;
+        lifecycle::check_data_folder(parent)?;
         log::info!("DATADIR set to: {}", parent.display());
-        let died: Vec<String> = folder::sweep(parent).iter().map(|note| intent::told(note, &kernel)).collect();
+        let died: Vec<String> =
+            workdir::sweep::sweep(parent).iter().map(|note| control::forced_note::told(note, &kernel)).collect();
         for note in &died {
             log::warn!("The process before this one died doing: {note}");
         }
@@ -169,7 +146,7 @@ impl Consumer {
         }
         let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
         let limit = MemoryLimit::new(guard.clone(), settings.memory_limit);
-        let files = Arc::new(FileLimit::new(settings.disk_limit, || stores::default_file_limit(&folder)));
+        let files = Arc::new(FileLimit::new(settings.disk_limit, || memory::store::default_file_limit(&folder)));
         let memory = Arc::new(MemoryStore::new(guard.clone(), limit, Arc::clone(&folder), Arc::clone(&files)));
         let disk = DiskStore::new(Arc::clone(&folder), files, &guard, settings.memory_limit.is_some());
         let inodes = TokenStore::new(Box::new(Inodes::new(Arc::clone(&folder))), guard.clone(), settings.inode_limit);
@@ -207,7 +184,7 @@ impl Consumer {
             faults: Arc::default(),
             faults_on: settings.faults,
             access: Access::new(settings.token.clone(), settings.token_reads)?,
-            http: HttpTally::new(routes::table::ROUTES.iter().map(|(path, _)| *path)),
+            http: HttpTally::new(api::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
             moved: Arc::default(),
@@ -253,7 +230,7 @@ impl Consumer {
                 return false;
             }
             Term::Delayed(delay) => {
-                log::warn!("Fault: SIGTERM is obeyed in {}", span::in_words(delay));
+                log::warn!("Fault: SIGTERM is obeyed in {}", crate::units::duration::in_words(delay));
                 thread::sleep(delay);
             }
             Term::Stops => {}
@@ -326,7 +303,7 @@ impl Consumer {
 /// # Errors
 /// When it cannot start (the address, DATADIR, the token), or cannot remove its files at the end.
 pub fn run(settings: &Settings) -> io::Result<()> {
-    crate::process::ignore_file_size_signal();
+    crate::kernel::signals::ignore_file_size_signal();
     // The address first: where another testero listens already, nothing is to be made or swept.
     let role = Role::begin_with(settings.listen, &settings.identity, &settings.warnings, settings.connections)?;
     let stop = role.stop.clone();
@@ -347,7 +324,7 @@ fn serve(role: Role, consumer: &Arc<Consumer>, settings: &Settings) -> io::Resul
     loop {
         let signal = serving.signal(|signal| signal.is_term() && consumer.faults.term() == Term::Ignored);
         if consumer.obeys(&signal) {
-            role::unready(&consumer.ready, settings.shutdown_delay);
+            lifecycle::unready(&consumer.ready, settings.shutdown_delay);
             return Ok(serving);
         }
     }

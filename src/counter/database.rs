@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, ConnectionAddr, RedisConnectionInfo, RedisResult, Value, cmd};
 
-use super::connection::Connection;
-use super::total::{PATIENCE, Total};
+use crate::counter::connection::Connection;
+use crate::counter::total::{PATIENCE, Total};
 use crate::sync::{lock, spawn};
 
 /// What the original calls the number.

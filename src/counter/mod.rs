@@ -18,9 +18,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::front::Front;
-use crate::process::host_name;
-use crate::role::Role;
+use crate::kernel::signals::host_name;
+use crate::service::lifecycle::Role;
+use crate::service::router::Front;
 use crate::settings::counter::{Settings, Store};
 
 use database::Redis;
@@ -43,7 +43,7 @@ struct Counter {
 /// # Errors
 /// When it cannot start: the address, the file of the total.
 pub fn run(settings: &Settings) -> io::Result<()> {
-    crate::process::ignore_file_size_signal();
+    crate::kernel::signals::ignore_file_size_signal();
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
     let total: Box<dyn Total> = match &settings.store {

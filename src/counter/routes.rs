@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Counter;
-use crate::answers::{JSON, Problem, json, probe, unsaid_as};
-use crate::http::head::{Head, Rejection};
+use crate::counter::Counter;
+use crate::http::message::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text, content, text};
 use crate::object;
+use crate::service::problem::{JSON, Problem, json, probe, unsaid_as};
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::total::{PATIENCE, Total};
-use crate::limits::filesystem::is_same_file;
-use crate::role::check_data_folder;
+use crate::counter::total::{PATIENCE, Total};
+use crate::kernel::filesystem::is_same_file;
+use crate::service::lifecycle::check_data_folder;
 use crate::sync::lock;
 
 /// The file's name in DATADIR: what the original calls the number in Redis.

@@ -2,7 +2,7 @@
 
 use num_bigint::BigUint;
 
-use super::sequence::{Mark, Place, last_index};
+use crate::fibonacci::sequence::{Mark, Place, last_index};
 use crate::settings::fibonacci::MOST_DIGITS;
 
 /// The line.

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::journal::MOST_STEPS;
-use super::ledger::Ledger;
-use super::sequence::{Place, Step};
+use crate::fibonacci::journal::MOST_STEPS;
+use crate::fibonacci::ledger::Ledger;
+use crate::fibonacci::sequence::{Place, Step};
 use crate::settings::fibonacci::Durability;
 use crate::sync::lock;
 
@@ -256,7 +256,12 @@ impl Desk {
         }
     }
 
-    fn commit(&self, ledger: &mut Ledger, steps: &[Step], mark: super::sequence::Mark) -> Result<(), Refusal> {
+    fn commit(
+        &self,
+        ledger: &mut Ledger,
+        steps: &[Step],
+        mark: crate::fibonacci::sequence::Mark,
+    ) -> Result<(), Refusal> {
         let began = Instant::now();
         let result = ledger.commit(steps, mark);
         self.missing.store(!ledger.is_found(), Ordering::Relaxed);

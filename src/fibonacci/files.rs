@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, statat, unlinkat};
 
-use crate::limits::filesystem::is_same_file;
-use crate::role::check_data_folder;
+use crate::kernel::filesystem::is_same_file;
+use crate::service::lifecycle::check_data_folder;
 use crate::sync::lock;
 
 /// Held by the process whose folder it is, besides the lock on the folder itself: that one cannot be removed, and earlier

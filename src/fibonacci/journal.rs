@@ -10,7 +10,7 @@
 //! The generation, a number that each journal has of its own, goes into every checksum, so that what an older file left in
 //! the same blocks is never taken for a batch of this one.
 
-use super::sequence::{Mark, Step};
+use crate::fibonacci::sequence::{Mark, Step};
 
 /// Most steps of a batch.
 pub const MOST_STEPS: usize = 64 * 1024;

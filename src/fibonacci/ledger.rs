@@ -14,10 +14,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::csv;
-use super::files::{Appended, Folder};
-use super::journal;
-use super::sequence::{Mark, Place, Step};
+use crate::fibonacci::csv;
+use crate::fibonacci::files::{Appended, Folder};
+use crate::fibonacci::journal;
+use crate::fibonacci::sequence::{Mark, Place, Step};
 
 /// The original's file.
 pub const CSV: &str = "fibo.csv";

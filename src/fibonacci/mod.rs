@@ -26,10 +26,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::front::Front;
-use crate::role::{Role, Serving};
+use crate::kernel::shutdown::Stop;
+use crate::service::lifecycle::{Role, Serving};
+use crate::service::router::Front;
 use crate::settings::fibonacci::{Durability, Settings};
-use crate::shutdown::Stop;
 use crate::sync::spawn;
 
 use desk::Desk;
@@ -62,7 +62,7 @@ struct Fibonacci {
 /// # Errors
 /// When it cannot start: the address, the folder, another process that does not let go of it.
 pub fn run(settings: &Settings) -> io::Result<()> {
-    crate::process::ignore_file_size_signal();
+    crate::kernel::signals::ignore_file_size_signal();
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
     let service = Arc::new(Fibonacci {

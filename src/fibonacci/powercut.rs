@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
-use super::files::{Appended, Folder};
-use super::ledger::{CSV, Ledger, write_csv};
-use super::sequence::{Mark, Place, Step};
+use crate::fibonacci::files::{Appended, Folder};
+use crate::fibonacci::ledger::{CSV, Ledger, write_csv};
+use crate::fibonacci::sequence::{Mark, Place, Step};
 use crate::sync::lock;
 
 /// Bytes reach the disk in such stretches, or do not.

@@ -9,11 +9,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::csv;
-use super::files::Folder;
-use super::journal::{self, End};
-use super::ledger::{CSV, JOURNAL, Ledger, NEW};
-use super::sequence::Mark;
+use crate::fibonacci::csv;
+use crate::fibonacci::files::Folder;
+use crate::fibonacci::journal::{self, End};
+use crate::fibonacci::ledger::{CSV, JOURNAL, Ledger, NEW};
+use crate::fibonacci::sequence::Mark;
 
 /// What is added to the name of a file that is kept aside, with a number.
 const DAMAGED: &str = ".damaged.";

@@ -2,16 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Fibonacci;
-use super::desk::{Desk, Refusal};
-use super::sequence::{Place, Step};
-use crate::answers::{Problem, json, probe, say, unsaid};
-use crate::decimal::Plain;
-use crate::exposition::Kind;
-use crate::http::head::{Head, Rejection};
+use crate::fibonacci::Fibonacci;
+use crate::fibonacci::desk::{Desk, Refusal};
+use crate::fibonacci::sequence::{Place, Step};
+use crate::http::message::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
-use crate::json::{Digits, Value, list};
 use crate::object;
+use crate::service::exposition::Kind;
+use crate::service::json::{Digits, Value, list};
+use crate::service::problem::{Problem, json, probe, say, unsaid};
+use crate::units::decimal::Plain;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

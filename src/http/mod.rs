@@ -15,21 +15,12 @@
 //! - [`target`] and [`query`] decode what a handler asks about; [`json_form`] makes a form of a JSON object.
 //! - `listener` is the only part with `unsafe`: the socket options std has no name for, and poll(2).
 
-pub mod body;
 pub mod bounds;
-mod brake;
-mod connection;
-pub mod head;
-pub mod json_form;
-mod listener;
-mod places;
-pub mod query;
-mod request;
-mod response;
-mod server;
-pub mod target;
+pub mod client;
+pub mod message;
+pub mod server;
 
-pub use brake::Hold;
-pub use request::{Answer, BodyRule, Pieces, Request, Service, Text, content, field, redirect, text};
+pub use message::request::{Answer, BodyRule, Pieces, Request, Service, Text, content, field, redirect, text};
+pub use server::throttle::Hold;
 pub use server::{Drain, Server};
 pub use tiny_http::{Header, Method, Response, StatusCode};

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Identity, Said, Vocabulary, help, last};
-use crate::access::TokenSource;
-use crate::consumer::quantity::{Amount, Unit, quantity};
-use crate::consumer::span::span;
 use crate::http::bounds::MOST_CONNECTIONS;
+use crate::service::access::TokenSource;
+use crate::settings::{Identity, Said, Vocabulary, help, last};
+use crate::units::duration::span;
+use crate::units::quantity::{Amount, Unit, quantity};
 
 /// The port it listens on unless told otherwise.
 pub const PORT: u16 = 8080;

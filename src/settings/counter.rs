@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo};
 
-use super::{Identity, Said, Vocabulary, dot_env, help, last};
+use crate::settings::{Identity, Said, Vocabulary, dot_env, help, last};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8083;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Identity, Said, Vocabulary, help};
+use crate::settings::{Identity, Said, Vocabulary, help};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8081;

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use crate::access::TokenSource;
-use crate::consumer::number::parse_unsigned;
-use crate::consumer::span::span;
-use crate::limits::Kernel;
+use crate::kernel::Kernel;
+use crate::service::access::TokenSource;
+use crate::units::duration::span;
+use crate::units::strconv::parse_unsigned;
 
 pub use consumer::{CpuLimit, EvictionReserve, Number, Settings, Start, StartWish};
 
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn what_the_kubelet_keeps_free_is_an_amount_or_a_share_of_each() {
-        use crate::consumer::quantity::Amount::{Exactly, Share};
+        use crate::units::quantity::Amount::{Exactly, Share};
         assert_eq!(settings(&[], &[]).eviction_reserve, EvictionReserve::NONE);
         for (text, memory, disk) in [
             ("memory=100Mi,disk=10pct", Exactly(100 << 20), Share(100_000)),

@@ -4,13 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Class, Disk, Numbered};
-use crate::consumer::calls::close;
-use crate::consumer::content::{Content, PAGE};
-use crate::consumer::failure::Failure;
-use crate::consumer::guard::Promise;
-use crate::consumer::plan::{CLASSES, Plan};
-use crate::consumer::walk::Steps;
+use crate::consumer::admission::headroom::Promise;
+use crate::consumer::control::failure::Failure;
+use crate::consumer::control::plan::{CLASSES, Plan};
+use crate::consumer::control::reconcile::Steps;
+use crate::consumer::disk::{Class, Disk, Numbered};
+use crate::consumer::fill::{Content, PAGE};
+use crate::kernel::sys::close;
 
 /// How much is written at a time.
 const BUFFER: usize = 1 << 20;

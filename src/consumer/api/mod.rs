@@ -1,0 +1,282 @@
+//! The routes: a request becomes a call, and the result becomes words, or JSON.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `table` | every path, what it does, and who may ask for it how |
+//! | `contract` | the original's words, byte for byte |
+//! | `holders`, `loaders` | what the groups are asked: in the contract's words where it has some, and in JSON |
+//! | `answers` | what is refused |
+//! | `status` | all there is to know, for programs and for people |
+//! | `scrape` | the same for a Prometheus |
+//! | `jobs` | the resource-consumer's interface |
+//! | `operate` | probes and faults |
+//! | `page` | the page for browsers |
+
+mod hold;
+mod jobs;
+mod load;
+mod metrics;
+mod operate;
+#[cfg(feature = "page")]
+mod page;
+pub mod params;
+mod refusals;
+mod status;
+pub mod table;
+mod text;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::consumer::Consumer;
+use crate::consumer::api::params::Asked;
+use crate::consumer::control::group::Group;
+use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
+#[cfg(feature = "openapi")]
+use crate::http::content;
+use crate::http::message::head::{Fields, Head, Rejection};
+use crate::http::message::json_form::form_of_json;
+use crate::http::message::query::Query;
+use crate::http::message::target::{cleaned, percent_decode, percent_encode, split};
+use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
+use crate::service::access::is_from_another_site;
+use crate::service::problem::{Problem, json as in_json, not_allowed, probe, say, wants_json};
+
+use table::{Holder, Loader, Route, find};
+
+/// The contract for machines: OpenAPI 3.1, of everything that speaks JSON. Packed by build.rs, as the page is.
+#[cfg(feature = "openapi")]
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.lz4"));
+
+/// What build.rs packed.
+#[cfg(any(feature = "page", feature = "openapi"))]
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    lz4_flex::block::decompress_size_prepended(packed)
+        .unwrap_or_else(|error| unreachable!("packed by build.rs: {error}"))
+}
+
+impl Service for Consumer {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let began = Instant::now();
+        let found = find(&request.path);
+        let route = found.map(|(_, route)| route);
+        let json = wants_json(request.fields, request.query);
+        let answer = self.with_faults(request, route, json);
+        self.http.count(found.map(|(place, _)| place), answer.response.status_code().0, began.elapsed());
+        answer
+    }
+
+    fn body_rule(&self, head: &Head<'_>) -> BodyRule {
+        let (path, query) = split(head.target);
+        let path = percent_decode(path).unwrap_or_default();
+        let json = wants_json(&head.fields, Query(query));
+        let reads = find(&path).is_some_and(|(_, route)| reads_body(route, json, Query(query)));
+        // Where a body can say something, it is short.
+        match body_kind(&head.fields) {
+            Some(_) if reads => BodyRule::Keep(FORM_BYTES),
+            _ => BodyRule::Discard(BODY_BYTES),
+        }
+    }
+
+    fn hold_back(&self) {
+        self.faults.wait_while_hanging(&self.stop);
+    }
+
+    fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
+        let (_, query) = split(head.target);
+        let status = rejection.status.0;
+        self.http.count_refusal(status);
+        let problem = Problem::new(status, "refused", rejection.reason);
+        problem.answer(wants_json(&head.fields, Query(query))).response
+    }
+}
+
+impl Consumer {
+    /// What is wrong with us comes before what was asked.
+    fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
+        let honest = route.is_some_and(Route::is_honest);
+        // What ends a fault is never subject to one.
+        if !(honest && *request.method == Method::Delete) {
+            self.hold_back();
+        }
+        if honest {
+            return self.checked(request, route, json);
+        }
+        let spared = route.is_some_and(|route| route.is_spared(request.method));
+        if let Some(code) = if spared { None } else { self.faults.status_now() } {
+            return Problem::new(code, "fault", "this status was asked for, at /fault/status").answer(json);
+        }
+        let answer = self.checked(request, route, json);
+        let late = self.faults.delay_now();
+        let delay = answer.delay + late;
+        answer.after(delay)
+    }
+
+    /// Whether it may, before it does.
+    fn checked(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
+        if request.path.as_ref() == b"*" {
+            return text(200, "").into();
+        }
+        if let Some(clean) = cleaned(&request.path) {
+            let mut location = percent_encode(&clean).into_bytes();
+            if !request.query.0.is_empty() {
+                location.push(b'?');
+                location.extend_from_slice(request.query.0);
+            }
+            return redirect(&location).into();
+        }
+        let Some(route) = route else { return unknown(json) };
+        let changes = route.changes(request.method);
+        let form = match body_kind(request.fields) {
+            _ if !changes || !reads_body(route, json, request.query) => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Form) => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Json) if request.body.is_empty() => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Json) => {
+                form_of_json(request.body).map(Cow::Owned).map_err(|why| Problem::new(400, "invalid", why))
+            }
+            None if has_body(request.fields) => Err(Problem::new(415, "refused", NOT_ACCEPTED)),
+            None => Ok(Cow::Borrowed(request.body)),
+        };
+        let (form, trouble) = match form {
+            Ok(form) => (form, None),
+            Err(problem) => (Cow::default(), Some(problem)),
+        };
+        let asked = Asked::of(request, &form, json, route.own_parameters());
+        let answer = if changes && is_from_another_site(request) {
+            let why = "a browser sent this on behalf of another site; state is changed only from this one";
+            Problem::new(403, "foreign-site", why).answer(json)
+        } else if !route.is_public() && !self.access.allows(request, changes) {
+            Problem::new(401, "token-needed", "this needs the header Authorization: Bearer and the token").answer(json)
+        } else if let Some(problem) = trouble {
+            problem.answer(json)
+        } else {
+            self.routed(request, &asked, route)
+        };
+        let status = answer.response.status_code().0;
+        if changes && status >= 400 && !asked.is_logged() {
+            self.log(&asked, &format!("refused with {status}"));
+        }
+        answer
+    }
+
+    /// Has the log tell what came of a change that needs no work, or was refused.
+    fn log(&self, asked: &Asked<'_, '_>, outcome: &str) {
+        asked.log(self.ids.next(), outcome);
+    }
+
+    fn routed(&self, request: &Request<'_>, asked: &Asked<'_, '_>, route: Route) -> Answer {
+        let (deletes, json) = (*request.method == Method::Delete, asked.json);
+        // In text, groups as a whole are there to be released: reading them was never in the contract.
+        let is_whole = matches!(
+            route,
+            Route::Group(_) | Route::Loads(_) | Route::All | Route::Faults | Route::Jobs | Route::OneJob
+        );
+        if !json && !deletes && is_whole {
+            return unknown(false);
+        }
+        let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
+        if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
+            return not_allowed(request.method, route.methods(), json);
+        }
+        let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
+        if route.changes(request.method) && !previews && asked.has("dry_run") {
+            let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
+            return Problem::new(400, "invalid", why).answer(json);
+        }
+        match route {
+            Route::Set(holder) => self.set(holder, request, asked),
+            Route::Planned(holder) => self.planned(holder, json),
+            Route::Held(holder) => self.held(holder, json),
+            Route::Group(holder) if deletes => self.release(holder, request, asked),
+            Route::Group(holder) => in_json(200, &status::of_group(self, self.group(holder))),
+            Route::Load(loader) => self.load(loader, request, asked),
+            Route::Stop(loader) => self.stop_load(loader, request, asked),
+            Route::Running(loader) => self.running(loader, json),
+            Route::Loads(loader) if deletes => self.release_load(loader, asked),
+            Route::Loads(loader) => in_json(200, &self.load_status(loader)),
+            Route::All => self.release_all(request, asked),
+            Route::Status if json => in_json(200, &status::status(self)),
+            Route::Status => say(status::in_words(self)),
+            Route::Metrics => metrics::page(self, request),
+            Route::Healthz => probe(self.health.trouble(), json),
+            Route::Readyz => probe(self.ready.trouble(), json),
+            Route::Switch(probe, on) => self.switch(probe, on, asked),
+            Route::Fault(fault) if deletes => self.end_faults(Some(fault), asked),
+            Route::Fault(fault) => self.fault(fault, asked),
+            Route::Faults => self.end_faults(None, asked),
+            Route::Jobs => self.jobs(deletes, asked),
+            Route::OneJob => self.one_job(request, deletes, asked),
+            Route::Job(job) => self.job(job, request, asked),
+            #[cfg(feature = "page")]
+            Route::Page => page::page(request, json),
+            #[cfg(feature = "openapi")]
+            Route::OpenApi => content(200, "application/json", unpacked(OPENAPI)).into(),
+        }
+    }
+
+    /// A group by its name.
+    pub(super) fn group(&self, holder: Holder) -> &Arc<Group> {
+        match holder {
+            Holder::Memory => &self.memory,
+            Holder::Disk => &self.disk,
+            Holder::Inode => &self.inode,
+            Holder::Pid => &self.pid,
+            Holder::Descriptor => &self.descriptor,
+        }
+    }
+
+    /// All groups that hold something.
+    pub(super) fn groups(&self) -> [&Arc<Group>; 5] {
+        [&self.memory, &self.disk, &self.inode, &self.pid, &self.descriptor]
+    }
+}
+
+fn unknown(json: bool) -> Answer {
+    if json {
+        Problem::new(404, "not-found", "there is no such path; /api/status tells what there is").answer(true)
+    } else {
+        text(404, "404 page not found\n").into()
+    }
+}
+
+/// A body that is understood.
+enum Body {
+    Form,
+    Json,
+}
+
+/// What is said of any other.
+const NOT_ACCEPTED: &str = "a body is application/x-www-form-urlencoded or application/json; nothing was done";
+
+/// What the body is by its Content-Type, if it is understood.
+fn body_kind(fields: &Fields<'_>) -> Option<Body> {
+    let kind = fields.first("Content-Type")?.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        return Some(Body::Form);
+    }
+    kind.eq_ignore_ascii_case(b"application/json").then_some(Body::Json)
+}
+
+fn has_body(fields: &Fields<'_>) -> bool {
+    fields.first("Transfer-Encoding").is_some()
+        || fields.first("Content-Length").is_some_and(|length| length != &b"0"[..])
+}
+
+/// Whether a body says something: not in the contract's text, which reads none, as long as the query stays within it.
+fn reads_body(route: Route, json: bool, query: Query<'_>) -> bool {
+    let own = route.own_parameters().unwrap_or_default();
+    json || !route.is_contract() || known(route).iter().any(|name| !own.contains(name) && query.names(name))
+}
+
+/// The parameters of the paths that take a total or start a load.
+fn known(route: Route) -> &'static [&'static str] {
+    match route {
+        Route::Set(Holder::Memory) => &params::MEMORY,
+        Route::Set(Holder::Disk) => &params::FILES,
+        Route::Set(_) => &params::COUNTED,
+        Route::Load(Loader::Cpu) => &params::CPU,
+        Route::Load(Loader::Io) => &params::IO,
+        _ => &[],
+    }
+}

@@ -1,0 +1,90 @@
+//! The page for browsers: one file, which asks for nothing but this service.
+
+use crate::consumer::api::{unknown, unpacked};
+use crate::http::{Answer, Method, Request, content, field};
+
+/// The page, with its style and its script.
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
+/// What the page may do: run its own script and style, whose hashes these are, and ask this service.
+const POLICY: &str = "default-src 'none'; script-src 'sha256-wkLhTwf/kTwaoUtnPp0UXY9Rmib2UbQZm19tWjLJMJE='; \
+                      style-src 'sha256-dj7rnQ8UHjAJiD8oh/C/ukBDZjVpiYYIerMX8hS5MuM='; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// The page, for who asks for HTML by name.
+pub(super) fn page(request: &Request<'_>, json: bool) -> Answer {
+    let accept = request.fields.first("Accept").unwrap_or_default();
+    if json
+        || !matches!(request.method, Method::Get | Method::Head)
+        || !accept.to_ascii_lowercase().windows(9).any(|part| part == b"text/html")
+    {
+        return unknown(json);
+    }
+    let mut page = content(200, "text/html; charset=utf-8", unpacked(PAGE));
+    for (name, value) in [
+        ("Content-Security-Policy", POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", "no-cache"),
+        ("Vary", "Accept"),
+    ] {
+        page.add_header(field(name, value));
+    }
+    page.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    const SOURCE: &str = include_str!("page.html");
+    /// The most the page may weigh.
+    const PAGE_BYTES: usize = 40 << 10;
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for three in bytes.chunks(3) {
+            let bits = (0..3).fold(0, |bits, place| bits << 8 | usize::from(three.get(place).copied().unwrap_or(0)));
+            for place in 0..4 {
+                text.push(if place <= three.len() { char::from(DIGITS[bits >> (18 - 6 * place) & 63]) } else { '=' });
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn the_page_is_small_and_whole() {
+        assert!(SOURCE.len() <= PAGE_BYTES, "{} bytes, of {PAGE_BYTES} at most", SOURCE.len());
+        assert_eq!(unpacked(PAGE), SOURCE.as_bytes());
+        // What the policy would stop is not in it, and nothing that would be fetched.
+        for stopped in
+            [" style=\"", " onclick=\"", " src=", "<link rel=\"stylesheet", "@import", " url(", "innerHTML", "eval("]
+        {
+            assert!(!SOURCE.contains(stopped), "{stopped}");
+        }
+        for kept in ["localStorage", "sessionStorage", "document.cookie", "indexedDB"] {
+            assert!(!SOURCE.contains(kept), "{kept}: nothing is kept");
+        }
+    }
+
+    #[test]
+    fn the_policy_knows_the_script_and_the_style() {
+        for element in ["script", "style"] {
+            let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+            assert_eq!((SOURCE.matches(&open).count(), SOURCE.matches(&close).count()), (1, 1), "one {element}");
+            let text = SOURCE.split_once(&open).unwrap().1.split_once(&close).unwrap().0;
+            let hash = base64(&Sha256::digest(text));
+            let source = format!("{element}-src 'sha256-{hash}';");
+            assert!(POLICY.contains(&source), "the policy has to say: {source}");
+        }
+    }
+}

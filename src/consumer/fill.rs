@@ -1,0 +1,144 @@
+//! What memory and files are filled with: printable, pseudo-random, cheap, and no two pages alike.
+//!
+//! Noise is made once, and copied from page after page: copying is what every processor does fastest. It goes round only
+//! after more than LZ4 can look back, and with a page of its own beginning for each round; so LZ4 (zram, zswap) finds
+//! nothing to shrink in a page or in many. Each page begins with its serial number, so KSM finds no twins.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+
+use crate::kernel::mapping::{Backing, Mapping, page_size};
+
+/// Contents come in pages of this many bytes.
+pub const PAGE: usize = 4096;
+/// How much noise there is: twice what LZ4 looks back, and little enough for a processor's cache.
+const NOISE: usize = 128 * 1024;
+/// By how much a round begins later than the one before: a number without a factor in common with a page.
+const SHIFT: usize = 61;
+
+/// A never-ending source of pages.
+#[derive(Debug)]
+pub struct Content {
+    serial: u64,
+    /// The noise and a page more, from where the last page of a round is taken. A mapping, so that the kernel has it back
+    /// when it is not needed, whatever an allocator would keep.
+    noise: Option<Mapping>,
+    /// Where the next page begins.
+    place: usize,
+    /// Where this round began.
+    round: usize,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Content {
+    /// A source unlike any other: its pages differ from those of another process on the same machine, too. The noise is
+    /// made when it is needed.
+    pub fn new() -> Self {
+        Self { serial: 0, noise: None, place: 0, round: 0 }
+    }
+
+    /// Fills `pages`, whose length must be a multiple of [`PAGE`].
+    ///
+    /// # Errors
+    /// When the kernel has no memory for the noise.
+    pub fn fill(&mut self, pages: &mut [u8]) -> io::Result<()> {
+        debug_assert!(pages.len().is_multiple_of(PAGE));
+        let noise = match &mut self.noise {
+            Some(noise) => noise,
+            none => none.insert(noise()?),
+        };
+        for page in pages.chunks_exact_mut(PAGE) {
+            page.copy_from_slice(&noise.bytes()[self.place..self.place + PAGE]);
+            self.serial += 1;
+            page[..8].copy_from_slice(&label(self.serial));
+            self.place += PAGE;
+            if self.place > NOISE {
+                self.round = (self.round + SHIFT) % PAGE;
+                self.place = self.round;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the noise back; it is made anew when it is needed.
+    pub fn rest(&mut self) {
+        self.noise = None;
+    }
+}
+
+/// Random printable bytes (Marsaglia's xorshift, 64 of 95 letters).
+fn noise() -> io::Result<Mapping> {
+    // The standard library's hash keys are random; an all-zero state would stay zero.
+    let mut state = RandomState::new().hash_one(()) | 1;
+    // Whole pages, whatever their size.
+    let length = (NOISE + PAGE).next_multiple_of(page_size() as usize);
+    let mut noise = Mapping::new(length, Backing::Private)?;
+    noise.write(0, length, &mut |bytes| {
+        for word in bytes.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&label(state));
+        }
+        Ok(())
+    })?;
+    Ok(noise)
+}
+
+/// 48 bits of a number as eight printable bytes: enough for an exbibyte of pages.
+fn label(number: u64) -> [u8; 8] {
+    std::array::from_fn(|place| (number >> (6 * place) & 63) as u8 + b' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    const PAGES: usize = 5_000;
+
+    fn pages() -> Vec<u8> {
+        let mut bytes = vec![0; PAGES * PAGE];
+        let (one, two) = bytes.split_at_mut(PAGES / 2 * PAGE);
+        let mut content = Content::new();
+        content.fill(one).unwrap();
+        content.fill(two).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_byte_is_printable_and_no_two_pages_are_alike() {
+        let bytes = pages();
+        assert!(bytes.iter().all(|byte| (32..=126).contains(byte)));
+        let different: HashSet<&[u8]> = bytes.chunks(PAGE).collect();
+        assert_eq!(different.len(), PAGES);
+    }
+
+    #[test]
+    fn lz4_cannot_shrink_a_page_nor_many() {
+        let bytes = pages();
+        assert!(lz4_flex::block::compress(&bytes).len() >= bytes.len());
+        let compressed: usize = bytes.chunks(PAGE).map(|page| lz4_flex::block::compress(page).len()).sum();
+        assert!(compressed >= bytes.len(), "{compressed} of {}", bytes.len());
+    }
+
+    #[test]
+    fn two_sources_differ() {
+        let (mut one, mut two) = (vec![0; PAGE], vec![0; PAGE]);
+        Content::new().fill(&mut one).unwrap();
+        Content::new().fill(&mut two).unwrap();
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn labels_tell_serial_numbers_apart() {
+        let labels: HashSet<[u8; 8]> = (0..100_000).map(label).collect();
+        assert_eq!(labels.len(), 100_000);
+        assert_ne!(label(1 << 47), label(0));
+    }
+}

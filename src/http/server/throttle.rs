@@ -1,0 +1,77 @@
+//! The brake: answers that are held back on purpose or take long, and how many may be at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::kernel::shutdown::Stop;
+
+/// Bounds the answers that are not given at once. Such an answer keeps its connection's permit and cannot give way to a
+/// new connection, so at most half the permits may be held like that at a time: above that, an answer that is held back
+/// goes out at once, and one that would take long is refused.
+pub(in crate::http) struct Brake {
+    free: AtomicUsize,
+    stop: Stop,
+}
+
+/// The right to an answer that takes long. Returned when dropped.
+pub struct Hold(Arc<Brake>);
+
+impl Brake {
+    pub(in crate::http) fn new(connections: usize, stop: Stop) -> Arc<Self> {
+        Arc::new(Self { free: AtomicUsize::new(connections / 2), stop })
+    }
+
+    /// Waits `delay`, or less: not at all when too many wait already, and only until the service stops.
+    pub(in crate::http) fn hold(self: &Arc<Self>, delay: Duration) {
+        if delay.is_zero() {
+            return;
+        }
+        if let Some(_hold) = self.take() {
+            self.stop.sleep(delay);
+        }
+    }
+
+    /// The right to an answer that takes long, if not too many have it.
+    pub(in crate::http) fn take(self: &Arc<Self>) -> Option<Hold> {
+        let taken = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
+        taken.is_ok().then(|| Hold(Arc::clone(self)))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Instant;
+
+    #[test]
+    fn at_most_half_the_connections_wait() {
+        let stop = Stop::new().unwrap();
+        let brake = Brake::new(4, stop.clone());
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let brake = Arc::clone(&brake);
+                thread::spawn(move || brake.hold(Duration::from_secs(60)))
+            })
+            .collect();
+        while brake.free.load(Ordering::Acquire) > 0 {
+            thread::yield_now();
+        }
+        let start = Instant::now();
+        brake.hold(Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_secs(30), "the third goes out at once");
+        stop.stop();
+        for thread in waiting {
+            thread.join().unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "those who waited leave when the service stops");
+        assert_eq!(brake.free.load(Ordering::Acquire), 2);
+    }
+}

@@ -1,0 +1,85 @@
+//! Calls on files that the standard library has no safe name for.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Closes a file and says whether that went well: some file systems tell only then that there was no space.
+///
+/// # Errors
+/// What close(2) says; the descriptor is gone in any case.
+pub(crate) fn close(file: File) -> io::Result<()> {
+    // SAFETY: the descriptor was this file's alone, and is nobody's from here on.
+    if unsafe { libc::close(file.into_raw_fd()) } != 0 {
+        let error = io::Error::last_os_error();
+        // Linux closes the descriptor before it says EINTR.
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Has the page cache forget a piece of a file, so that reading it asks the disk. A file system that does not care
+/// (tmpfs) is right not to.
+pub(crate) fn forget_cached(file: &File, offset: u64, length: u64) {
+    // SAFETY: the descriptor is open, and the call takes no pointers.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), offset as i64, length as i64, libc::POSIX_FADV_DONTNEED) };
+}
+
+/// Renames `from` to `to`, which must not exist: rename(2) alone would replace an empty folder.
+///
+/// # Errors
+/// `AlreadyExists`, and what renameat2(2) says.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
+    let (from_c, to_c) = (c_path(from)?, c_path(to)?);
+    // SAFETY: both paths are NUL-terminated and live as long as the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            from_c.as_ptr(),
+            libc::AT_FDCWD,
+            to_c.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    // Some file systems (NFS) cannot promise it. The name is one of eight thousand million, so looking first will do.
+    if !matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) {
+        return Err(error);
+    }
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renaming_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::create_dir(&from).unwrap();
+        std::fs::create_dir(&to).unwrap();
+        assert_eq!(rename_new(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        std::fs::remove_dir(&to).unwrap();
+        rename_new(&from, &to).unwrap();
+        assert!(to.is_dir() && !from.exists());
+    }
+
+    #[test]
+    fn closing_tells_errors() {
+        close(tempfile::tempfile().unwrap()).unwrap();
+    }
+}
