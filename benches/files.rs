@@ -11,9 +11,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testero::consumer::admission::headroom::Promise;
+use testero::consumer::admission::headroom::Reservation;
 use testero::consumer::control::id::Id;
-use testero::consumer::control::operation::{Caller, Order, Wish};
+use testero::consumer::control::operation::{Caller, ChangeRequest, Operation};
 use testero::consumer::control::plan::{FILES, Plan};
 use testero::consumer::control::reconcile::{Level, Work};
 use testero::consumer::disk::Disk;
@@ -52,9 +52,9 @@ fn fill(plan: &Plan, folder: &Path) -> (Duration, Duration) {
     let disk = Disk::create(folder).unwrap();
     let stop = Stop::new().unwrap();
     let start = Instant::now();
-    let (order, level) =
-        (Order::new(Id(1), &Wish::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
-    disk.adjust(plan, false, &mut Promise::none(), &mut Work::new(&order, &level, &stop)).unwrap();
+    let (operation, level) =
+        (Operation::new(Id(1), &ChangeRequest::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
+    disk.adjust(plan, false, &mut Reservation::none(), &mut Work::new(&operation, &level, &stop)).unwrap();
     let took = start.elapsed();
     assert_eq!(disk.held().unwrap().total(), plan.total());
     let start = Instant::now();

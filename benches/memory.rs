@@ -12,9 +12,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testero::consumer::admission::headroom::Promise;
+use testero::consumer::admission::headroom::Reservation;
 use testero::consumer::control::id::Id;
-use testero::consumer::control::operation::{Caller, Kind, Order, Wish};
+use testero::consumer::control::operation::{Caller, ChangeRequest, MemoryKind, Operation};
 use testero::consumer::control::plan::{MEMORY, Plan};
 use testero::consumer::control::reconcile::{Level, Work};
 use testero::consumer::memory::Memory;
@@ -53,10 +53,10 @@ fn fill(plan: &Plan) -> Duration {
     let memory = Memory::new();
     let stop = Stop::new().unwrap();
     let start = Instant::now();
-    let (order, level) =
-        (Order::new(Id(1), &Wish::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
-    let mut work = Work::new(&order, &level, &stop);
-    memory.adjust(plan, Kind::Anon, Path::new("."), &mut Promise::none(), &mut work).unwrap();
+    let (operation, level) =
+        (Operation::new(Id(1), &ChangeRequest::of(Amount::Exactly(0), Caller::nobody()), 0, 0, None), Level::default());
+    let mut work = Work::new(&operation, &level, &stop);
+    memory.adjust(plan, MemoryKind::Anon, Path::new("."), &mut Reservation::none(), &mut work).unwrap();
     let took = start.elapsed();
     assert_eq!(memory.held().total(), plan.total());
     took

@@ -2,38 +2,36 @@
 //! evictions, autoscalers and alerts do.
 //!
 //! # Layout
-//! Data walks one way, and the answer walks back the same stairs:
+//! A request goes one way, and its answer comes back the same:
 //!
 //! ```text
 //! socket -> http (bytes become a checked request)
-//!        -> consumer::routes (a request becomes a call)
-//!        -> a group (ticket, plan, store)
-//!        -> the kernel
+//!        -> consumer::api (a request becomes a call)
+//!        -> consumer::control (ticket, plan, worker) -> memory, disk, countable, load, jobs
+//!        -> kernel
 //! ```
 //!
-//! | module | what lives there |
+//! | module | what it is for |
 //! | --- | --- |
-//! | [`settings`] | what the user said, and what it means: flags and environment, one place |
-//! | [`http`] | the edge every role stands on: strict, bounded, one thread a connection |
-//! | [`shutdown`] | SIGTERM and SIGINT become one stop signal that everybody watches |
-//! | [`consumer`] | the main job: the ticket, the plan, memory, files, CPU, and the routes to them |
+//! | [`units`] | amounts, durations and numbers, as people write them |
+//! | [`kernel`] | everything that reads or calls the kernel: cgroups, limits, mappings, signals, clocks |
+//! | [`http`] | the edge that every role stands on, strict and bounded, one thread a connection; and its client |
+//! | [`settings`] | flags, variables and files become one typed struct a role |
+//! | [`service`] | what every role stands on: start and end, router, errors, probes, access, logs, metrics |
+//! | [`consumer`] | the main job: memory, files, CPU and more are taken, and given back |
 //! | `fibonacci`, `counter` | two small services with state; each a feature |
-//! | [`limits`] | what this process may still take, and what its container uses: one file a kernel source |
-//! | [`access`], [`audit`] | who may, and who did what |
-//! | [`answers`], [`probes`], `front` | what every role answers with, what the kubelet asks, and what small roles share |
-//! | [`json`], [`exposition`], [`decimal`] | what programs and scrapers read, and the numbers in it |
-//! | [`scrape`], [`tally`] | what every role tells a Prometheus |
-//! | `client`, [`health`] | the command line and the probe, for an image with no shell |
-//! | [`wire`] | the client's side of HTTP |
-//! | [`clock`], [`logging`] | local time as the contract writes it, and the log lines that carry it |
+//! | `client` | the command line that asks a running service, for an image with no shell |
+//! | [`command`] | the first word of the command line chooses among them |
 //!
-//! No module reaches around its neighbour: only `http` (and the health probe, its client) touches sockets, only
-//! `consumer::mapping` touches mmap, only `limits` reads /proc and cgroup files. `unsafe` stands only in the files
-//! that talk to the kernel or the C library: `clock`, `process`, `http::listener`, `consumer::mapping`,
-//! `consumer::calls`, `limits::cpu`, `limits::filesystem` and `limits::rlimit`.
+//! Each of these uses only those above it in this table; roles do not use each other. `tests/layers.rs` reads the source
+//! and fails where that is not so, or where files use each other in a circle.
+//!
+//! `unsafe` stands only in files that talk to the kernel or the C library: in [`kernel`], and the socket options and
+//! poll(2) of `http::server::listener`.
 
 #[cfg(feature = "client")]
 pub mod client;
+pub mod command;
 pub mod consumer;
 #[cfg(feature = "counter")]
 pub mod counter;

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use testero::command::Command;
 use testero::consumer;
 #[cfg(feature = "counter")]
 use testero::counter;
 #[cfg(feature = "fibonacci")]
 use testero::fibonacci;
 use testero::service::{health_check, logging};
-use testero::settings::Command;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();

@@ -4,6 +4,9 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+/// A worker's stack: it fills pages and buffers that are elsewhere.
+pub(crate) const WORKER_STACK_BYTES: usize = 128 * 1024;
+
 /// Locks `mutex` whether or not another thread panicked while it held it.
 ///
 /// Every critical section of this crate leaves its data whole at each step, so poisoning would only turn one

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use testero::client::words::{COMMANDS, COMMON, SHELLS};
+use testero::client::commands::{COMMANDS, COMMON, SHELLS};
 
 use crate::harness::{Testero, eventually, shape};
 use crate::process::{fails_with, program, run};

@@ -8,7 +8,7 @@ use std::io::BufReader;
 use testero::http::Method;
 use testero::http::bounds::{HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES};
 use testero::http::message::body::{self, ReceiveError};
-use testero::http::message::head::{EndFinder, Framing, Head, Rejection, Version};
+use testero::http::message::head::{EndFinder, Framing, Head, HttpVersion, Rejection};
 use testero::http::message::query::Query;
 use testero::http::message::target::{cleaned, percent_decode, percent_encode};
 use testero::http::{BodyRule, StatusCode};
@@ -254,7 +254,7 @@ fn check_accepted(bytes: &[u8], head: &Head<'_>) {
     assert!(is_token(method) && method != b"CONNECT");
     assert_eq!(method, head.method.as_str().as_bytes());
     assert!(target.len() <= TARGET_BYTES && !target.is_empty() && target.iter().all(|&b| b > b' ' && b != 0x7f));
-    assert_eq!(version, if head.version == Version::Http11 { b"HTTP/1.1" } else { b"HTTP/1.0" });
+    assert_eq!(version, if head.version == HttpVersion::Http11 { b"HTTP/1.1" } else { b"HTTP/1.0" });
     assert!(head.target[0] == b'/' || (head.target == b"*" && head.method == Method::Options));
     assert!(target.ends_with(head.target) || (head.target == b"/" && target[..4].eq_ignore_ascii_case(b"http")));
     if target[0] == b'/' {
@@ -275,14 +275,14 @@ fn check_accepted(bytes: &[u8], head: &Head<'_>) {
         assert!(head.fields.all(name).eq(values(&fields, name)), "the values of {name}");
     }
     let hosts = values(&fields, "host").len();
-    assert!(hosts == 1 || (hosts == 0 && head.version == Version::Http10), "{hosts} Host fields");
+    assert!(hosts == 1 || (hosts == 0 && head.version == HttpVersion::Http10), "{hosts} Host fields");
     let codings = values(&fields, "transfer-encoding");
     let lengths = values(&fields, "content-length");
     assert!(codings.is_empty() || lengths.is_empty(), "both framings");
     let framing = match (&codings[..], &lengths[..]) {
         ([], []) => Framing::Empty,
         ([coding], []) => {
-            assert!(coding.eq_ignore_ascii_case(b"chunked") && head.version == Version::Http11);
+            assert!(coding.eq_ignore_ascii_case(b"chunked") && head.version == HttpVersion::Http11);
             Framing::Chunked
         }
         ([], [length, others @ ..]) => {
@@ -298,7 +298,7 @@ fn check_accepted(bytes: &[u8], head: &Head<'_>) {
     assert_eq!(head.framing, framing);
     let connection = values(&fields, "connection");
     let close = lists(&connection, "close");
-    let keep = head.version == Version::Http11 || lists(&connection, "keep-alive");
+    let keep = head.version == HttpVersion::Http11 || lists(&connection, "keep-alive");
     assert_eq!(head.keep_alive, keep && !close);
     if head.expects_continue {
         assert!(lists(&values(&fields, "expect"), "100-continue") && framing != Framing::Empty);

@@ -17,7 +17,7 @@ fn preview(testero: &Testero, group: &str, amount: &str) -> Json {
 
 /// Whether a reserve of disk means something here: on tmpfs, files are memory.
 fn is_on_disk(testero: &Testero) -> bool {
-    let memory = filesystem::kind(testero.data.path()).is_ok_and(|kind| kind == filesystem::Kind::Memory);
+    let memory = filesystem::kind(testero.data.path()).is_ok_and(|kind| kind == filesystem::FileSystemKind::Memory);
     if memory {
         eprintln!("SKIPPED: the temporary folder is on tmpfs");
     }

@@ -29,6 +29,7 @@ mod holding;
 mod inout;
 mod jobs;
 mod json;
+mod layers;
 mod limits;
 mod memory;
 mod metrics;

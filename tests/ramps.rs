@@ -38,12 +38,12 @@ fn off_the_line(testero: &Testero, group: &str, (method, target): (&str, &str), 
 }
 
 /// A ramp on a noisy machine gets a second chance, from the same level.
-fn is_straight(testero: &Testero, group: &str, order: (&str, &str), seconds: f64) {
+fn is_straight(testero: &Testero, group: &str, operation: (&str, &str), seconds: f64) {
     let from = held(testero, group);
-    if off_the_line(testero, group, order, seconds) > 0.0 {
+    if off_the_line(testero, group, operation, seconds) > 0.0 {
         set(testero, group, &format!("amount={from}&exact=true"));
-        let worst = off_the_line(testero, group, order, seconds);
-        assert!(worst <= 0.0, "{order:?}: {worst} bytes more off the line than it may be, twice");
+        let worst = off_the_line(testero, group, operation, seconds);
+        assert!(worst <= 0.0, "{operation:?}: {worst} bytes more off the line than it may be, twice");
     }
 }
 

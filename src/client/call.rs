@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::client::reply::{Object, good, printable};
-use crate::client::{SILENCE, Service, Trouble, print};
+use crate::client::{Remote, SILENCE, Trouble, print};
 use crate::http::client::Taker;
-use crate::kernel::signals::terminal_columns;
+use crate::kernel::sys::terminal_columns;
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -46,7 +46,7 @@ impl Call {
         target
     }
 
-    pub(super) fn run(&self, service: &Service<'_>) -> Result<(), Trouble> {
+    pub(super) fn run(&self, service: &Remote<'_>) -> Result<(), Trouble> {
         let mut last = None;
         let mut bar = Bar::new(self.unit);
         let mut tell = |line: &[u8]| {

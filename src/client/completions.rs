@@ -1,6 +1,6 @@
 //! What a shell offers while one types: made of the same table that the words are read by.
 
-use crate::client::words::{COMMANDS, COMMON, Flag, METHODS, SHELLS, Takes};
+use crate::client::commands::{COMMANDS, COMMON, Flag, METHODS, SHELLS, Takes};
 
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::client::reply::printable;
-use crate::client::{Service, Trouble};
+use crate::client::{Remote, Trouble};
 use crate::http::client::Taker;
 
 /// Most characters of an error's body that are told.
@@ -52,7 +52,7 @@ impl Http {
         Ok(Self { method: method.to_owned(), path: path.clone(), timeout })
     }
 
-    pub(super) fn run(&self, service: &Service<'_>) -> Result<(), Trouble> {
+    pub(super) fn run(&self, service: &Remote<'_>) -> Result<(), Trouble> {
         let mut out = io::stdout().lock();
         let mut screen = out.is_terminal().then(Screen::default);
         let mut failed = None;
@@ -66,7 +66,7 @@ impl Http {
                 }
             })
         };
-        let reply = service.reply(&self.method, &self.path, self.timeout, Taker::Pieces(&mut write));
+        let reply = service.reply(&self.method, &self.path, self.timeout, Taker::BodyPieces(&mut write));
         if let Some(end) = failed {
             return end;
         }

@@ -11,20 +11,21 @@
 //! reply        what came back, in JSON
 //! ```
 
+pub mod args;
 pub mod call;
+pub mod commands;
 pub mod completions;
 pub mod http;
 pub mod place;
 mod reply;
-pub mod show;
 pub mod spread;
-pub mod words;
+pub mod status;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::http::client::{Ask, Reply, Taker, Url};
-use crate::service::access::TokenSource;
+use crate::http::client::{Exchange, Reply, Taker, Url};
+use crate::settings::token::TokenSource;
 
 /// How long anything may take where nobody asked to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,9 +34,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// What the user wants done, and of whom.
 #[derive(Debug)]
-pub struct Job {
+pub struct ClientCommand {
     /// What.
-    pub what: What,
+    pub what: Action,
     /// The service's URL.
     pub url: String,
     /// The token it may want.
@@ -44,9 +45,9 @@ pub struct Job {
 
 /// What the user wants done.
 #[derive(Debug)]
-pub enum What {
+pub enum Action {
     /// To be told.
-    Show(show::Show),
+    Show(status::Show),
     /// A change.
     Call(call::Call),
     /// A change of many.
@@ -87,26 +88,26 @@ impl Trouble {
 ///
 /// # Errors
 /// When it could not be done.
-pub fn run(job: &Job) -> Result<(), Trouble> {
+pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
     let token = || job.token.as_ref().map(TokenSource::read).transpose();
     let token = token().map_err(|error| Trouble::Refused(format!("the token cannot be read: {error}")))?;
-    let service = Service { url: &job.url, token: token.as_deref() };
+    let service = Remote { url: &job.url, token: token.as_deref() };
     match &job.what {
-        What::Show(show) => show.run(&service),
-        What::Call(call) => call.run(&service),
-        What::Spread(spread) => spread.run(token.as_deref()),
-        What::Http(http) => http.run(&service),
-        What::Completions(shell) => print(&shell.script()),
+        Action::Show(show) => show.run(&service),
+        Action::Call(call) => call.run(&service),
+        Action::Spread(spread) => spread.run(token.as_deref()),
+        Action::Http(http) => http.run(&service),
+        Action::Completions(shell) => print(&shell.script()),
     }
 }
 
 /// The service that is asked.
-struct Service<'s> {
+struct Remote<'s> {
     url: &'s str,
     token: Option<&'s str>,
 }
 
-impl Service<'_> {
+impl Remote<'_> {
     /// Asks for a path and query, below the URL's own path.
     fn ask(&self, method: &str, target: &str) -> Result<Reply, Trouble> {
         self.reply(method, target, PATIENCE, Taker::Whole)
@@ -123,7 +124,7 @@ impl Service<'_> {
             let deadline = Instant::now() + patience;
             let addresses = url.addresses(if waits { Instant::now() + PATIENCE } else { deadline })?;
             let deadline = (!waits).then_some(deadline);
-            Ask { authority, method, target: &target, token, patience, deadline }.taken(&addresses, taker)
+            Exchange { authority, method, target: &target, token, patience, deadline }.taken(&addresses, taker)
         };
         asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
     }

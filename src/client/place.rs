@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::client::words::{COMMANDS, COMMON, Takes, is_command};
+use crate::client::commands::{COMMANDS, COMMON, Takes, is_command};
 
 /// Where the command stands that comes after its own flags, as in `--url http://h status`; `None` where the words are
 /// those of a service. `of_service` tells the flags of a service, which all take a value.

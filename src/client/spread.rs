@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::call::{Call, outcome};
 use crate::client::reply::{Object, good, printable};
-use crate::client::{PATIENCE, SILENCE, Service, Trouble, print};
+use crate::client::{PATIENCE, Remote, SILENCE, Trouble, print};
 use crate::http::client::{Taker, Url};
 use crate::sync::lock;
 use crate::units::quantity::{Amount, Unit, in_words};
@@ -174,7 +174,7 @@ impl Spread {
         let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
         let url = format!("http://{}", pod.address);
         let mut last = None;
-        let service = Service { url: &url, token };
+        let service = Remote { url: &url, token };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
         let reply = if self.wait {
             service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?
@@ -250,7 +250,7 @@ impl Pod {
 /// What a pod says of itself.
 fn status(pod: &Pod, token: Option<&str>) -> Result<Object, Trouble> {
     let url = format!("http://{}", pod.address);
-    good(&Service { url: &url, token }.ask("GET", "/api/status?format=json")?)
+    good(&Remote { url: &url, token }.ask("GET", "/api/status?format=json")?)
 }
 
 /// What a pod is called, where it tells that.

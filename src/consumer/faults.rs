@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::consumer::control::group::WORKER_STACK_BYTES;
 use crate::kernel::shutdown::Stop;
+use crate::sync::WORKER_STACK_BYTES;
 use crate::sync::{lock, spawn};
 
 /// How often a hung answer looks whether it may go on.

@@ -18,7 +18,7 @@ const SHIFT: usize = 61;
 
 /// A never-ending source of pages.
 #[derive(Debug)]
-pub struct Content {
+pub struct Fill {
     serial: u64,
     /// The noise and a page more, from where the last page of a round is taken. A mapping, so that the kernel has it back
     /// when it is not needed, whatever an allocator would keep.
@@ -29,13 +29,13 @@ pub struct Content {
     round: usize,
 }
 
-impl Default for Content {
+impl Default for Fill {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Content {
+impl Fill {
     /// A source unlike any other: its pages differ from those of another process on the same machine, too. The noise is
     /// made when it is needed.
     pub fn new() -> Self {
@@ -105,7 +105,7 @@ mod tests {
     fn pages() -> Vec<u8> {
         let mut bytes = vec![0; PAGES * PAGE];
         let (one, two) = bytes.split_at_mut(PAGES / 2 * PAGE);
-        let mut content = Content::new();
+        let mut content = Fill::new();
         content.fill(one).unwrap();
         content.fill(two).unwrap();
         bytes
@@ -130,8 +130,8 @@ mod tests {
     #[test]
     fn two_sources_differ() {
         let (mut one, mut two) = (vec![0; PAGE], vec![0; PAGE]);
-        Content::new().fill(&mut one).unwrap();
-        Content::new().fill(&mut two).unwrap();
+        Fill::new().fill(&mut one).unwrap();
+        Fill::new().fill(&mut two).unwrap();
         assert_ne!(one, two);
     }
 

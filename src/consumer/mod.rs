@@ -1,23 +1,20 @@
 //! The main job: taking memory, disk, CPU and more for real, and giving them back at once.
 //!
-//! Five groups hold something, each with a [`ticket`] of its own: a [`group`] over a [`store`]. Two do something for a
-//! time, a [`load`] over an engine. Beside them stand [`jobs`], which come and go by themselves. The wire contract and
-//! everything else that clients see is [`routes`] alone.
+//! Five groups hold something, each with a ticket of its own: a [`control::group`] over a [`control::store`]. Two do
+//! something for a time, a [`load`] over a task. Beside them stand [`jobs`], which come and go by themselves. The contract
+//! with clients, and everything else that they see, is [`api`] alone.
 //!
-//! | module | what |
+//! | module | what it is for |
 //! | --- | --- |
-//! | [`asked`], [`quantity`], [`span`], [`number`] | what was asked for |
-//! | [`order`] | what was accepted, and all that is to be told of it |
-//! | [`ticket`], [`id`], [`queue`] | who may work, and under which name; the release that waits |
-//! | [`plan`] | the parts an amount makes |
-//! | [`guard`] | whether it fits, without pushing the container over its limit |
-//! | [`group`], [`store`] | the walk of a request, and what it needs of a store |
-//! | [`walk`] | the steps of the work, at its own pace or along a ramp |
-//! | [`stores`], [`file_limit`], [`tokens`], [`makers`] | memory and files, and what is just counted: inodes, pids, descriptors |
-//! | [`memory`], [`mapping`], [`content`] | memory that is really there |
-//! | [`datafolder`], [`disk`], [`folder`], `intent`, `calls` | files, and the folder that is gone when we are |
-//! | [`load`], [`cpu`], [`burn`], [`factor`], [`inout`] | CPU used to measure, disks kept busy |
-//! | [`jobs`], [`bumps`] | the resource-consumer's interface |
+//! | [`api`] | the routes, their parameters, and what is answered in text and in JSON |
+//! | [`control`] | who may change a group, and how the change is made: tickets, operations, plans, ramps |
+//! | [`admission`] | whether a change fits below the limits, with everything that is held and on its way |
+//! | [`memory`] | memory that is really there |
+//! | [`disk`] | files, and the folder that is gone when we are |
+//! | [`countable`] | what is just counted: inodes, pids, descriptors |
+//! | [`fill`] | bytes that neither a kernel nor a disk makes smaller |
+//! | [`load`] | CPU used to measure, disks kept busy |
+//! | [`jobs`] | the interface of Kubernetes' resource-consumer |
 //! | [`faults`] | what an operator makes go wrong |
 
 pub mod admission;
@@ -30,7 +27,6 @@ pub mod fill;
 pub mod jobs;
 pub mod load;
 pub mod memory;
-pub mod workdir;
 
 use std::io;
 use std::sync::Arc;
@@ -39,32 +35,35 @@ use std::time::{Duration, Instant};
 
 use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
 use crate::kernel::Kernel;
-use crate::kernel::clock::Started;
+use crate::kernel::clock::ProcessStart;
 use crate::kernel::cpu::cores;
 use crate::kernel::meminfo::MemInfo;
 use crate::kernel::shutdown::{Signal, Stop};
 use crate::service::access::Access;
-use crate::service::http_metrics::HttpTally;
+use crate::service::http_metrics::HttpMetrics;
 use crate::service::lifecycle::{self, Role, Serving};
 use crate::service::probes::Probe;
-use crate::settings::{EvictionReserve, Identity, Settings};
+use crate::settings::{ConsumerSettings, EvictionReserve, Identity};
 
 use admission::file_limit::FileLimit;
-use admission::headroom::{Guard, MemoryLimit};
-use control::forced_note::Intent;
+use admission::headroom::{MemoryAdmission, MemoryLimit};
+use control::forced_note::ForcedNote;
 use control::group::Group;
 use control::id::Ids;
-use control::operation::{Caller, Wish};
+use control::operation::{Caller, ChangeRequest};
 use control::store::Store;
-use countable::TokenStore;
-use countable::makers::{Descriptors, Inodes, Pids};
+use countable::CountableStore;
+use countable::fds::Descriptors;
+use countable::inodes::Inodes;
+use countable::pids::Pids;
+use disk::store::DiskStore;
+use disk::workdir::Workdir;
 use faults::{Faults, Term};
 use jobs::Jobs;
-use jobs::custom_metrics::Bumps;
+use jobs::custom_metrics::CustomMetrics;
 use load::LoadGroup;
 use load::io::Moved;
-use memory::store::{DiskStore, MemoryStore};
-use workdir::DataFolder;
+use memory::store::MemoryStore;
 
 /// What the service keeps for itself beside its connections: its own pages, a worker with its stack and buffer, and
 /// the kernel's per-CPU charges, which a container is billed for in advance.
@@ -90,23 +89,23 @@ pub struct Consumer {
     io: Arc<LoadGroup>,
     jobs: Arc<Jobs>,
     ids: Arc<Ids>,
-    bumps: Bumps,
+    custom_metrics: CustomMetrics,
     health: Probe,
     ready: Probe,
     faults: Arc<Faults>,
     faults_on: bool,
     access: Access,
-    http: HttpTally,
+    http: HttpMetrics,
     settings: CpuSettings,
-    folder: Arc<DataFolder>,
+    folder: Arc<Workdir>,
     /// What io loads have moved since the start.
     moved: Arc<Moved>,
     kernel: Kernel,
     identity: Identity,
-    /// What dead processes on the same DATADIR had noted they were about to do past the guard.
+    /// What dead processes on the same DATADIR had noted they were about to do past admission.
     died: Vec<String>,
     stop: Stop,
-    started: Started,
+    started: ProcessStart,
 }
 
 /// What bounds CPU loads.
@@ -120,17 +119,17 @@ impl Consumer {
     ///
     /// # Errors
     /// When DATADIR is no folder, or the token cannot be read.
-    pub fn new(settings: &Settings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
+    pub fn new(settings: &ConsumerSettings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
         let parent = &settings.data_dir;
         lifecycle::check_data_folder(parent)?;
         log::info!("DATADIR set to: {}", parent.display());
         let died: Vec<String> =
-            workdir::sweep::sweep(parent).iter().map(|note| control::forced_note::told(note, &kernel)).collect();
+            disk::sweep::sweep(parent).iter().map(|note| control::forced_note::told(note, &kernel)).collect();
         for note in &died {
             log::warn!("The process before this one died doing: {note}");
         }
         let all_connections = (connections + leaving_for(connections)) as u64;
-        let folder = Arc::new(DataFolder::new(parent, settings.eviction_reserve.disk));
+        let folder = Arc::new(Workdir::new(parent, settings.eviction_reserve.disk));
         let kept_free =
             settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0).unwrap_or_default();
         if settings.eviction_reserve != EvictionReserve::NONE {
@@ -144,21 +143,23 @@ impl Consumer {
                 "HIGHMEMLIM is above the container's own limit of {own} bytes ({file}): nothing keeps clear of that"
             );
         }
-        let guard = Guard::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
-        let limit = MemoryLimit::new(guard.clone(), settings.memory_limit);
-        let files = Arc::new(FileLimit::new(settings.disk_limit, || memory::store::default_file_limit(&folder)));
-        let memory = Arc::new(MemoryStore::new(guard.clone(), limit, Arc::clone(&folder), Arc::clone(&files)));
-        let disk = DiskStore::new(Arc::clone(&folder), files, &guard, settings.memory_limit.is_some());
-        let inodes = TokenStore::new(Box::new(Inodes::new(Arc::clone(&folder))), guard.clone(), settings.inode_limit);
+        let admission = MemoryAdmission::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
+        let limit = MemoryLimit::new(admission.clone(), settings.memory_limit);
+        let files = Arc::new(FileLimit::new(settings.disk_limit, || disk::store::default_file_limit(&folder)));
+        let memory = Arc::new(MemoryStore::new(admission.clone(), limit, Arc::clone(&folder), Arc::clone(&files)));
+        let disk = DiskStore::new(Arc::clone(&folder), files, &admission, settings.memory_limit.is_some());
+        let inodes =
+            CountableStore::new(Box::new(Inodes::new(Arc::clone(&folder))), admission.clone(), settings.inode_limit);
         let threads = all_connections + cores() + RESERVED_THREADS;
-        let pids = TokenStore::new(Box::new(Pids::new(kernel.clone(), threads)), guard.clone(), settings.pid_limit);
+        let pids =
+            CountableStore::new(Box::new(Pids::new(kernel.clone(), threads)), admission.clone(), settings.pid_limit);
         let descriptors = Descriptors::new(kernel.clone(), all_connections + RESERVED_DESCRIPTORS);
-        let descriptors = TokenStore::new(Box::new(descriptors), guard, settings.fd_limit);
+        let descriptors = CountableStore::new(Box::new(descriptors), admission, settings.fd_limit);
         let ids = Arc::new(Ids::new());
         let ttl = settings.max_ttl;
         let group = |store: Arc<dyn Store>| {
-            let intent = Intent::new(Arc::clone(&folder), kernel.clone(), store.name());
-            Arc::new(Group::new(store, intent, Arc::clone(&ids), stop.clone(), ttl))
+            let forced_note = ForcedNote::new(Arc::clone(&folder), kernel.clone(), store.name());
+            Arc::new(Group::new(store, forced_note, Arc::clone(&ids), stop.clone(), ttl))
         };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
         Ok(Self {
@@ -166,7 +167,7 @@ impl Consumer {
                 Arc::clone(&ids),
                 settings.number,
                 Arc::clone(&memory),
-                Intent::new(Arc::clone(&folder), kernel.clone(), "jobs"),
+                ForcedNote::new(Arc::clone(&folder), kernel.clone(), "jobs"),
                 ttl,
                 stop.clone(),
             ),
@@ -178,13 +179,13 @@ impl Consumer {
             cpu: loads("cpu", "CPU load"),
             io: loads("io", "IO load"),
             ids,
-            bumps: Bumps::default(),
+            custom_metrics: CustomMetrics::default(),
             health: Probe::default(),
             ready: Probe::default(),
             faults: Arc::default(),
             faults_on: settings.faults,
             access: Access::new(settings.token.clone(), settings.token_reads)?,
-            http: HttpTally::new(api::table::ROUTES.iter().map(|(path, _)| *path)),
+            http: HttpMetrics::new(api::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
             moved: Arc::default(),
@@ -192,7 +193,7 @@ impl Consumer {
             identity: settings.identity.clone(),
             died,
             stop: stop.clone(),
-            started: Started::now(),
+            started: ProcessStart::now(),
         })
     }
 
@@ -201,9 +202,9 @@ impl Consumer {
     fn take_at_start(&self, start: &crate::settings::Start) {
         for (group, start) in [(&self.memory, &start.memory), (&self.disk, &start.disk)] {
             let Some(start) = start else { continue };
-            let mut wish = Wish::of(start.amount, Caller::nobody());
-            (wish.ttl, wish.words) = (start.ttl, start.words.clone());
-            if let Err(refused) = group.set(Ok(wish)) {
+            let mut change = ChangeRequest::of(start.amount, Caller::nobody());
+            (change.ttl, change.words) = (start.ttl, start.words.clone());
+            if let Err(refused) = group.set(Ok(change)) {
                 let trouble = format!("{}: refused: {}", start.words, refused.in_words(group.store().unit()));
                 log::error!("{trouble}");
                 group.is_in_trouble(trouble);
@@ -211,8 +212,8 @@ impl Consumer {
         }
         if let Some(start) = &start.cpu {
             let (who, words) = (Caller::nobody(), start.words.clone());
-            let wish = self.cpu_load(Some(start.amount), Duration::ZERO, start.ttl, false, who, words);
-            if let Err(refused) = self.cpu.start(wish) {
+            let change = self.cpu_load(Some(start.amount), Duration::ZERO, start.ttl, false, who, words);
+            if let Err(refused) = self.cpu.start(change) {
                 let trouble = format!("{}: refused: {refused}", start.words);
                 log::error!("{trouble}");
                 self.cpu.is_in_trouble(trouble);
@@ -302,7 +303,7 @@ impl Consumer {
 ///
 /// # Errors
 /// When it cannot start (the address, DATADIR, the token), or cannot remove its files at the end.
-pub fn run(settings: &Settings) -> io::Result<()> {
+pub fn run(settings: &ConsumerSettings) -> io::Result<()> {
     crate::kernel::signals::ignore_file_size_signal();
     // The address first: where another testero listens already, nothing is to be made or swept.
     let role = Role::begin_with(settings.listen, &settings.identity, &settings.warnings, settings.connections)?;
@@ -318,7 +319,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
 }
 
 /// Serves until a signal ends it.
-fn serve(role: Role, consumer: &Arc<Consumer>, settings: &Settings) -> io::Result<Serving> {
+fn serve(role: Role, consumer: &Arc<Consumer>, settings: &ConsumerSettings) -> io::Result<Serving> {
     let mut serving = role.serve(Arc::clone(consumer) as _)?;
     consumer.take_at_start(&settings.start);
     loop {

@@ -18,12 +18,12 @@ const REPLY_BYTES: usize = 64 * 1024;
 const CHUNK: usize = 512;
 
 /// A connection over which nothing is on its way.
-pub(super) enum Connection {
+pub(super) enum RedisConnection {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
-impl Connection {
+impl RedisConnection {
     /// Connects, and sends nothing.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, ConnectionAddr, RedisConnectionInfo, RedisResult, Value, cmd};
 
-use crate::counter::connection::Connection;
-use crate::counter::total::{PATIENCE, Total};
+use crate::counter::connection::RedisConnection;
+use crate::counter::store::{PATIENCE, Total};
 use crate::sync::{lock, spawn};
 
 /// What the original calls the number.
@@ -27,20 +27,20 @@ const SLACK: Duration = Duration::from_millis(50);
 
 /// A Redis.
 pub struct Redis {
-    asks: Mutex<Sender<Ask>>,
+    asks: Mutex<Sender<TotalRequest>>,
     place: String,
 }
 
 /// What a request wants.
-struct Ask {
-    what: What,
+struct TotalRequest {
+    what: RedisCommand,
     /// From when on it is not worth while any more.
     deadline: Instant,
     answer: SyncSender<Result<u64, String>>,
 }
 
 #[derive(Clone, Copy)]
-enum What {
+enum RedisCommand {
     Increment,
     Check,
 }
@@ -63,11 +63,11 @@ impl Redis {
         Ok(Self { asks: Mutex::new(asks), place })
     }
 
-    fn ask(&self, what: What) -> Result<u64, String> {
+    fn ask(&self, what: RedisCommand) -> Result<u64, String> {
         let deadline = Instant::now() + PATIENCE * TRIES;
         let (answer, answered) = sync_channel(1);
         // The threads live as long as the process.
-        let _ = lock(&self.asks).send(Ask { what, deadline, answer });
+        let _ = lock(&self.asks).send(TotalRequest { what, deadline, answer });
         answered
             .recv_timeout(PATIENCE * TRIES + SLACK)
             .unwrap_or_else(|_| Err(format!("no answer within {} s", (PATIENCE * TRIES).as_secs())))
@@ -76,11 +76,11 @@ impl Redis {
 
 impl Total for Redis {
     fn next(&self) -> Result<u64, String> {
-        self.ask(What::Increment)
+        self.ask(RedisCommand::Increment)
     }
 
     fn check(&self) -> Result<(), String> {
-        self.ask(What::Check).map(drop)
+        self.ask(RedisCommand::Check).map(drop)
     }
 
     fn place(&self) -> String {
@@ -99,8 +99,8 @@ struct Door {
 impl Door {
     /// Connects, logs in, and chooses the database: each step waits for its reply, so that the reason is known when a Redis
     /// turns a client away.
-    fn open(&self, deadline: Instant) -> RedisResult<Connection> {
-        let mut open = Connection::to(&self.address, deadline)?;
+    fn open(&self, deadline: Instant) -> RedisResult<RedisConnection> {
+        let mut open = RedisConnection::to(&self.address, deadline)?;
         if let Some(password) = self.login.password() {
             let mut result = open.ask(cmd("AUTH").arg(self.login.username()).arg(password), deadline);
             // Before version 6 there are no users.
@@ -118,11 +118,11 @@ impl Door {
 }
 
 /// Answers what is asked, one thing at a time.
-fn serve(door: &Door, waiting: &Mutex<Receiver<Ask>>) {
+fn serve(door: &Door, waiting: &Mutex<Receiver<TotalRequest>>) {
     let mut connection = None;
     loop {
         let next = lock(waiting).recv();
-        let Ok(Ask { what, deadline, answer }) = next else { return };
+        let Ok(TotalRequest { what, deadline, answer }) = next else { return };
         if Instant::now() >= deadline {
             continue;
         }
@@ -133,26 +133,31 @@ fn serve(door: &Door, waiting: &Mutex<Receiver<Ask>>) {
         }
         // Who asked may have given up.
         let _ = answer.try_send(match (result, what) {
-            (Ok(Value::Int(total)), What::Increment) if total > 0 => Ok(total.unsigned_abs()),
+            (Ok(Value::Int(total)), RedisCommand::Increment) if total > 0 => Ok(total.unsigned_abs()),
             // A further try would count once more.
-            (Ok(Value::Int(total)), What::Increment) => Err(format!("{KEY} is {total}, and totals begin at 1")),
-            (Ok(_), What::Increment) => Err(String::from("the answer to INCR is no number")),
-            (Ok(_), What::Check) => Ok(0),
+            (Ok(Value::Int(total)), RedisCommand::Increment) => Err(format!("{KEY} is {total}, and totals begin at 1")),
+            (Ok(_), RedisCommand::Increment) => Err(String::from("the answer to INCR is no number")),
+            (Ok(_), RedisCommand::Check) => Ok(0),
             (Err(error), _) => Err(error.to_string()),
         });
     }
 }
 
 /// One try, within a second. What goes wrong costs the connection.
-fn attempt(door: &Door, connection: &mut Option<Connection>, what: What, deadline: Instant) -> RedisResult<Value> {
+fn attempt(
+    door: &Door,
+    connection: &mut Option<RedisConnection>,
+    what: RedisCommand,
+    deadline: Instant,
+) -> RedisResult<Value> {
     let deadline = deadline.min(Instant::now() + PATIENCE);
     let mut open = match connection.take() {
         Some(open) => open,
         None => door.open(deadline)?,
     };
     let reply = match what {
-        What::Increment => open.ask(cmd("INCR").arg(KEY), deadline)?,
-        What::Check => open.ask(&cmd("PING"), deadline)?,
+        RedisCommand::Increment => open.ask(cmd("INCR").arg(KEY), deadline)?,
+        RedisCommand::Check => open.ask(&cmd("PING"), deadline)?,
     };
     *connection = Some(open);
     Ok(reply)

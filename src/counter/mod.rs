@@ -10,22 +10,22 @@
 
 mod connection;
 pub mod database;
+pub mod file_store;
 mod routes;
-pub mod shared;
-pub mod total;
+pub mod store;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::kernel::signals::host_name;
+use crate::kernel::sys::host_name;
 use crate::service::lifecycle::Role;
-use crate::service::router::Front;
-use crate::settings::counter::{Settings, Store};
+use crate::service::router::Router;
+use crate::settings::counter::{CounterSettings, StoreSetting};
 
 use database::Redis;
-use shared::Shared;
-use total::{Tally, Total};
+use file_store::FileStore;
+use store::{Total, TotalCounters};
 
 /// The service.
 struct Counter {
@@ -34,32 +34,32 @@ struct Counter {
     /// Requests of this instance that were answered.
     answered: AtomicU64,
     total: Box<dyn Total>,
-    tally: Tally,
-    front: Front,
+    counters: TotalCounters,
+    router: Router,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When it cannot start: the address, the file of the total.
-pub fn run(settings: &Settings) -> io::Result<()> {
+pub fn run(settings: &CounterSettings) -> io::Result<()> {
     crate::kernel::signals::ignore_file_size_signal();
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
     let total: Box<dyn Total> = match &settings.store {
-        Store::Redis(client) => Box::new(Redis::start(client)?),
-        Store::File(folder) => Box::new(Shared::open(folder)?),
+        StoreSetting::Redis(client) => Box::new(Redis::start(client)?),
+        StoreSetting::File(folder) => Box::new(FileStore::open(folder)?),
     };
     log::info!("The total is counted in {}", total.place());
     let service = Arc::new(Counter {
         name: format!("{}:{}", host_name(), role.local_addr()?.port()),
         answered: AtomicU64::new(0),
         total,
-        tally: Tally::default(),
-        front: Front::new(&routes::ROUTES, &settings.identity),
+        counters: TotalCounters::default(),
+        router: Router::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
-    serving.until_signal(&service.front.ready, settings.shutdown_delay);
+    serving.until_signal(&service.router.ready, settings.shutdown_delay);
     stop.stop();
     serving.finish();
     Ok(())

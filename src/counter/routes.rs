@@ -10,7 +10,7 @@ use crate::service::problem::{JSON, Problem, json, probe, unsaid_as};
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum CounterRoute {
     Count,
     Healthz,
     Readyz,
@@ -18,33 +18,37 @@ pub(super) enum Route {
 }
 
 /// All of them.
-pub(super) const ROUTES: [(&str, Route); 4] =
-    [("/", Route::Count), ("/healthz", Route::Healthz), ("/readyz", Route::Readyz), ("/metrics", Route::Metrics)];
+pub(super) const ROUTES: [(&str, CounterRoute); 4] = [
+    ("/", CounterRoute::Count),
+    ("/healthz", CounterRoute::Healthz),
+    ("/readyz", CounterRoute::Readyz),
+    ("/metrics", CounterRoute::Metrics),
+];
 
 /// What the original calls two lines of text.
 const KIND: &str = "application/text";
 
 impl Service for Counter {
     fn answer(&self, request: &Request<'_>) -> Answer {
-        self.front.answer(request, &ROUTES, |route, as_json| match route {
+        self.router.answer(request, &ROUTES, |route, as_json| match route {
             // HEAD changes nothing, so it is not counted.
-            Route::Count if request.changes_nothing() => unsaid_as(if as_json { JSON } else { KIND }),
-            Route::Count => self.count(as_json),
-            Route::Healthz => probe(None, as_json),
-            Route::Readyz => probe(self.trouble(request), as_json),
-            Route::Metrics => self.metrics(request),
+            CounterRoute::Count if request.changes_nothing() => unsaid_as(if as_json { JSON } else { KIND }),
+            CounterRoute::Count => self.count(as_json),
+            CounterRoute::Healthz => probe(None, as_json),
+            CounterRoute::Readyz => probe(self.trouble(request), as_json),
+            CounterRoute::Metrics => self.metrics(request),
         })
     }
 
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
-        self.front.refuse(head, rejection)
+        self.router.refuse(head, rejection)
     }
 }
 
 impl Counter {
     fn count(&self, as_json: bool) -> Answer {
         let total = self.total.next();
-        self.tally.count(&total);
+        self.counters.count(&total);
         let (total, name) = match total {
             Ok(total) => (total, &self.name),
             // The original's words, and its status.
@@ -71,17 +75,17 @@ impl Counter {
     /// instance that nobody asks shows nobody what is wrong.
     fn trouble(&self, request: &Request<'_>) -> Option<String> {
         let store_too = request.query.pairs().any(|(name, _)| *name == *b"store");
-        self.front.ready.trouble().or_else(|| if store_too { self.total.check().err() } else { None })
+        self.router.ready.trouble().or_else(|| if store_too { self.total.check().err() } else { None })
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        self.front.metrics(request, self.front.ready.trouble().is_none(), |page| {
-            let up = !self.tally.away.load(Ordering::Relaxed);
+        self.router.metrics(request, self.router.ready.trouble().is_none(), |page| {
+            let up = !self.counters.away.load(Ordering::Relaxed);
             page.counter("testero_count_answered", "Requests that were told their number.", &of(&self.answered));
-            page.gauge("testero_count_highest", "The highest total handed out here.", &of(&self.tally.last));
+            page.gauge("testero_count_highest", "The highest total handed out here.", &of(&self.counters.last));
             page.gauge("testero_count_store_up", "0 when the last request had no total.", &u8::from(up));
-            page.counter("testero_count_store_failures", "Requests that had no total.", &of(&self.tally.failures));
+            page.counter("testero_count_store_failures", "Requests that had no total.", &of(&self.counters.failures));
         })
     }
 }

@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use crate::kernel::shutdown::Stop;
 use crate::service::lifecycle::{Role, Serving};
-use crate::service::router::Front;
-use crate::settings::fibonacci::{Durability, Settings};
+use crate::service::router::Router;
+use crate::settings::fibonacci::{Durability, FibonacciSettings};
 use crate::sync::spawn;
 
 use desk::Desk;
@@ -54,14 +54,14 @@ struct Fibonacci {
     folder: Arc<OnDisk>,
     /// Damaged files that were found.
     damaged: OnceLock<usize>,
-    front: Front,
+    router: Router,
 }
 
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When it cannot start: the address, the folder, another process that does not let go of it.
-pub fn run(settings: &Settings) -> io::Result<()> {
+pub fn run(settings: &FibonacciSettings) -> io::Result<()> {
     crate::kernel::signals::ignore_file_size_signal();
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
@@ -69,7 +69,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         desk: OnceLock::new(),
         folder: Arc::new(OnDisk::new(&settings.data_dir)?),
         damaged: OnceLock::new(),
-        front: Front::new(&routes::ROUTES, &settings.identity),
+        router: Router::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
     let result = service.keep(settings, &mut serving, &stop);
@@ -82,21 +82,21 @@ pub fn run(settings: &Settings) -> io::Result<()> {
 
 impl Fibonacci {
     /// Gets hold of the folder, and serves until a signal.
-    fn keep(self: &Arc<Self>, settings: &Settings, serving: &mut Serving, stop: &Stop) -> io::Result<()> {
+    fn keep(self: &Arc<Self>, settings: &FibonacciSettings, serving: &mut Serving, stop: &Stop) -> io::Result<()> {
         if !wait_for_lock(&self.folder, serving)? {
             return Ok(());
         }
         self.open(settings)?;
         let (service, until) = (Arc::clone(self), stop.clone());
         let keeper = spawn("keeper", KEEPER_STACK_BYTES, Box::new(move || service.keep_files(&until)))?;
-        serving.until_signal(&self.front.ready, settings.shutdown_delay);
+        serving.until_signal(&self.router.ready, settings.shutdown_delay);
         stop.stop();
         // It logs its own panic.
         let _ = keeper.join();
         Ok(())
     }
 
-    fn open(&self, settings: &Settings) -> io::Result<()> {
+    fn open(&self, settings: &FibonacciSettings) -> io::Result<()> {
         let Found { ledger, mark, damaged, refused, taken_over } =
             Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
         for path in &damaged {

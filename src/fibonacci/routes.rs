@@ -8,14 +8,14 @@ use crate::fibonacci::sequence::{Place, Step};
 use crate::http::message::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
 use crate::object;
-use crate::service::exposition::Kind;
+use crate::service::exposition::MetricKind;
 use crate::service::json::{Digits, Value, list};
 use crate::service::problem::{Problem, json, probe, say, unsaid};
 use crate::units::decimal::Plain;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum FibonacciRoute {
     Home,
     Current,
     Step(Step),
@@ -25,15 +25,15 @@ pub(super) enum Route {
 }
 
 /// All of them.
-pub(super) const ROUTES: [(&str, Route); 8] = [
-    ("/", Route::Home),
-    ("/current", Route::Current),
-    ("/next", Route::Step(Step::Next)),
-    ("/previous", Route::Step(Step::Previous)),
-    ("/reset", Route::Step(Step::Reset)),
-    ("/healthz", Route::Healthz),
-    ("/readyz", Route::Readyz),
-    ("/metrics", Route::Metrics),
+pub(super) const ROUTES: [(&str, FibonacciRoute); 8] = [
+    ("/", FibonacciRoute::Home),
+    ("/current", FibonacciRoute::Current),
+    ("/next", FibonacciRoute::Step(Step::Next)),
+    ("/previous", FibonacciRoute::Step(Step::Previous)),
+    ("/reset", FibonacciRoute::Step(Step::Reset)),
+    ("/healthz", FibonacciRoute::Healthz),
+    ("/readyz", FibonacciRoute::Readyz),
+    ("/metrics", FibonacciRoute::Metrics),
 ];
 
 const HOME: &str = "\
@@ -49,23 +49,23 @@ With Accept: application/json, or ?format=json, the answers are objects.";
 
 impl Service for Fibonacci {
     fn answer(&self, request: &Request<'_>) -> Answer {
-        self.front.answer(request, &ROUTES, |route, as_json| self.routed(route, request, as_json))
+        self.router.answer(request, &ROUTES, |route, as_json| self.routed(route, request, as_json))
     }
 
     fn refuse(&self, head: &Head<'_>, rejection: Rejection) -> Text {
-        self.front.refuse(head, rejection)
+        self.router.refuse(head, rejection)
     }
 }
 
 impl Fibonacci {
-    fn routed(&self, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+    fn routed(&self, route: FibonacciRoute, request: &Request<'_>, as_json: bool) -> Answer {
         match route {
-            Route::Home if as_json => json(200, &home()),
-            Route::Home => say(String::from(HOME)),
-            Route::Healthz => probe(None, as_json),
-            Route::Readyz => probe(self.trouble(), as_json),
-            Route::Metrics => self.metrics(request),
-            Route::Current | Route::Step(_) => match self.desk.get() {
+            FibonacciRoute::Home if as_json => json(200, &home()),
+            FibonacciRoute::Home => say(String::from(HOME)),
+            FibonacciRoute::Healthz => probe(None, as_json),
+            FibonacciRoute::Readyz => probe(self.trouble(), as_json),
+            FibonacciRoute::Metrics => self.metrics(request),
+            FibonacciRoute::Current | FibonacciRoute::Step(_) => match self.desk.get() {
                 None => Problem::new(503, "waiting", WAITING).answer(as_json),
                 Some(desk) => number(desk, route, request, as_json),
             },
@@ -78,11 +78,11 @@ impl Fibonacci {
             None => Some(String::from(WAITING)),
             Some(desk) => desk.is_missing().then(|| String::from(MISSING)),
         };
-        self.front.ready.trouble().or_else(own)
+        self.router.ready.trouble().or_else(own)
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
-        self.front.metrics(request, self.trouble().is_none(), |page| {
+        self.router.metrics(request, self.trouble().is_none(), |page| {
             if let Some(desk) = self.desk.get() {
                 let place = desk.place();
                 page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
@@ -103,7 +103,7 @@ impl Fibonacci {
             }
             if let Some(damaged) = self.damaged.get() {
                 let help = "Damaged files that were found at the start and kept aside.";
-                page.family("testero_fibonacci_damaged_files", Kind::Gauge, help);
+                page.family("testero_fibonacci_damaged_files", MetricKind::Gauge, help);
                 page.sample("", &[], damaged);
             }
         })
@@ -113,11 +113,11 @@ impl Fibonacci {
 const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
 const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
 
-fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+fn number(desk: &Desk, route: FibonacciRoute, request: &Request<'_>, as_json: bool) -> Answer {
     let place = match route {
         // HEAD changes nothing, so there is nothing to say.
-        Route::Step(_) if request.changes_nothing() => return unsaid(),
-        Route::Step(step) => match desk.step(step) {
+        FibonacciRoute::Step(_) if request.changes_nothing() => return unsaid(),
+        FibonacciRoute::Step(step) => match desk.step(step) {
             Ok(place) => place,
             Err(refusal) => {
                 let (status, code) = match refusal {
@@ -132,7 +132,7 @@ fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> An
     };
     match route {
         _ if as_json => json(200, &state(&place)),
-        Route::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
+        FibonacciRoute::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
         _ => say(place.current.to_string()),
     }
 }

@@ -85,7 +85,7 @@ pub fn with_port(authority: &str, port: u16) -> String {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct Exchange<'a> {
     /// What the service is called, for its Host field.
     pub authority: &'a str,
     /// The method.
@@ -103,7 +103,7 @@ pub struct Ask<'a> {
 /// Where lines go.
 pub type Lines<'l> = &'l mut dyn FnMut(&[u8]);
 /// Where pieces go; an error ends the reading.
-pub type Pieces<'p> = &'p mut dyn FnMut(&[u8]) -> io::Result<()>;
+pub type BodyPieces<'p> = &'p mut dyn FnMut(&[u8]) -> io::Result<()>;
 
 /// What becomes of a body.
 pub enum Taker<'t> {
@@ -113,7 +113,7 @@ pub enum Taker<'t> {
     /// comes otherwise is kept.
     Lines(Lines<'t>),
     /// The body of what is done (2xx) is handed on as it comes, without a bound but the deadline. Others are kept.
-    Pieces(Pieces<'t>),
+    BodyPieces(BodyPieces<'t>),
 }
 
 /// An answer.
@@ -129,7 +129,7 @@ pub struct Reply {
     pub in_lines: bool,
 }
 
-impl Ask<'_> {
+impl Exchange<'_> {
     /// Asks the first of these addresses that takes the connection.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Ask<'_> {
                 in_lines = true;
                 read_lines(&mut reader, line)?;
             }
-            (length, Taker::Pieces(piece)) if (200..300).contains(&head.status) => match length {
+            (length, Taker::BodyPieces(piece)) if (200..300).contains(&head.status) => match length {
                 Length::Chunked => read_chunks(&mut reader, piece)?,
                 Length::Bytes(length) => {
                     if hand_on(&mut reader, length, piece)? > 0 {
@@ -212,7 +212,7 @@ impl Ask<'_> {
 /// A stream that is read against the deadline.
 struct Patient<'a> {
     stream: TcpStream,
-    ask: &'a Ask<'a>,
+    ask: &'a Exchange<'a>,
 }
 
 impl Read for Patient<'_> {
@@ -222,7 +222,7 @@ impl Read for Patient<'_> {
     }
 }
 
-struct Head {
+struct ReplyHead {
     status: u16,
     reason: String,
     length: Length,
@@ -234,7 +234,7 @@ enum Length {
     UntilEnd,
 }
 
-fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
+fn read_head(reader: &mut impl BufRead) -> io::Result<ReplyHead> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         if reader.take(HEAD_BYTES - bytes.len() as u64).read_until(b'\n', &mut bytes)? == 0 {
@@ -256,11 +256,11 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
         }
         (None, None) => Length::UntilEnd,
     };
-    Ok(Head { status, reason: head.reason.unwrap_or_default().to_owned(), length })
+    Ok(ReplyHead { status, reason: head.reason.unwrap_or_default().to_owned(), length })
 }
 
 /// Hands on so many bytes as they come; says how many are missing when there are no more.
-fn hand_on(reader: &mut impl BufRead, mut length: u64, piece: Pieces<'_>) -> io::Result<u64> {
+fn hand_on(reader: &mut impl BufRead, mut length: u64, piece: BodyPieces<'_>) -> io::Result<u64> {
     while length > 0 {
         let bytes = match reader.fill_buf() {
             // A process that was stopped and goes on.
@@ -279,7 +279,7 @@ fn hand_on(reader: &mut impl BufRead, mut length: u64, piece: Pieces<'_>) -> io:
 }
 
 /// Reads a body that comes in chunks, and hands on what is in them.
-fn read_chunks(reader: &mut impl BufRead, piece: Pieces<'_>) -> io::Result<()> {
+fn read_chunks(reader: &mut impl BufRead, piece: BodyPieces<'_>) -> io::Result<()> {
     let mut size = Vec::new();
     loop {
         size.clear();
@@ -356,8 +356,14 @@ mod tests {
             String::from_utf8(request[..count].to_vec()).unwrap()
         });
         let patience = Duration::from_secs(20);
-        let ask =
-            Ask { authority: "host:1", method: "GET", target: "x", token: Some("secret"), patience, deadline: None };
+        let ask = Exchange {
+            authority: "host:1",
+            method: "GET",
+            target: "x",
+            token: Some("secret"),
+            patience,
+            deadline: None,
+        };
         let mut lines = Vec::new();
         let reply =
             ask.taken(&[address], Taker::Lines(&mut |line| lines.push(String::from_utf8_lossy(line).into_owned())));
@@ -435,7 +441,7 @@ mod tests {
     fn nobody_there_is_an_error() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let patience = Duration::from_secs(20);
-        let ask = Ask { authority: "x", method: "GET", target: "/", token: None, patience, deadline: None };
+        let ask = Exchange { authority: "x", method: "GET", target: "/", token: None, patience, deadline: None };
         assert!(ask.of(&[free]).is_err());
         assert_eq!(ask.of(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
@@ -445,7 +451,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (patience, deadline) = (Duration::from_secs(20), Some(Instant::now() + Duration::from_millis(50)));
-        let ask = Ask { authority: "x", method: "GET", target: "/", token: None, patience, deadline };
+        let ask = Exchange { authority: "x", method: "GET", target: "/", token: None, patience, deadline };
         assert_eq!(ask.of(&[address]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

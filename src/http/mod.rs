@@ -7,13 +7,13 @@
 //! Every byte from outside has a bound and a deadline; [`bounds`] names them all and says why.
 //!
 //! # Design
-//! - `server` polls, takes a permit, accepts, and hands the connection to a thread of its own.
-//! - `places` holds the permits. When none is left, the connection that has waited longest on its *client* gives
-//!   way to the new one; a connection that waits on *us* (a braked answer) never does.
-//! - `connection` reads heads and bodies against deadlines and writes each answer in one go.
-//! - [`head`] and [`body`] are the strict parts: RFC 9112 framing, and after any doubt about it, close.
-//! - [`target`] and [`query`] decode what a handler asks about; [`json_form`] makes a form of a JSON object.
-//! - `listener` is the only part with `unsafe`: the socket options std has no name for, and poll(2).
+//! - [`server`] polls, takes a permit, accepts, and hands the connection to a thread of its own. Its `slots` hold the
+//!   permits: when none is left, the connection that has waited longest on its *client* is evicted for the new one; a
+//!   connection that waits on *us* (a throttled answer) never is. Its `connection` reads heads and bodies against
+//!   deadlines and writes each answer in one go. Its `listener` is the only part with `unsafe`: the socket options std
+//!   has no name for, and poll(2).
+//! - [`message`] is how messages are read and written: RFC 9112 framing, and after any doubt about it, close.
+//! - [`client`] is the other side: requests of ours to a service, with the same bounds.
 
 pub mod bounds;
 pub mod client;

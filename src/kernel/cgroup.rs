@@ -36,8 +36,8 @@ pub fn memory_groups(kernel: &Kernel) -> Vec<MemoryGroup> {
     folders(kernel, "memory")
         .into_iter()
         .filter_map(|(version, folder)| match version {
-            Version::V1 => memory_v1(kernel, &folder),
-            Version::V2 => memory_v2(kernel, &folder),
+            CgroupVersion::V1 => memory_v1(kernel, &folder),
+            CgroupVersion::V2 => memory_v2(kernel, &folder),
         })
         .collect()
 }
@@ -56,13 +56,13 @@ pub fn threads_available(kernel: &Kernel) -> Option<(u64, String)> {
 
 /// The two hierarchies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum CgroupVersion {
     V1,
     V2,
 }
 
 /// The folders of our groups that may have files of `controller`, from our own up to the root.
-pub(super) fn folders(kernel: &Kernel, controller: &str) -> Vec<(Version, PathBuf)> {
+pub(super) fn folders(kernel: &Kernel, controller: &str) -> Vec<(CgroupVersion, PathBuf)> {
     let groups = kernel.read("/proc/self/cgroup").unwrap_or_default();
     let mounts = cgroup_mounts(&kernel.read("/proc/self/mountinfo").unwrap_or_default());
     let mut found = Vec::new();
@@ -70,13 +70,13 @@ pub(super) fn folders(kernel: &Kernel, controller: &str) -> Vec<(Version, PathBu
         // `4:memory:/path` in v1, `0::/path` in v2.
         let mut parts = line.splitn(3, ':');
         let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
-        let version = if controllers.is_empty() { Version::V2 } else { Version::V1 };
-        if version == Version::V1 && !controllers.split(',').any(|name| name == controller) {
+        let version = if controllers.is_empty() { CgroupVersion::V2 } else { CgroupVersion::V1 };
+        if version == CgroupVersion::V1 && !controllers.split(',').any(|name| name == controller) {
             continue;
         }
         let fits = |mount: &&Mount| match version {
-            Version::V1 => mount.kind == "cgroup" && mount.controllers.iter().any(|name| name == controller),
-            Version::V2 => mount.kind == "cgroup2",
+            CgroupVersion::V1 => mount.kind == "cgroup" && mount.controllers.iter().any(|name| name == controller),
+            CgroupVersion::V2 => mount.kind == "cgroup2",
         };
         // The same hierarchy can be mounted more than once; a mount whose root we are below shows the most.
         let path = Path::new(path);

@@ -12,14 +12,14 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 /// When a process started, by both clocks: one that never jumps, and that of the world, read once.
 #[derive(Clone, Copy, Debug)]
-pub struct Started {
+pub struct ProcessStart {
     /// For how long ago it was.
     pub at: Instant,
     /// In seconds since the epoch.
     pub since_epoch: f64,
 }
 
-impl Started {
+impl ProcessStart {
     /// Now.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

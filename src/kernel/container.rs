@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::kernel::Kernel;
-use crate::kernel::cgroup::{Version, counter, folders, number};
+use crate::kernel::cgroup::{CgroupVersion, counter, folders, number};
 
 /// The figures of our own cgroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Container {
         }
         for (version, folder) in folders(kernel, "cpuacct").into_iter().chain(folders(kernel, "cpu")).take(1) {
             found.cpu_us = match version {
-                Version::V1 => number(kernel, &folder.join("cpuacct.usage")).map(|nanos| nanos / 1000),
-                Version::V2 => counter(&kernel.read(folder.join("cpu.stat")).unwrap_or_default(), "usage_usec"),
+                CgroupVersion::V1 => number(kernel, &folder.join("cpuacct.usage")).map(|nanos| nanos / 1000),
+                CgroupVersion::V2 => counter(&kernel.read(folder.join("cpu.stat")).unwrap_or_default(), "usage_usec"),
             };
         }
         if let Some((_, folder)) = folders(kernel, "pids").into_iter().next() {
@@ -53,18 +53,18 @@ impl Container {
         found
     }
 
-    fn memory(&mut self, kernel: &Kernel, version: Version, folder: &Path) {
+    fn memory(&mut self, kernel: &Kernel, version: CgroupVersion, folder: &Path) {
         let file = |name: &str| number(kernel, &folder.join(name));
         let stat = kernel.read(folder.join("memory.stat")).unwrap_or_default();
         // The plain counters of a v1 group leave its children out.
         let (current, max, high, names) = match version {
-            Version::V1 => (
+            CgroupVersion::V1 => (
                 "memory.usage_in_bytes",
                 "memory.limit_in_bytes",
                 "",
                 ["total_inactive_file", "total_rss", "total_cache"],
             ),
-            Version::V2 => ("memory.current", "memory.max", "memory.high", ["inactive_file", "anon", "file"]),
+            CgroupVersion::V2 => ("memory.current", "memory.max", "memory.high", ["inactive_file", "anon", "file"]),
         };
         let [inactive, anon, cache] = names.map(|name| counter(&stat, name));
         self.current = file(current);
@@ -81,13 +81,13 @@ impl Container {
 /// which no other gets while the machine runs: counts of another one do not go on from ours.
 pub fn oom_kills(kernel: &Kernel) -> Option<(u64, u64)> {
     let (version, folder) = folders(kernel, "memory").into_iter().find(|(v, f)| has_memory(kernel, *v, f))?;
-    let name = if version == Version::V1 { "memory.oom_control" } else { "memory.events" };
+    let name = if version == CgroupVersion::V1 { "memory.oom_control" } else { "memory.events" };
     let kills = counter(&kernel.read(folder.join(name)).ok()?, "oom_kill")?;
     Some((fs::metadata(kernel.locate(&folder)).ok()?.ino(), kills))
 }
 
-fn has_memory(kernel: &Kernel, version: Version, folder: &Path) -> bool {
-    let name = if version == Version::V1 { "memory.usage_in_bytes" } else { "memory.current" };
+fn has_memory(kernel: &Kernel, version: CgroupVersion, folder: &Path) -> bool {
+    let name = if version == CgroupVersion::V1 { "memory.usage_in_bytes" } else { "memory.current" };
     number(kernel, &folder.join(name)).is_some()
 }
 

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::path::Path;
 
 use crate::kernel::Kernel;
-use crate::kernel::cgroup::{Version, counter, folders, number};
+use crate::kernel::cgroup::{CgroupVersion, counter, folders, number};
 
 /// A quota: so much CPU time in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,27 +43,27 @@ pub fn quota(kernel: &Kernel) -> (Option<Quota>, Option<Throttling>) {
     }
 }
 
-fn quota_of(kernel: &Kernel, version: Version, folder: &Path) -> Option<Quota> {
+fn quota_of(kernel: &Kernel, version: CgroupVersion, folder: &Path) -> Option<Quota> {
     let (quota, period_us) = match version {
-        Version::V2 => {
+        CgroupVersion::V2 => {
             // `max 100000` or `50000 100000`, in microseconds.
             let text = kernel.read(folder.join("cpu.max")).ok()?;
             let (quota, period) = text.trim().split_once(' ')?;
             (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?)
         }
         // -1 is none, and no unsigned number.
-        Version::V1 => {
+        CgroupVersion::V1 => {
             (number(kernel, &folder.join("cpu.cfs_quota_us"))?, number(kernel, &folder.join("cpu.cfs_period_us"))?)
         }
     };
     (period_us > 0).then(|| Quota { millicores: quota.saturating_mul(1000) / period_us, period_us })
 }
 
-fn throttling_of(kernel: &Kernel, version: Version, folder: &Path) -> Option<Throttling> {
+fn throttling_of(kernel: &Kernel, version: CgroupVersion, folder: &Path) -> Option<Throttling> {
     let text = kernel.read(folder.join("cpu.stat")).ok()?;
     let throttled_us = match version {
-        Version::V2 => counter(&text, "throttled_usec"),
-        Version::V1 => counter(&text, "throttled_time").map(|nanos| nanos / 1000),
+        CgroupVersion::V2 => counter(&text, "throttled_usec"),
+        CgroupVersion::V1 => counter(&text, "throttled_time").map(|nanos| nanos / 1000),
     };
     Some(Throttling {
         periods: counter(&text, "nr_periods")?,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Where files of a file system live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileSystemKind {
     /// On a disk of this machine, as far as we can tell.
     Local,
     /// In memory (tmpfs, ramfs): files count as memory.
@@ -64,7 +64,7 @@ fn statvfs(path: &Path) -> io::Result<libc::statvfs> {
 ///
 /// # Errors
 /// When the path is gone or the file system does not answer.
-pub fn kind(path: &Path) -> io::Result<Kind> {
+pub fn kind(path: &Path) -> io::Result<FileSystemKind> {
     let path = c_path(path)?;
     let mut answer = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statfs.
@@ -77,9 +77,9 @@ pub fn kind(path: &Path) -> io::Result<Kind> {
 }
 
 /// Magic numbers from statfs(2) and the kernel's `include/uapi/linux/magic.h`.
-fn kind_of(magic: u32) -> Kind {
+fn kind_of(magic: u32) -> FileSystemKind {
     match magic {
-        0x0102_1994 | 0x8584_58f6 => Kind::Memory, // tmpfs, ramfs
+        0x0102_1994 | 0x8584_58f6 => FileSystemKind::Memory, // tmpfs, ramfs
         0x6969             // NFS
         | 0xff53_4d42      // CIFS
         | 0xfe53_4d42      // SMB2
@@ -94,8 +94,8 @@ fn kind_of(magic: u32) -> Kind {
         | 0x7375_7245      // Coda
         | 0x7461_636f      // OCFS2
         | 0x0116_1970      // GFS2
-        => Kind::Network,
-        _ => Kind::Local,
+        => FileSystemKind::Network,
+        _ => FileSystemKind::Local,
     }
 }
 
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart() {
-        assert_eq!(kind_of(0x0102_1994), Kind::Memory);
-        assert_eq!(kind_of(0x6969), Kind::Network);
-        assert_eq!(kind_of(0xef53), Kind::Local);
+        assert_eq!(kind_of(0x0102_1994), FileSystemKind::Memory);
+        assert_eq!(kind_of(0x6969), FileSystemKind::Network);
+        assert_eq!(kind_of(0xef53), FileSystemKind::Local);
     }
 }

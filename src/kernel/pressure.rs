@@ -1,7 +1,7 @@
 //! PSI: for how long tasks waited for CPU, memory and io (the kernel's `accounting/psi.rst`).
 
 use crate::kernel::Kernel;
-use crate::kernel::cgroup::{Version, folders};
+use crate::kernel::cgroup::{CgroupVersion, folders};
 use crate::units::decimal::float;
 
 /// What is waited for.
@@ -22,7 +22,7 @@ pub struct Pressure {
 
 /// The pressure on a resource: our own cgroup's where the kernel tells it, the machine's otherwise.
 pub fn pressure(kernel: &Kernel, resource: &str) -> Option<Pressure> {
-    let group = folders(kernel, resource).into_iter().find(|(version, _)| *version == Version::V2);
+    let group = folders(kernel, resource).into_iter().find(|(version, _)| *version == CgroupVersion::V2);
     let own = group.and_then(|(_, folder)| kernel.read(folder.join(format!("{resource}.pressure"))).ok());
     let own = own.filter(|text| !text.is_empty());
     let is_own = own.is_some();

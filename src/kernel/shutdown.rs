@@ -17,9 +17,9 @@ use crate::sync::lock;
 
 /// The stop signal: cheap to clone, set once, never unset.
 #[derive(Clone)]
-pub struct Stop(Arc<Inner>);
+pub struct Stop(Arc<StopState>);
 
-struct Inner {
+struct StopState {
     stopped: AtomicBool,
     sleepers: Mutex<()>,
     wake: Condvar,
@@ -35,7 +35,7 @@ impl Stop {
     /// When the kernel has no pair of sockets for it.
     pub fn new() -> io::Result<Self> {
         let (bell, ringer) = UnixStream::pair()?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(StopState {
             stopped: AtomicBool::new(false),
             sleepers: Mutex::new(()),
             wake: Condvar::new(),

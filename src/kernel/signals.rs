@@ -8,17 +8,6 @@ pub fn ignore_file_size_signal() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// How much this thread steps back behind those that serve: ten steps of niceness are a tenth of the weight.
-const NICENESS: i32 = 10;
-
-/// Makes this thread give way to the others of this process, which are to answer while it uses all the CPU there is.
-///
-/// Between containers nothing changes: there the weight of the cgroup counts, not the niceness of its threads.
-pub fn give_way() {
-    // SAFETY: setpriority takes no pointers; on Linux, 0 is the calling thread alone. Lowering is always allowed.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
-}
-
 /// SIGTERM and SIGINT, held back from this thread until this is dropped. The kernel delivers them then.
 pub struct HeldSignals {
     before: libc::sigset_t,
@@ -46,21 +35,4 @@ impl Drop for HeldSignals {
         // SAFETY: the pointer is to a live set, and the old one is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
     }
-}
-
-/// How many columns the terminal has that stdout is.
-#[cfg(feature = "client")]
-pub fn terminal_columns() -> Option<usize> {
-    let mut size = MaybeUninit::<libc::winsize>::zeroed();
-    // SAFETY: the pointer is to a live winsize, which the call fills in.
-    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()) };
-    // SAFETY: all zeros is a valid size, and the call leaves a valid one.
-    let columns = usize::from(unsafe { size.assume_init() }.ws_col);
-    (result == 0 && columns > 0).then_some(columns)
-}
-
-/// The host's name, as uname(2) has it: in a pod, the pod's name.
-pub fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| String::from("localhost"), |name| name.trim().to_owned())
 }

@@ -9,7 +9,7 @@ use crate::units::decimal::{Plain, float};
 
 /// How a family is to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only ever rises. Its samples are called `…_total`.
     Counter,
     /// Rises and falls.
@@ -24,13 +24,13 @@ pub enum Kind {
 pub type Labels<'l> = &'l [(&'l str, &'l str)];
 
 /// What a sample can be: no `f64`, whose own formatter would be 12 KiB of the binary; [`Plain`] is.
-pub trait Number: Display {}
+pub trait SampleValue: Display {}
 
-impl Number for u8 {}
-impl Number for i32 {}
-impl Number for u64 {}
-impl Number for usize {}
-impl Number for Plain {}
+impl SampleValue for u8 {}
+impl SampleValue for i32 {}
+impl SampleValue for u64 {}
+impl SampleValue for usize {}
+impl SampleValue for Plain {}
 
 /// A page of metrics.
 pub struct Exposition {
@@ -55,44 +55,44 @@ impl Exposition {
     }
 
     /// Begins a family. `name` is without the suffix that its kind brings.
-    pub fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
+    pub fn family(&mut self, name: &'static str, kind: MetricKind, help: &str) {
         self.family = name;
         self.head(name, kind, help);
     }
 
-    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+    fn head(&mut self, name: &str, kind: MetricKind, help: &str) {
         let (suffix, kind) = match (kind, self.open) {
-            (Kind::Counter, true) => ("", "counter"),
-            (Kind::Counter, false) => ("_total", "counter"),
-            (Kind::Info, true) => ("", "info"),
-            (Kind::Info, false) => ("_info", "gauge"),
-            (Kind::Gauge, _) => ("", "gauge"),
-            (Kind::Histogram, _) => ("", "histogram"),
+            (MetricKind::Counter, true) => ("", "counter"),
+            (MetricKind::Counter, false) => ("_total", "counter"),
+            (MetricKind::Info, true) => ("", "info"),
+            (MetricKind::Info, false) => ("_info", "gauge"),
+            (MetricKind::Gauge, _) => ("", "gauge"),
+            (MetricKind::Histogram, _) => ("", "histogram"),
         };
         self.push(format_args!("# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n"));
     }
 
     /// A sample of the family, with the suffix that its kind brings: `_total`, `_info`, `_bucket` ….
-    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: &dyn Number) {
+    pub fn sample(&mut self, suffix: &str, labels: Labels<'_>, value: &dyn SampleValue) {
         let family = self.family;
         self.push(format_args!("{family}{suffix}{} {value}\n", Braces(labels)));
     }
 
     /// A family of one gauge.
-    pub fn gauge(&mut self, name: &'static str, help: &str, value: &dyn Number) {
-        self.family(name, Kind::Gauge, help);
+    pub fn gauge(&mut self, name: &'static str, help: &str, value: &dyn SampleValue) {
+        self.family(name, MetricKind::Gauge, help);
         self.sample("", &[], value);
     }
 
     /// A family of one counter; `name` without `_total`.
-    pub fn counter(&mut self, name: &'static str, help: &str, value: &dyn Number) {
-        self.family(name, Kind::Counter, help);
+    pub fn counter(&mut self, name: &'static str, help: &str, value: &dyn SampleValue) {
+        self.family(name, MetricKind::Counter, help);
         self.sample("_total", &[], value);
     }
 
     /// A gauge of somebody else's name, which must be a valid one.
-    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: &dyn Number) {
-        self.head(name, Kind::Gauge, help);
+    pub fn foreign_gauge(&mut self, name: &str, help: &str, value: &dyn SampleValue) {
+        self.head(name, MetricKind::Gauge, help);
         self.push(format_args!("{name} {value}\n"));
     }
 
@@ -152,9 +152,9 @@ mod tests {
     fn page(open: bool) -> String {
         let mut page = Exposition::new(open);
         page.counter("a_requests", "Requests.", &5);
-        page.family("a_build", Kind::Info, "Build.");
+        page.family("a_build", MetricKind::Info, "Build.");
         page.sample("_info", &[("version", "1\"\\\n")], &1);
-        page.family("a_seconds", Kind::Histogram, "Time.");
+        page.family("a_seconds", MetricKind::Histogram, "Time.");
         page.sample("_bucket", &[("route", "/x"), ("le", "0.5")], &1);
         page.foreign_gauge("qps", "Bumped.", &crate::units::decimal::Plain(2.5));
         page.finish()

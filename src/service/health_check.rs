@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::http::client::{Ask, Url};
-use crate::service::access::TokenSource;
+use crate::http::client::{Exchange, Url};
+use crate::settings::token::TokenSource;
 
 /// How long the whole probe may take: less than the kubelet's patience where that is set to a few seconds.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -19,8 +19,14 @@ pub fn ask(url: &str, token: Option<&TokenSource>) -> io::Result<()> {
     let deadline = Instant::now() + DEADLINE;
     let url = Url::parse(url)?;
     let (authority, target) = (url.authority, url.path);
-    let ask =
-        Ask { authority, method: "GET", target, token: token.as_deref(), patience: DEADLINE, deadline: Some(deadline) };
+    let ask = Exchange {
+        authority,
+        method: "GET",
+        target,
+        token: token.as_deref(),
+        patience: DEADLINE,
+        deadline: Some(deadline),
+    };
     let in_words = |error: io::Error| match error.kind() {
         io::ErrorKind::TimedOut => {
             io::Error::new(error.kind(), format!("no answer within {} seconds", DEADLINE.as_secs()))

@@ -10,10 +10,10 @@ pub const STATUSES: [u16; 18] =
 pub const BOUNDS: [u64; 10] = [1, 5, 10, 50, 100, 500, 1_000, 5_000, 30_000, 120_000];
 
 /// The counters of all routes.
-pub struct HttpTally(Box<[RouteTally]>);
+pub struct HttpMetrics(Box<[RouteMetrics]>);
 
 /// The counters of a route.
-pub struct RouteTally {
+pub struct RouteMetrics {
     /// What metrics call the route.
     pub name: &'static str,
     /// Answers by status, as in [`STATUSES`].
@@ -27,10 +27,10 @@ pub struct RouteTally {
 /// What metrics call paths that are no routes, and what the edge refused.
 const REST: [&str; 2] = ["other", "refused"];
 
-impl HttpTally {
+impl HttpMetrics {
     /// Counters at zero, for these routes.
     pub fn new(routes: impl Iterator<Item = &'static str>) -> Self {
-        let zeros = |name| RouteTally {
+        let zeros = |name| RouteMetrics {
             name,
             statuses: std::array::from_fn(|_| AtomicU64::new(0)),
             times: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -51,12 +51,12 @@ impl HttpTally {
     }
 
     /// All of them.
-    pub fn routes(&self) -> &[RouteTally] {
+    pub fn routes(&self) -> &[RouteMetrics] {
         &self.0
     }
 }
 
-impl RouteTally {
+impl RouteMetrics {
     fn count(&self, status: u16, took: Duration) {
         let of_status = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);
         let of_time = BOUNDS.iter().position(|bound| took <= Duration::from_millis(*bound)).unwrap_or(BOUNDS.len());
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_answer_is_counted_once() {
-        let tally = HttpTally::new(["/a", "/b"].into_iter());
+        let tally = HttpMetrics::new(["/a", "/b"].into_iter());
         tally.count(Some(0), 200, Duration::from_millis(3));
         tally.count(None, 418, Duration::from_secs(1000));
         tally.count_refusal(408);

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http::{Answer, Request, content};
-use crate::kernel::clock::Started;
+use crate::kernel::clock::ProcessStart;
 use crate::kernel::process::Figures;
 use crate::kernel::{Kernel, rlimit};
-use crate::service::exposition::{Exposition, Kind, prefers_open};
-use crate::service::http_metrics::{BOUNDS, HttpTally, RouteTally, STATUSES};
+use crate::service::exposition::{Exposition, MetricKind, prefers_open};
+use crate::service::http_metrics::{BOUNDS, HttpMetrics, RouteMetrics, STATUSES};
 use crate::settings::Identity;
 use crate::units::decimal::Plain;
 
@@ -17,7 +17,7 @@ pub fn begin(request: &Request<'_>, identity: &Identity) -> Exposition {
     let mut page = Exposition::new(prefers_open(&String::from_utf8_lossy(accept)));
     let mut labels = vec![("version", env!("CARGO_PKG_VERSION"))];
     labels.extend(identity.labels());
-    page.family("testero_build", Kind::Info, "The version, and which pod this is.");
+    page.family("testero_build", MetricKind::Info, "The version, and which pod this is.");
     page.sample("_info", &labels, &1);
     page
 }
@@ -28,13 +28,13 @@ pub fn finish(page: Exposition) -> Answer {
 }
 
 /// How often each route was asked, what the answers were, and how long they took.
-pub fn http(tally: &HttpTally, page: &mut Exposition) {
+pub fn http(tally: &HttpMetrics, page: &mut Exposition) {
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     // Routes that nobody has asked for yet would be most of the page.
     let asked: Vec<_> =
         tally.routes().iter().filter(|route| route.statuses.iter().any(|count| of(count) > 0)).collect();
-    page.family("testero_http_requests", Kind::Counter, "Requests answered, by route and status.");
-    for RouteTally { name: route, statuses, .. } in &asked {
+    page.family("testero_http_requests", MetricKind::Counter, "Requests answered, by route and status.");
+    for RouteMetrics { name: route, statuses, .. } in &asked {
         for (status, count) in STATUSES.iter().zip(statuses) {
             if of(count) > 0 {
                 let code = if *status == 0 { String::from("other") } else { status.to_string() };
@@ -42,8 +42,12 @@ pub fn http(tally: &HttpTally, page: &mut Exposition) {
             }
         }
     }
-    page.family("testero_http_request_duration_seconds", Kind::Histogram, "How long answers took, without the brake.");
-    for RouteTally { name: route, times, total_us, .. } in &asked {
+    page.family(
+        "testero_http_request_duration_seconds",
+        MetricKind::Histogram,
+        "How long answers took, without the brake.",
+    );
+    for RouteMetrics { name: route, times, total_us, .. } in &asked {
         let mut below = 0;
         for (place, count) in times.iter().enumerate() {
             below += of(count);
@@ -56,7 +60,7 @@ pub fn http(tally: &HttpTally, page: &mut Exposition) {
 }
 
 /// What the process uses, under the names that every client library has.
-pub fn process(kernel: &Kernel, started: &Started, page: &mut Exposition) {
+pub fn process(kernel: &Kernel, started: &ProcessStart, page: &mut Exposition) {
     let figures = Figures::read(kernel);
     page.counter("process_cpu_seconds", "CPU time used, in seconds.", &Plain(figures.cpu_seconds));
     page.gauge("process_resident_memory_bytes", "Resident memory, in bytes.", &figures.resident);

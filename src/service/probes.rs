@@ -7,10 +7,10 @@ use crate::sync::lock;
 
 /// One probe's answer.
 #[derive(Debug, Default)]
-pub struct Probe(Mutex<State>);
+pub struct Probe(Mutex<ProbeState>);
 
 #[derive(Debug, Default)]
-enum State {
+enum ProbeState {
     #[default]
     Fine,
     /// Switched off, until then or until further notice.
@@ -23,35 +23,35 @@ impl Probe {
     /// Switches it off, for so long or until further notice.
     pub fn disable(&self, length: Option<Duration>) {
         let mut state = lock(&self.0);
-        if !matches!(*state, State::Stopping) {
-            *state = State::Off(length.map(|length| Instant::now() + length));
+        if !matches!(*state, ProbeState::Stopping) {
+            *state = ProbeState::Off(length.map(|length| Instant::now() + length));
         }
     }
 
     /// Switches it on again.
     pub fn enable(&self) {
         let mut state = lock(&self.0);
-        if !matches!(*state, State::Stopping) {
-            *state = State::Fine;
+        if !matches!(*state, ProbeState::Stopping) {
+            *state = ProbeState::Fine;
         }
     }
 
     /// The service stops.
     pub fn stop(&self) {
-        *lock(&self.0) = State::Stopping;
+        *lock(&self.0) = ProbeState::Stopping;
     }
 
     /// Why it fails, if it does.
     pub fn trouble(&self) -> Option<String> {
         let mut state = lock(&self.0);
         match *state {
-            State::Fine => None,
-            State::Stopping => Some(String::from("the service stops")),
-            State::Off(None) => Some(String::from("disabled on request")),
-            State::Off(Some(until)) => {
+            ProbeState::Fine => None,
+            ProbeState::Stopping => Some(String::from("the service stops")),
+            ProbeState::Off(None) => Some(String::from("disabled on request")),
+            ProbeState::Off(Some(until)) => {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    *state = State::Fine;
+                    *state = ProbeState::Fine;
                     return None;
                 }
                 Some(format!("disabled on request, for {} s more", left.as_secs() + 1))

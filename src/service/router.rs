@@ -7,9 +7,9 @@ use crate::http::message::query::Query;
 use crate::http::message::target::split;
 use crate::http::{Answer, Method, Request, Text};
 use crate::kernel::Kernel;
-use crate::kernel::clock::Started;
+use crate::kernel::clock::ProcessStart;
 use crate::service::exposition::Exposition;
-use crate::service::http_metrics::HttpTally;
+use crate::service::http_metrics::HttpMetrics;
 use crate::service::metrics;
 use crate::service::probes::Probe;
 use crate::service::problem::{Problem, not_allowed, wants_json};
@@ -21,25 +21,25 @@ const METHODS: [Method; 2] = [Method::Get, Method::Head];
 /// Paths, and what each does.
 pub type Routes<R> = [(&'static str, R)];
 
-/// The front of a role.
-pub struct Front {
+/// The router of a small role.
+pub struct Router {
     /// What `/readyz` says.
     pub ready: Probe,
-    http: HttpTally,
+    http: HttpMetrics,
     kernel: Kernel,
     identity: Identity,
-    started: Started,
+    started: ProcessStart,
 }
 
-impl Front {
+impl Router {
     /// A role with these routes, that starts now.
     pub fn new<R>(routes: &Routes<R>, identity: &Identity) -> Self {
         Self {
             ready: Probe::default(),
-            http: HttpTally::new(routes.iter().map(|(path, _)| *path)),
+            http: HttpMetrics::new(routes.iter().map(|(path, _)| *path)),
             kernel: Kernel::default(),
             identity: identity.clone(),
-            started: Started::now(),
+            started: ProcessStart::now(),
         }
     }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::bounds::MOST_CONNECTIONS;
-use crate::service::access::TokenSource;
-use crate::settings::{Identity, Said, Vocabulary, help, last};
+use crate::settings::given::{Given, Vocabulary, last};
+use crate::settings::token::TokenSource;
+use crate::settings::{Identity, help};
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
 
@@ -17,7 +18,7 @@ pub const DEFAULT_NUMBER: u128 = 493_440_589_722_494_743_501;
 /// For how long the default number is worked on at most: the upper end of what it took the original, in seconds.
 pub const DEFAULT_CPU_LIMIT: u64 = 1500;
 /// The words it understands.
-pub(super) const VOCABULARY: Vocabulary = Vocabulary {
+pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
     names: &[
         ("data-dir", "DATADIR"),
         ("mem-limit", "HIGHMEMLIM"),
@@ -45,7 +46,7 @@ pub(super) const VOCABULARY: Vocabulary = Vocabulary {
 
 /// How to run the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ConsumerSettings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where the folder of files is made.
@@ -106,16 +107,16 @@ impl EvictionReserve {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// Memory.
-    pub memory: Option<StartWish>,
+    pub memory: Option<StartRequest>,
     /// Files.
-    pub disk: Option<StartWish>,
+    pub disk: Option<StartRequest>,
     /// CPU.
-    pub cpu: Option<StartWish>,
+    pub cpu: Option<StartRequest>,
 }
 
 /// An amount, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartWish {
+pub struct StartRequest {
     /// How much.
     pub amount: Amount,
     /// Until further notice without.
@@ -156,9 +157,9 @@ impl CpuLimit {
     }
 }
 
-impl Said {
+impl Given {
     /// `512Mi`, `512Mi,ttl=10m`.
-    fn start(&self, flag: &str, unit: Unit) -> Result<Option<StartWish>, String> {
+    fn start(&self, flag: &str, unit: Unit) -> Result<Option<StartRequest>, String> {
         let Some((name, text)) = self.said(flag) else { return Ok(None) };
         let (amount, options) = text.split_once(',').map_or((text, None), |(amount, options)| (amount, Some(options)));
         let amount = Amount::parse(amount.trim(), unit).map_err(|why| format!("{name}: {why}"))?;
@@ -172,7 +173,7 @@ impl Said {
                 return Err(format!("{name} '{text}': after the amount comes nothing, or ,ttl= and a duration"));
             }
         };
-        Ok(Some(StartWish { amount, ttl, words: format!("{name} {text}") }))
+        Ok(Some(StartRequest { amount, ttl, words: format!("{name} {text}") }))
     }
 
     /// A limit that the contract does not have: `500`, `10k`.
@@ -247,10 +248,10 @@ impl Said {
     }
 }
 
-impl Settings {
+impl ConsumerSettings {
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub(super) fn mean(said: &Said) -> Result<Self, String> {
+    pub(crate) fn mean(said: &Given) -> Result<Self, String> {
         let mut warnings = Vec::new();
         let memory_limit = said.limit("mem-limit", "HIGHMEMLIM", &mut warnings)?;
         let disk_limit = said.disk_limit(&mut warnings)?;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo};
 
-use crate::settings::{Identity, Said, Vocabulary, dot_env, help, last};
+use crate::settings::given::{Given, Vocabulary, last};
+use crate::settings::{Identity, dot_env, help};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8083;
@@ -21,7 +22,7 @@ const DOT_ENV: &str = ".env";
 
 /// The words it understands. SERVICE_HOST is the original's name for itself, and means nothing here: it listens where IP
 /// says, and calls itself what the host is called.
-pub(super) const VOCABULARY: Vocabulary = Vocabulary {
+pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
     names: &[
         ("data-dir", "DATADIR"),
         ("redis-url", "REDIS_URL"),
@@ -36,19 +37,19 @@ pub(super) const VOCABULARY: Vocabulary = Vocabulary {
 };
 
 /// Names of the same thing: where the environment uses one of them, the file does not say it with the other.
-pub(super) const SAME: [[&str; 2]; 3] =
+pub(crate) const SAME: [[&str; 2]; 3] =
     [["ContainerDBhost", "CONTAINER_DB_HOST"], ["ContainerDBport", "CONTAINER_DB_PORT"], ["SERVICE_PORT", "PORT"]];
 
 /// Where the total is counted.
 #[derive(Clone)]
-pub enum Store {
+pub enum StoreSetting {
     /// In a Redis.
     Redis(Client),
     /// In a file in this folder.
     File(PathBuf),
 }
 
-impl fmt::Debug for Store {
+impl fmt::Debug for StoreSetting {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // What else is in it may be a password.
@@ -60,11 +61,11 @@ impl fmt::Debug for Store {
 
 /// How to run the service.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct CounterSettings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where the total is counted.
-    pub store: Store,
+    pub store: StoreSetting,
     /// For how long the service goes on, unready, after SIGTERM.
     pub shutdown_delay: Duration,
     /// Whether log lines are JSON.
@@ -78,7 +79,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// When it cannot be read, or a line is no `NAME=value`.
-pub(super) fn dot_env(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<dot_env::Variables, String> {
+pub(crate) fn dot_env(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<dot_env::Variables, String> {
     let text = match fs::read_to_string(DOT_ENV) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(dot_env::Variables::new()),
         text => text.map_err(|error| format!("{DOT_ENV}: {error}"))?,
@@ -91,10 +92,10 @@ pub(super) fn dot_env(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<dot
     })
 }
 
-impl Settings {
+impl CounterSettings {
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub(super) fn mean(said: &Said) -> Result<Self, String> {
+    pub(crate) fn mean(said: &Given) -> Result<Self, String> {
         let mut listen = said.listen(PORT)?;
         let flag = last(&said.flags, "listen").or(last(&said.flags, "port")).is_some();
         if let Some(text) = last(&said.variables, "SERVICE_PORT").filter(|_| !flag) {
@@ -102,19 +103,19 @@ impl Settings {
         }
         let store = match said.said("redis-url") {
             // The URL may have a password in it, so it is not said again.
-            Some((name, url)) => Store::Redis(
+            Some((name, url)) => StoreSetting::Redis(
                 Client::open(url)
                     .map_err(|error| format!("{name} is no URL of a Redis, like redis://host:6379/0: {error}"))?,
             ),
             None => match database(said)? {
-                Some(address) => Store::Redis(
+                Some(address) => StoreSetting::Redis(
                     address
                         .clone()
                         .into_connection_info()
                         .and_then(Client::open)
                         .map_err(|error| format!("{}: {error}", address.0))?,
                 ),
-                None => Store::File(said.data_dir()),
+                None => StoreSetting::File(said.data_dir()),
             },
         };
         Ok(Self {
@@ -128,7 +129,7 @@ impl Settings {
 }
 
 /// The database that the original's variables name.
-fn database(said: &Said) -> Result<Option<(String, u16)>, String> {
+fn database(said: &Given) -> Result<Option<(String, u16)>, String> {
     let either = |names: [&'static str; 2]| {
         names.into_iter().find_map(|name| last(&said.variables, name).map(|text| (name, text.as_str())))
     };

@@ -12,13 +12,13 @@
 //! is one even where the value is empty; after the file's own names, `${NAME}` is looked up in the environment.
 
 /// Names and values, in the order of the file.
-pub(super) type Variables = Vec<(String, String)>;
+pub(crate) type Variables = Vec<(String, String)>;
 
 /// Reads a file of variables; `environment` is asked for names that the file does not have.
 ///
 /// # Errors
 /// The names before the line that is no `NAME=value`, or whose quote does not end.
-pub(super) fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Variables, Variables> {
+pub(crate) fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Variables, Variables> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut known = Variables::new();
     let mut rest = text.as_str();
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> 
 }
 
 /// What counts of a name: its last value.
-pub(super) fn value_of<'v>(known: &'v Variables, name: &str) -> Option<&'v String> {
+pub(crate) fn value_of<'v>(known: &'v Variables, name: &str) -> Option<&'v String> {
     known.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::settings::{Identity, Said, Vocabulary, help};
+use crate::settings::given::{Given, Vocabulary};
+use crate::settings::{Identity, help};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8081;
@@ -14,7 +15,7 @@ const LIMIT_DIGITS: u32 = 100_000;
 pub const MOST_DIGITS: u32 = 1_000_000;
 
 /// The words it understands.
-pub(super) const VOCABULARY: Vocabulary = Vocabulary {
+pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
     names: &[("data-dir", "DATADIR"), ("limit-digits", "LIMITDIGITS"), ("durability", "DURABILITY")],
     serves: true,
     help: help::FIBONACCI,
@@ -31,7 +32,7 @@ pub enum Durability {
 
 /// How to run the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct FibonacciSettings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where the state is kept.
@@ -48,10 +49,10 @@ pub struct Settings {
     pub identity: Identity,
 }
 
-impl Settings {
+impl FibonacciSettings {
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub(super) fn mean(said: &Said) -> Result<Self, String> {
+    pub(crate) fn mean(said: &Given) -> Result<Self, String> {
         let limit_digits = match said.said("limit-digits") {
             None => LIMIT_DIGITS,
             Some((name, text)) => text

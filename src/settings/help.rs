@@ -1,7 +1,7 @@
 //! What `--help` says.
 
 /// `testero --help`.
-pub(super) const CONSUMER: &str = "\
+pub(crate) const CONSUMER: &str = "\
 testero makes a pod really take memory, disk, CPU and more, on request over HTTP.
 
 Usage: testero [OPTIONS]
@@ -50,7 +50,7 @@ Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
 
 /// `testero fibonacci --help`.
 #[cfg(feature = "fibonacci")]
-pub(super) const FIBONACCI: &str = "\
+pub(crate) const FIBONACCI: &str = "\
 testero fibonacci hands out Fibonacci's numbers, one a request, and never loses one that it has answered.
 
 Usage: testero fibonacci [OPTIONS]      (or testero pex)
@@ -77,7 +77,7 @@ Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
 
 /// `testero counter --help`.
 #[cfg(feature = "counter")]
-pub(super) const COUNTER: &str = "\
+pub(crate) const COUNTER: &str = "\
 testero counter tells each request which one it is, to this instance and to all of them.
 
 Usage: testero counter [OPTIONS]        (or testero count)
@@ -102,7 +102,7 @@ Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
 
 /// `testero status --help`, and that of the other commands that ask a running service.
 #[cfg(feature = "client")]
-pub(super) const CLIENT: &str = "\
+pub(crate) const CLIENT: &str = "\
 testero asks a running testero, since in its image there is no curl:
   kubectl exec deploy/testero -- /testero mem set 512Mi --wait
 

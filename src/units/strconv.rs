@@ -7,11 +7,11 @@ use std::fmt;
 pub struct NumberError {
     function: &'static str,
     text: Vec<u8>,
-    problem: Problem,
+    problem: NumberProblem,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Problem {
+enum NumberProblem {
     Syntax,
     Range,
 }
@@ -19,8 +19,8 @@ enum Problem {
 impl fmt::Display for NumberError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self.problem {
-            Problem::Syntax => "invalid syntax",
-            Problem::Range => "value out of range",
+            NumberProblem::Syntax => "invalid syntax",
+            NumberProblem::Range => "value out of range",
         };
         write!(formatter, "strconv.{}: parsing {}: {problem}", self.function, quote(&self.text))
     }
@@ -48,17 +48,17 @@ pub fn parse_signed(text: &[u8]) -> Result<i64, NumberError> {
         _ => (false, text),
     };
     let magnitude = i128::from(digits(unsigned).map_err(fail)?);
-    i64::try_from(if negative { -magnitude } else { magnitude }).map_err(|_| fail(Problem::Range))
+    i64::try_from(if negative { -magnitude } else { magnitude }).map_err(|_| fail(NumberProblem::Range))
 }
 
 /// Reads digit by digit, as Go does: what comes first, a wrong character or one digit too many, is the problem.
-fn digits(text: &[u8]) -> Result<u64, Problem> {
+fn digits(text: &[u8]) -> Result<u64, NumberProblem> {
     if text.is_empty() {
-        return Err(Problem::Syntax);
+        return Err(NumberProblem::Syntax);
     }
     text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9).ok_or(Problem::Syntax)?;
-        number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit))).ok_or(Problem::Range)
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9).ok_or(NumberProblem::Syntax)?;
+        number.checked_mul(10).and_then(|number| number.checked_add(u64::from(digit))).ok_or(NumberProblem::Range)
     })
 }
 

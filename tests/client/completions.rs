@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use testero::client::words::{COMMANDS, COMMON, SHELLS, Takes};
+use testero::client::commands::{COMMANDS, COMMON, SHELLS, Takes};
 
 use super::{plain, well};
 use crate::harness::PROGRAM;

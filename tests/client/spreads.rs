@@ -262,9 +262,9 @@ fn services_are_named_as_people_name_them() {
 
 #[test]
 fn the_token_goes_to_each() {
-    let guard = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&guard, "correct-horse").unwrap();
-    let arguments = ["--token-file", guard.path().to_str().unwrap(), "--token-reads", "on"];
+    let admission = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&admission, "correct-horse").unwrap();
+    let arguments = ["--token-file", admission.path().to_str().unwrap(), "--token-reads", "on"];
     let pods = pods(&[&arguments, &arguments]);
     let (code, said, _) = ended(&mut spread("disk 2Mi", &behind(&pods)));
     assert_eq!((code, said.matches("refused: ").count()), (1, 2), "{said}");

@@ -1,7 +1,7 @@
-//! The live guard: no growing request may push the container over its limit.
+//! Live admission: no growing request may push the container over its limit.
 //!
-//! A request is looked at twice. [`Guard::look`] reads the kernel's files, before the request has the ticket;
-//! [`Guard::admit`] is arithmetic, while it has it. What was admitted and is not taken yet is *promised*: groups work
+//! A request is looked at twice. [`MemoryAdmission::look`] reads the kernel's files, before the request has the ticket;
+//! [`MemoryAdmission::admit`] is arithmetic, while it has it. What was admitted and is not taken yet is *reserved*: groups work
 //! at the same time, and the kernel does not count what another group's worker is about to take.
 
 use std::sync::{Arc, Mutex};
@@ -27,29 +27,29 @@ pub(in crate::consumer) fn affordable(room: u64) -> u64 {
     if cost(bytes) > room { bytes.saturating_sub(1) } else { bytes }
 }
 
-/// Watches over this process's memory. Cheap to clone; all clones are the same guard.
+/// Watches over this process's memory. Cheap to clone; all clones are the same.
 #[derive(Clone)]
-pub struct Guard(Arc<Inner>);
+pub struct MemoryAdmission(Arc<AdmissionState>);
 
-struct Inner {
+struct AdmissionState {
     kernel: Kernel,
     reserve: u64,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<Reserved>,
 }
 
-/// Sums over the life of the process; their difference is what is promised and not taken yet.
+/// Sums over the life of the process; their difference is what is reserved and not taken yet.
 #[derive(Default)]
-struct Ledger {
+struct Reserved {
     promised: u64,
     kept: u64,
 }
 
 /// What the kernel said, and when.
 #[derive(Clone, Debug)]
-pub struct Outlook {
-    /// Bytes left for us, without the reserve and without what is promised.
+pub struct MemoryReading {
+    /// Bytes left for us, without the reserve and without what is reserved.
     available: u64,
-    /// The sum of kept promises before the kernel was asked: what was taken after that, it may not have counted.
+    /// The sum of what had been taken before the kernel was asked: what was taken after that, it may not have counted.
     kept_before: u64,
     /// The container's own limit, which an in-place resize changes.
     container: Option<u64>,
@@ -59,17 +59,17 @@ pub struct Outlook {
     source: String,
 }
 
-impl Guard {
-    /// A guard that leaves `reserve` bytes for the service itself.
+impl MemoryAdmission {
+    /// Admission that leaves `reserve` bytes for the service itself.
     pub fn new(kernel: Kernel, reserve: u64) -> Self {
-        Self(Arc::new(Inner { kernel, reserve, ledger: Mutex::default() }))
+        Self(Arc::new(AdmissionState { kernel, reserve, ledger: Mutex::default() }))
     }
 
     /// Asks the kernel.
-    pub fn look(&self) -> Outlook {
+    pub fn look(&self) -> MemoryReading {
         let kept_before = lock(&self.0.ledger).kept;
         let available = self.0.kernel.memory_available();
-        Outlook {
+        MemoryReading {
             available: available.bytes.saturating_sub(self.0.reserve),
             kept_before,
             container: available.limit,
@@ -83,78 +83,78 @@ impl Guard {
         format!("{} bytes kept for the service itself", self.0.reserve)
     }
 
-    /// What bounds [`Guard::room`].
-    pub fn bound(&self, outlook: &Outlook) -> String {
-        format!("{}, less {}", outlook.source, self.kept())
+    /// What bounds [`MemoryAdmission::room`].
+    pub fn bound(&self, reading: &MemoryReading) -> String {
+        format!("{}, less {}", reading.source, self.kept())
     }
 
-    /// How many bytes could be taken as `outlook` has it.
-    pub fn room(&self, outlook: &Outlook) -> u64 {
-        affordable(lock(&self.0.ledger).left(outlook))
+    /// How many bytes could be taken as `reading` has it.
+    pub fn room(&self, reading: &MemoryReading) -> u64 {
+        affordable(lock(&self.0.ledger).left(reading))
     }
 
-    /// Promises `growth` bytes, if they fit.
+    /// Reserves `growth` bytes, if they fit.
     ///
     /// # Errors
     /// When they do not: how many bytes would.
-    pub fn admit(&self, outlook: &Outlook, growth: u64) -> Result<Promise, u64> {
+    pub fn admit(&self, reading: &MemoryReading, growth: u64) -> Result<Reservation, u64> {
         let mut ledger = lock(&self.0.ledger);
-        let left = ledger.left(outlook);
+        let left = ledger.left(reading);
         if cost(growth) > left {
             return Err(affordable(left));
         }
         ledger.promised += cost(growth);
-        Ok(Promise { guard: Some(self.clone()), left: cost(growth) })
+        Ok(Reservation { admission: Some(self.clone()), left: cost(growth) })
     }
 
-    /// A promise of nothing yet, for work that gives back before it takes.
-    pub fn promise_nothing(&self) -> Promise {
-        Promise { guard: Some(self.clone()), left: 0 }
+    /// A reservation of nothing yet, for work that gives back before it takes.
+    pub fn reserve_nothing(&self) -> Reservation {
+        Reservation { admission: Some(self.clone()), left: 0 }
     }
 }
 
-impl Ledger {
-    fn left(&self, outlook: &Outlook) -> u64 {
-        outlook.available.saturating_sub(self.promised.saturating_sub(outlook.kept_before))
+impl Reserved {
+    fn left(&self, reading: &MemoryReading) -> u64 {
+        reading.available.saturating_sub(self.promised.saturating_sub(reading.kept_before))
     }
 }
 
 /// Memory that was admitted and is not taken yet. Dropped, what is left of it is free for others.
 #[must_use]
-pub struct Promise {
-    guard: Option<Guard>,
+pub struct Reservation {
+    admission: Option<MemoryAdmission>,
     left: u64,
 }
 
-impl Promise {
-    /// For work that the guard does not watch: it takes no memory, or its user set the limit and means it.
+impl Reservation {
+    /// For work that admission does not watch: it takes no memory, or its user set the limit and means it.
     pub fn none() -> Self {
-        Self { guard: None, left: 0 }
+        Self { admission: None, left: 0 }
     }
 
     /// So many bytes are about to be given back and then taken again: in between, nobody else gets them.
     pub fn keep_back(&mut self, bytes: u64) {
-        if let Some(guard) = &self.guard {
+        if let Some(admission) = &self.admission {
             self.left += cost(bytes);
-            lock(&guard.0.ledger).promised += cost(bytes);
+            lock(&admission.0.ledger).promised += cost(bytes);
         }
     }
 
-    /// So many of the promised bytes are taken now: from here on the kernel counts them.
+    /// So many of the reserved bytes are taken now: from here on the kernel counts them.
     pub fn kept(&mut self, bytes: u64) {
-        if let Some(guard) = &self.guard {
+        if let Some(admission) = &self.admission {
             let kept = cost(bytes).min(self.left);
             self.left -= kept;
-            let mut ledger = lock(&guard.0.ledger);
+            let mut ledger = lock(&admission.0.ledger);
             ledger.kept = ledger.kept.saturating_add(kept);
         }
     }
 }
 
-impl Drop for Promise {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(guard) = &self.guard {
-            let mut ledger = lock(&guard.0.ledger);
+        if let Some(admission) = &self.admission {
+            let mut ledger = lock(&admission.0.ledger);
             ledger.kept = ledger.kept.saturating_add(self.left);
         }
     }
@@ -162,8 +162,8 @@ impl Drop for Promise {
 
 /// The most bytes of memory a request may ask for.
 pub struct MemoryLimit {
-    guard: Guard,
-    /// Set by the user, who means it: then the guard lets everything below it pass.
+    admission: MemoryAdmission,
+    /// Set by the user, who means it: then admission lets everything below it pass.
     fixed: Option<u64>,
     computed: Mutex<Computed>,
 }
@@ -177,22 +177,22 @@ struct Computed {
 
 impl MemoryLimit {
     /// The user's limit, or what is free now.
-    pub fn new(guard: Guard, fixed: Option<u64>) -> Self {
-        let outlook = guard.look();
-        let limit = fixed.unwrap_or_else(|| largest(guard.room(&outlook)));
+    pub fn new(admission: MemoryAdmission, fixed: Option<u64>) -> Self {
+        let reading = admission.look();
+        let limit = fixed.unwrap_or_else(|| largest(admission.room(&reading)));
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
         if fixed.is_none() {
             log::info!(
                 "Memory is bounded by {}, with {} bytes kept for the service itself",
-                outlook.source,
-                guard.0.reserve
+                reading.source,
+                admission.0.reserve
             );
         }
         let source = match fixed {
             Some(_) => String::from("HIGHMEMLIM"),
-            None => format!("{} at the start, less {}", outlook.source, guard.kept()),
+            None => format!("{} at the start, less {}", reading.source, admission.kept()),
         };
-        Self { guard, fixed, computed: Mutex::new(Computed { container: outlook.container, limit, source }) }
+        Self { admission, fixed, computed: Mutex::new(Computed { container: reading.container, limit, source }) }
     }
 
     /// Whether the user set it.
@@ -206,23 +206,23 @@ impl MemoryLimit {
     }
 
     /// The limit in bytes, computed anew when the container's own limit has changed since (an in-place resize).
-    pub fn get(&self, outlook: &Outlook, held: u64) -> u64 {
+    pub fn get(&self, reading: &MemoryReading, held: u64) -> u64 {
         if let Some(limit) = self.fixed {
             return limit;
         }
-        let container = outlook.container;
+        let container = reading.container;
         let limit = {
             let mut computed = lock(&self.computed);
             if computed.container == container {
                 return computed.limit;
             }
-            let limit = largest(self.guard.room(outlook).saturating_add(held));
-            let source = format!("{} at its last change, less {}", outlook.source, self.guard.kept());
+            let limit = largest(self.admission.room(reading).saturating_add(held));
+            let source = format!("{} at its last change, less {}", reading.source, self.admission.kept());
             *computed = Computed { container, limit, source };
             limit
         };
         log::info!("HIGHMEMLIM set to: {limit} bytes.");
-        let name = if outlook.container_is_high { "memory.high" } else { "own memory limit" };
+        let name = if reading.container_is_high { "memory.high" } else { "own memory limit" };
         log::info!("The container's {name} has changed, it is {} now", in_words(container));
         limit
     }
@@ -242,12 +242,12 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn machine(available: u64) -> (tempfile::TempDir, Guard) {
+    fn machine(available: u64) -> (tempfile::TempDir, MemoryAdmission) {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("proc")).unwrap();
         set_available(&root, available);
-        let guard = Guard::new(Kernel::below(root.path()), 1024);
-        (root, guard)
+        let admission = MemoryAdmission::new(Kernel::below(root.path()), 1024);
+        (root, admission)
     }
 
     fn set_available(root: &tempfile::TempDir, bytes: u64) {
@@ -256,55 +256,55 @@ mod tests {
 
     #[test]
     fn what_is_promised_is_not_promised_twice() {
-        let (root, guard) = machine(101 * 1024);
-        let outlook = guard.look();
-        let mut first = guard.admit(&outlook, 60 * 1024).unwrap();
-        let left = guard.admit(&outlook, 60 * 1024).err().unwrap();
+        let (root, admission) = machine(101 * 1024);
+        let reading = admission.look();
+        let mut first = admission.admit(&reading, 60 * 1024).unwrap();
+        let left = admission.admit(&reading, 60 * 1024).err().unwrap();
         assert!(left <= 40 * 1024 && left > 39 * 1024, "{left}");
         // Half of it is taken; a kernel asked before does not know, one asked later does.
         first.kept(30 * 1024);
-        assert_eq!(guard.admit(&outlook, 60 * 1024).err(), Some(left));
+        assert_eq!(admission.admit(&reading, 60 * 1024).err(), Some(left));
         set_available(&root, 71 * 1024);
-        let later = guard.look();
+        let later = admission.look();
         // But for the page tables of what is taken, which a real kernel would count.
-        assert!(guard.room(&later).abs_diff(left) <= cost(30 * 1024) - 30 * 1024);
+        assert!(admission.room(&later).abs_diff(left) <= cost(30 * 1024) - 30 * 1024);
         drop(first);
-        assert!(guard.room(&guard.look()) > 69 * 1024, "what was not taken is free again");
-        assert!(guard.admit(&guard.look(), 69 * 1024).is_ok());
+        assert!(admission.room(&admission.look()) > 69 * 1024, "what was not taken is free again");
+        assert!(admission.admit(&admission.look(), 69 * 1024).is_ok());
     }
 
     #[test]
     fn what_is_given_back_to_be_taken_again_is_nobody_elses() {
-        let (root, guard) = machine(51 * 1024);
-        let mut promise = guard.promise_nothing();
-        promise.keep_back(40 * 1024);
+        let (root, admission) = machine(51 * 1024);
+        let mut reservation = admission.reserve_nothing();
+        reservation.keep_back(40 * 1024);
         set_available(&root, 91 * 1024);
-        let others = guard.room(&guard.look());
+        let others = admission.room(&admission.look());
         assert!(others <= 50 * 1024 && others > 49 * 1024, "{others}");
-        promise.kept(40 * 1024);
+        reservation.kept(40 * 1024);
         set_available(&root, 51 * 1024);
-        assert!(guard.room(&guard.look()).abs_diff(others) <= 128);
+        assert!(admission.room(&admission.look()).abs_diff(others) <= 128);
     }
 
     #[test]
     fn a_resize_computes_the_limit_anew() {
-        let (root, guard) = machine(1 << 30);
+        let (root, admission) = machine(1 << 30);
         fs::create_dir_all(root.path().join("proc/self")).unwrap();
         fs::create_dir_all(root.path().join("cg")).unwrap();
         fs::write(root.path().join("proc/self/cgroup"), "0::/\n").unwrap();
         fs::write(root.path().join("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n").unwrap();
         fs::write(root.path().join("cg/memory.max"), "4194304\n").unwrap();
         fs::write(root.path().join("cg/memory.current"), "0\n").unwrap();
-        let limit = MemoryLimit::new(guard.clone(), None);
+        let limit = MemoryLimit::new(admission.clone(), None);
         let nothing = 0;
-        let before = limit.get(&guard.look(), nothing);
+        let before = limit.get(&admission.look(), nothing);
         assert!((2 << 20..4_194_304).contains(&before));
         fs::write(root.path().join("cg/memory.current"), "1000000\n").unwrap();
-        assert_eq!(limit.get(&guard.look(), nothing), before, "use alone changes no limit");
+        assert_eq!(limit.get(&admission.look(), nothing), before, "use alone changes no limit");
         fs::write(root.path().join("cg/memory.max"), "8388608\n").unwrap();
-        assert!(limit.get(&guard.look(), nothing) > before);
-        let fixed = MemoryLimit::new(guard.clone(), Some(77));
-        assert_eq!(fixed.get(&guard.look(), nothing), 77);
+        assert!(limit.get(&admission.look(), nothing) > before);
+        let fixed = MemoryLimit::new(admission.clone(), Some(77));
+        assert_eq!(fixed.get(&admission.look(), nothing), 77);
     }
 
     proptest::proptest! {

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use crate::consumer::Consumer;
-use crate::consumer::api::params::{Asked, caller, words};
+use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::status::{in_words, job_list, of_job, status};
-use crate::consumer::api::table::{Job, Route};
-use crate::consumer::jobs::custom_metrics::BumpRefused;
-use crate::consumer::jobs::{JobRefused, Started};
+use crate::consumer::api::table::{JobRoute, Route};
+use crate::consumer::jobs::custom_metrics::MetricRefused;
+use crate::consumer::jobs::{JobRefused, StartedJob};
 use crate::http::{Answer, Method, Request, text};
 use crate::kernel::clock::utc_stamp;
 use crate::object;
@@ -28,25 +28,25 @@ const MEGABYTE: u64 = 1 << 20;
 
 impl Consumer {
     /// Starts a job.
-    pub(super) fn job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
+    pub(super) fn job(&self, job: JobRoute, request: &Request<'_>, params: &Params<'_, '_>) -> Answer {
         if *request.method != Method::Post {
-            let methods = Route::Job(job).methods();
-            return if asked.json { not_allowed(request.method, methods, true) } else { text(400, NOT_A_POST).into() };
+            let methods = Route::JobRoute(job).methods();
+            return if params.json { not_allowed(request.method, methods, true) } else { text(400, NOT_A_POST).into() };
         }
-        if job == Job::Status {
-            return if asked.json { json(200, &status(self)) } else { text(200, in_words(self) + "\n").into() };
+        if job == JobRoute::Status {
+            return if params.json { json(200, &status(self)) } else { text(200, in_words(self) + "\n").into() };
         }
-        let (status, told, started) = match self.try_job(job, request, asked) {
+        let (status, told, started) = match self.try_job(job, request, params) {
             Ok((told, started)) => (200, told, started),
             Err((status, why)) => (status, why + "\n", None),
         };
         // A job is logged when it is over.
         if status != 200 {
-            self.log(asked, &format!("refused: {}", told.trim_end()));
-        } else if job == Job::Bump {
-            self.log(asked, "done");
+            self.log(params, &format!("refused: {}", told.trim_end()));
+        } else if job == JobRoute::Bump {
+            self.log(params, "done");
         }
-        let answer = match (asked.json, status) {
+        let answer = match (params.json, status) {
             (false, _) => text(status, told).into(),
             (true, 200) => {
                 let mut value = object! { "done": told.trim_end().replace('\n', ", ") };
@@ -72,34 +72,34 @@ impl Consumer {
     }
 
     /// All jobs, or their end. What is bumped is a job, too, and ends with them.
-    pub(super) fn jobs(&self, ends: bool, asked: &Asked<'_, '_>) -> Answer {
+    pub(super) fn jobs(&self, ends: bool, params: &Params<'_, '_>) -> Answer {
         if ends {
-            if let Err(why) = asked.only(&[]) {
-                return Problem::new(400, "invalid", why).answer(asked.json);
+            if let Err(why) = params.only(&[]) {
+                return Problem::new(400, "invalid", why).answer(params.json);
             }
             self.jobs.cancel(None);
-            self.bumps.clear();
-            self.log(asked, "done");
+            self.custom_metrics.clear();
+            self.log(params, "done");
         }
-        if asked.json { json(200, &object! { "jobs": job_list(self) }) } else { say(String::from("Jobs stopped")) }
+        if params.json { json(200, &object! { "jobs": job_list(self) }) } else { say(String::from("Jobs stopped")) }
     }
 
     /// The job of an id, or its end.
-    pub(super) fn one_job(&self, request: &Request<'_>, ends: bool, asked: &Asked<'_, '_>) -> Answer {
-        if ends && let Err(why) = asked.only(&[]) {
-            return Problem::new(400, "invalid", why).answer(asked.json);
+    pub(super) fn one_job(&self, request: &Request<'_>, ends: bool, params: &Params<'_, '_>) -> Answer {
+        if ends && let Err(why) = params.only(&[]) {
+            return Problem::new(400, "invalid", why).answer(params.json);
         }
         let digits = request.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         let id = parse_unsigned(digits).unwrap_or_default();
         let job = self.jobs.list().into_iter().find(|job| job.id.0 == id);
         let Some(job) = job.filter(|job| !ends || self.jobs.cancel(Some(job.id))) else {
             let why = "no job of this id runs; /api/status lists those that do";
-            return Problem::new(404, "not-found", why).answer(asked.json);
+            return Problem::new(404, "not-found", why).answer(params.json);
         };
         if ends {
-            self.log(asked, "done");
+            self.log(params, "done");
         }
-        if asked.json { json(200, &of_job(&job)) } else { say(format!("Job {id} stopped")) }
+        if params.json { json(200, &of_job(&job)) } else { say(format!("Job {id} stopped")) }
     }
 
     /// Millicores that the running load is to use, now or at the end of its ramp.
@@ -110,18 +110,18 @@ impl Consumer {
     /// What is said to a job that was started, or the status and the words that refuse it.
     fn try_job(
         &self,
-        job: Job,
+        job: JobRoute,
         request: &Request<'_>,
-        asked: &Asked<'_, '_>,
-    ) -> Result<(String, Option<Started>), (u16, String)> {
+        params: &Params<'_, '_>,
+    ) -> Result<(String, Option<StartedJob>), (u16, String)> {
         let incorrect = || (400, String::from(INCORRECT));
-        let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, format!("{NOT_GIVEN}: {name}")));
+        let given = |name: &str| params.bytes(name).ok_or_else(|| (400, format!("{NOT_GIVEN}: {name}")));
         let names: &[&str] = match job {
-            Job::Cpu => &["millicores"],
-            Job::Memory => &["megabytes"],
+            JobRoute::Cpu => &["millicores"],
+            JobRoute::Memory => &["megabytes"],
             _ => &["metric", "delta"],
         };
-        asked.only(&[names, &["durationSec"]].concat()).map_err(|why| (400, why))?;
+        params.only(&[names, &["durationSec"]].concat()).map_err(|why| (400, why))?;
         // All of them must be there before one is looked at.
         let duration = given("durationSec")?;
         let values = names.iter().map(|name| given(name)).collect::<Result<Vec<_>, _>>()?;
@@ -130,14 +130,14 @@ impl Consumer {
         let length = Duration::from_secs(seconds).min(LONGEST);
         let (who, what) = (caller(request), words(request));
         let (told, result) = match job {
-            Job::Cpu => {
+            JobRoute::Cpu => {
                 let millicores = whole(&values[0]).ok_or_else(incorrect)?;
                 (
                     format!("ConsumeCPU\n{millicores} millicores\n"),
                     self.jobs.add_cpu(millicores, length, self.cpu_load_at_most(), who, what).map(Some),
                 )
             }
-            Job::Memory => {
+            JobRoute::Memory => {
                 let megabytes = whole(&values[0]).ok_or_else(incorrect)?;
                 let bytes = megabytes.saturating_mul(MEGABYTE);
                 (
@@ -149,21 +149,22 @@ impl Consumer {
                 let name = std::str::from_utf8(&values[0]).map_err(|_| incorrect())?;
                 let delta = std::str::from_utf8(&values[1]).ok().and_then(float);
                 let delta = delta.ok_or_else(incorrect)?;
-                self.bumps.add(name, delta, length).map_err(|refused| match refused {
-                    BumpRefused::Invalid(why) => (400, format!("{INCORRECT}: {why}")),
-                    BumpRefused::Full(why) => (503, why),
+                self.custom_metrics.add(name, delta, length).map_err(|refused| match refused {
+                    MetricRefused::Invalid(why) => (400, format!("{INCORRECT}: {why}")),
+                    MetricRefused::Full(why) => (503, why),
                 })?;
                 (format!("BumpMetric\n{name} metric\n{} delta\n", Plain(delta)), Ok(None))
             }
         };
         if result.is_err() {
-            self.jobs.count_refused(job == Job::Memory);
+            self.jobs.count_refused(job == JobRoute::Memory);
         }
         match result {
             Ok(started) => Ok((format!("{told}{seconds} durationSec\n"), started)),
             Err(JobRefused::Full) => Err((503, String::from("too many jobs run already"))),
             Err(JobRefused::TooMuch(most)) => {
-                let (unit, most) = if job == Job::Cpu { ("millicores", most) } else { ("megabytes", most / MEGABYTE) };
+                let (unit, most) =
+                    if job == JobRoute::Cpu { ("millicores", most) } else { ("megabytes", most / MEGABYTE) };
                 Err((422, format!("over the limit: at most {most} {unit} more would be accepted now")))
             }
             Err(JobRefused::NotStarted(error)) => Err((503, format!("it could not be started: {error}"))),

@@ -5,50 +5,49 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::consumer::Consumer;
-use crate::consumer::api::hold::{JSON_LINES, Long, TEXT_LINES, long_answer};
-use crate::consumer::api::params::{self, Asked, caller, cpu_target, words};
+use crate::consumer::api::params::{self, Params, caller, cpu_target, words};
 use crate::consumer::api::refusals::{load_refused, not_done, say_late, stopping};
-use crate::consumer::api::status::of_job;
+use crate::consumer::api::status::{line, of_job};
 use crate::consumer::api::table::Loader;
 use crate::consumer::api::text::{cpu_text, load_refusal};
+use crate::consumer::api::waiting::{JSON_LINES, Long, TEXT_LINES, long_answer};
 use crate::consumer::control::operation::{Caller, Outcome};
-use crate::consumer::load::cpu_spec::CpuSpec;
+use crate::consumer::load::LoadGroup;
+use crate::consumer::load::cpu::CpuSpec;
 use crate::consumer::load::io::IoSpec;
-use crate::consumer::load::{Load, LoadGroup, LoadRefused, LoadWish};
+use crate::consumer::load::task::{Load, LoadRefused, LoadRequest};
 use crate::http::{Answer, Request};
 use crate::kernel::clock::{local_date, utc_stamp};
 use crate::kernel::cpu::{cores, quota};
 use crate::object;
 use crate::service::json::{Value, list, thousandths};
-use crate::service::problem::{Problem, json, say, unsaid, with_field};
-use crate::units::duration;
+use crate::service::problem::{json, say, unsaid, with_field};
 use crate::units::quantity::Amount;
-use crate::units::strconv::{NumberError, parse_signed};
 
 /// How often a client that waits is looked after, and how often progress is told.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     /// Starts a load.
-    pub(super) fn load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
+    pub(super) fn load(&self, loader: Loader, request: &Request<'_>, params: &Params<'_, '_>) -> Answer {
         if request.changes_nothing() {
             return unsaid();
         }
-        let wish = match loader {
-            Loader::Cpu => self.cpu_wish(request, asked),
-            Loader::Io => self.io_wish(request, asked),
+        let change = match loader {
+            Loader::Cpu => self.cpu_request(request, params),
+            Loader::Io => self.io_request(request, params),
         };
-        self.start(self.loads(loader), wish, request, asked)
+        self.start(self.loads(loader), change, request, params)
     }
 
-    fn cpu_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
-        let (length, replace) = asked.load(&params::CPU)?;
-        let (amount, over) = asked.cpu()?;
+    fn cpu_request(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Result<LoadRequest, LoadRefused> {
+        let (length, replace) = params.load(&params::CPU)?;
+        let (amount, over) = params.cpu()?;
         let (caller, words) = (caller(request), words(request));
         self.cpu_load(amount, over, length, replace, caller, words)
     }
 
-    /// The wish for a CPU load.
+    /// The request for a CPU load.
     ///
     /// # Errors
     /// When it is too little or too much.
@@ -60,7 +59,7 @@ impl Consumer {
         replace: bool,
         caller: Caller,
         words: String,
-    ) -> Result<LoadWish, LoadRefused> {
+    ) -> Result<LoadRequest, LoadRefused> {
         let cores = cores();
         let mut target = cpu_target(amount, over, cores, self.cpu_limit(cores))?;
         // The contract's load is never refused for what else there is.
@@ -75,14 +74,14 @@ impl Consumer {
         let is_contract = amount.is_none() && over.is_zero();
         let spec = Box::new(CpuSpec { target, is_contract, number: self.settings.number });
         let most = self.settings.limit.most(&self.settings.number, is_contract);
-        Ok(LoadWish { spec, length, most, replace, caller, words })
+        Ok(LoadRequest { spec, length, most, replace, caller, words })
     }
 
-    fn io_wish(&self, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<LoadWish, LoadRefused> {
-        let (length, replace) = asked.load(&params::IO)?;
+    fn io_request(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Result<LoadRequest, LoadRefused> {
+        let (length, replace) = params.load(&params::IO)?;
         let (folder, moved) = (Arc::clone(&self.folder), Arc::clone(&self.moved));
-        let spec = Box::new(IoSpec { rate: asked.rate()?, folder, moved });
-        Ok(LoadWish { spec, length, most: None, replace, caller: caller(request), words: words(request) })
+        let spec = Box::new(IoSpec { rate: params.rate()?, folder, moved });
+        Ok(LoadRequest { spec, length, most: None, replace, caller: caller(request), words: words(request) })
     }
 
     /// What shares of the limit are shares of: the quota, where there is one, and all cores otherwise.
@@ -100,54 +99,54 @@ impl Consumer {
     fn start(
         &self,
         group: &Arc<LoadGroup>,
-        wish: Result<LoadWish, LoadRefused>,
+        change: Result<LoadRequest, LoadRefused>,
         request: &Request<'_>,
-        asked: &Asked<'_, '_>,
+        params: &Params<'_, '_>,
     ) -> Answer {
         let refuse = |refused: LoadRefused| {
-            self.log(asked, &format!("refused: {refused}"));
-            if asked.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
+            self.log(params, &format!("refused: {refused}"));
+            if params.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
         };
-        match asked.flag("dry_run") {
+        match params.flag("dry_run") {
             Ok(false) => {}
-            Ok(true) => return self.load_preview(group, wish, asked),
+            Ok(true) => return self.load_preview(group, change, params),
             Err(why) => return refuse(LoadRefused::Invalid(why)),
         }
-        let long = match long_answer(request, asked) {
+        let long = match long_answer(request, params) {
             Ok(long) => long,
             Err(problem) if problem.is_of_the_client() => return refuse(LoadRefused::Invalid(problem.message)),
-            Err(problem) => return problem.answer(asked.json),
+            Err(problem) => return problem.answer(params.json),
         };
-        let wish = match wish {
+        let change = match change {
             // In JSON, what is wrong with a request is told at once, whatever runs.
-            Err(why) if asked.json => {
-                group.tally().invalid.fetch_add(1, Ordering::Relaxed);
+            Err(why) if params.json => {
+                group.counters().invalid.fetch_add(1, Ordering::Relaxed);
                 return refuse(why);
             }
-            wish => wish,
+            change => change,
         };
         // Who wrote the millicores knows them; of a share nobody knows how many they are.
-        let is_share = asked.cpu().is_ok_and(|(amount, _)| amount.is_some_and(Amount::is_relative));
-        let of = wish.as_ref().map_or_else(|_| String::new(), |wish| wish.spec.words());
-        let load = match group.start(wish) {
+        let is_share = params.cpu().is_ok_and(|(amount, _)| amount.is_some_and(Amount::is_relative));
+        let of = change.as_ref().map_or_else(|_| String::new(), |change| change.spec.words());
+        let load = match group.start(change) {
             Ok(load) => load,
             Err(why) => return refuse(why),
         };
-        asked.is_accepted();
+        params.is_accepted();
         let (work, of, id) = (group.work_name(), if is_share { &*of } else { "" }, load.id);
         let told = format!("{work}{of} requested for {} with id: {id}", time_in_words(load.length, load.seconds));
         match long {
-            Long::No if asked.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
+            Long::No if params.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
             Long::Wait(_hold) => match group.wait(&load, PAUSE, &mut || request.client_is_gone()) {
-                None if self.stop.is_set() => stopping().answer(asked.json),
-                None if asked.json => json(202, &receipt(group, &load)),
-                Some(Outcome::Done) if asked.json => json(200, &receipt(group, &load).with("outcome", "done")),
+                None if self.stop.is_set() => stopping().answer(params.json),
+                None if params.json => json(202, &receipt(group, &load)),
+                Some(Outcome::Done) if params.json => json(200, &receipt(group, &load).with("outcome", "done")),
                 None | Some(Outcome::Done) => say(told),
-                Some(other) => not_done(&other, &told, "it was stopped, or another load took its place", asked.json),
+                Some(other) => not_done(&other, &told, "it was stopped, or another load took its place", params.json),
             },
             Long::Follow(hold) => {
-                let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), asked.json);
+                let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), params.json);
                 let mut first = true;
                 let stop = self.stop.clone();
                 let next = move || {
@@ -173,21 +172,26 @@ impl Consumer {
     }
 
     /// What would become of a load.
-    fn load_preview(&self, group: &LoadGroup, wish: Result<LoadWish, LoadRefused>, asked: &Asked<'_, '_>) -> Answer {
-        let wish = match wish {
-            Ok(wish) => wish,
+    fn load_preview(
+        &self,
+        group: &LoadGroup,
+        change: Result<LoadRequest, LoadRefused>,
+        params: &Params<'_, '_>,
+    ) -> Answer {
+        let change = match change {
+            Ok(change) => change,
             Err(why) => {
-                self.log(asked, &format!("refused: {why}"));
-                return if asked.json { load_refused(&why).answer(true) } else { load_refusal(&why) };
+                self.log(params, &format!("refused: {why}"));
+                return if params.json { load_refused(&why).answer(true) } else { load_refusal(&why) };
             }
         };
-        let why = if group.load().is_some() && !wish.replace {
+        let why = if group.load().is_some() && !change.replace {
             Some(String::from("a load runs; replace=true takes its place"))
         } else {
-            wish.spec.check().err().map(|error| error.to_string())
+            change.spec.check().err().map(|error| error.to_string())
         };
-        let length = group.length(&wish);
-        if asked.json {
+        let length = group.length(&change);
+        if params.json {
             let told = object! {
                 "dry_run": true,
                 "group": group.name(),
@@ -195,83 +199,13 @@ impl Consumer {
                 "reason": why,
                 "seconds": length.map(|length| length.as_secs_f64()),
             };
-            return json(200, &wish.spec.told(told));
+            return json(200, &change.spec.told(told));
         }
         let time = time_in_words(length, length.map_or(0, |length| length.as_secs()));
         say(match why {
             Some(why) => format!("It would be refused, since {why}; nothing was done."),
-            None => format!("A load{} for {time} would be started; nothing was done.", wish.spec.words()),
+            None => format!("A load{} for {time} would be started; nothing was done.", change.spec.words()),
         })
-    }
-
-    /// Stops the load of an id.
-    pub(super) fn stop_load(&self, loader: Loader, request: &Request<'_>, asked: &Asked<'_, '_>) -> Answer {
-        if request.changes_nothing() {
-            return unsaid();
-        }
-        self.stop(self.loads(loader), asked)
-    }
-
-    fn stop(&self, group: &Arc<LoadGroup>, asked: &Asked<'_, '_>) -> Answer {
-        let refuse = |status: u16, code: &'static str, words: String| {
-            self.log(asked, &format!("refused: {words}"));
-            if asked.json { Problem::new(status, code, words).answer(true) } else { say_late(words) }
-        };
-        if let Err(why) = asked.only(&["id"]) {
-            return refuse(400, "invalid", why);
-        }
-        let id = asked.bytes("id").map(|id| parse_signed(&id));
-        let load = match group.load() {
-            Some(load) => load,
-            // In JSON, what is wrong with a request is told at once, whatever runs.
-            None if asked.json && !matches!(id, Some(Ok(_))) => return refuse_id(&refuse, id.and_then(Result::err)),
-            None => {
-                return refuse(409, "nothing-runs", String::from("No load request being processed, nothing to do"));
-            }
-        };
-        match id {
-            None => refuse_id(&refuse, None),
-            Some(Err(error)) => refuse_id(&refuse, Some(error)),
-            Some(Ok(id)) if u64::try_from(id) == Ok(load.id.0) => {
-                group.cancel(&load);
-                self.log(asked, "done");
-                if asked.json {
-                    return json(200, &receipt(group, &load).with("outcome", "cancelled"));
-                }
-                say(format!("{} stopped", group.work_name()))
-            }
-            Some(Ok(id)) => refuse(409, "other-id", format!("Incorrect stop load request ID={id}")),
-        }
-    }
-
-    /// Stops whatever load runs.
-    pub(super) fn release_load(&self, loader: Loader, asked: &Asked<'_, '_>) -> Answer {
-        if let Err(why) = asked.only(&[]) {
-            return Problem::new(400, "invalid", why).answer(asked.json);
-        }
-        self.cancel_load(loader);
-        self.log(asked, "done");
-        if asked.json {
-            let status = self.load_status(loader);
-            return json(200, &if loader == Loader::Cpu { status.with("jobs_left", cpu_jobs(self)) } else { status });
-        }
-        let jobs = self.jobs.sums();
-        say(match loader {
-            Loader::Io => String::from("IO load stopped"),
-            Loader::Cpu if jobs.cpu_jobs == 0 => String::from("CPU load stopped"),
-            Loader::Cpu => format!(
-                "CPU load stopped; {} jobs go on with {}m, DELETE /api/jobs ends them",
-                jobs.cpu_jobs, jobs.millicores
-            ),
-        })
-    }
-
-    /// Cancels whatever load runs, and returns it: it may take a moment to end.
-    pub(super) fn cancel_load(&self, loader: Loader) -> Option<Arc<Load>> {
-        let group = self.loads(loader);
-        let load = group.load()?;
-        group.cancel(&load);
-        Some(load)
     }
 
     /// The load that runs.
@@ -315,21 +249,13 @@ impl Consumer {
     }
 }
 
-/// What is wrong with the id of a load to be stopped.
-fn refuse_id(refuse: &dyn Fn(u16, &'static str, String) -> Answer, error: Option<NumberError>) -> Answer {
-    match error {
-        None => refuse(400, "missing-id", String::from("No request ID specified")),
-        Some(error) => refuse(400, "invalid", format!("Invalid ID specification: {error}")),
-    }
-}
-
 /// `60 seconds`, as it was asked for; a load without an end says so.
 fn time_in_words(length: Option<Duration>, seconds: u64) -> String {
     length.map_or_else(|| String::from("as long as it is not stopped"), |_| format!("{seconds} seconds"))
 }
 
 /// What is told of a load, for programs.
-fn receipt(group: &LoadGroup, load: &Load) -> Value {
+pub(super) fn receipt(group: &LoadGroup, load: &Load) -> Value {
     let left = load.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64());
     load.task.told(object! {
         "group": group.name(),
@@ -343,13 +269,6 @@ fn receipt(group: &LoadGroup, load: &Load) -> Value {
 }
 
 /// The jobs that use CPU.
-fn cpu_jobs(consumer: &Consumer) -> Value {
+pub(super) fn cpu_jobs(consumer: &Consumer) -> Value {
     list(consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
-}
-
-/// What is told of a load, for people.
-pub(super) fn line(load: &Load) -> String {
-    let left = load.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let left = left.map_or_else(|| String::from("until stopped"), |left| format!("{} to go", duration::in_words(left)));
-    format!("{}  {left}  id {}", load.task.line(), load.id)
 }

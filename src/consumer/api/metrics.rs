@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::consumer::Consumer;
 use crate::consumer::api::status::{STATES, state};
-use crate::consumer::control::group::Tally;
-use crate::consumer::load::Figures;
+use crate::consumer::control::group::OperationCounters;
+use crate::consumer::load::task::LoadFigures;
 use crate::http::{Answer, Request};
 use crate::kernel::container::Container;
 use crate::kernel::cpu::quota;
 use crate::kernel::pressure::{RESOURCES, pressure};
-use crate::service::exposition::{Exposition, Kind};
+use crate::service::exposition::{Exposition, MetricKind};
 use crate::service::metrics;
 use crate::units::decimal::Plain;
 use crate::units::quantity::Unit;
@@ -24,7 +24,7 @@ pub(super) fn page(consumer: &Consumer, request: &Request<'_>) -> Answer {
     container(consumer, &mut page);
     metrics::http(&consumer.http, &mut page);
     metrics::process(&consumer.kernel, &consumer.started, &mut page);
-    for (name, value) in consumer.bumps.values() {
+    for (name, value) in consumer.custom_metrics.values() {
         page.foreign_gauge(&name, "Bumped on request.", &Plain(value));
     }
     metrics::finish(page)
@@ -44,10 +44,10 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
     ];
     for (place, (bytes, objects, help)) in families.into_iter().enumerate() {
         for (name, in_bytes) in [(bytes, true), (objects, false)] {
-            page.family(name, Kind::Gauge, help);
+            page.family(name, MetricKind::Gauge, help);
             for (group, unit, snapshot, room) in &all {
                 let value = match place {
-                    0 => snapshot.order.as_ref().map(|order| order.planned).or(Some(0)),
+                    0 => snapshot.operation.as_ref().map(|operation| operation.planned).or(Some(0)),
                     1 => Some(snapshot.held),
                     2 => room.as_ref().map(|(limit, _)| limit.most),
                     _ => room.as_ref().map(|(_, most)| most.saturating_sub(snapshot.held)),
@@ -58,7 +58,7 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
             }
         }
     }
-    page.family("testero_group_state", Kind::Gauge, "1 for the state a group is in.");
+    page.family("testero_group_state", MetricKind::Gauge, "1 for the state a group is in.");
     for (group, _, snapshot, _) in &all {
         for known in STATES {
             page.sample("", &[("group", group), ("state", known)], &u8::from(state(snapshot) == known));
@@ -75,37 +75,40 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
 }
 
 fn works(consumer: &Consumer, page: &mut Exposition) {
-    let mut all: Vec<(&str, &Tally)> = consumer.groups().into_iter().map(|c| (c.store().name(), c.tally())).collect();
-    all.extend([("cpu", consumer.cpu.tally()), ("io", consumer.io.tally())]);
+    let mut all: Vec<(&str, &OperationCounters)> =
+        consumer.groups().into_iter().map(|c| (c.store().name(), c.counters())).collect();
+    all.extend([("cpu", consumer.cpu.counters()), ("io", consumer.io.counters())]);
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    page.family("testero_requests", Kind::Counter, "Requests for a change, by what became of them.");
-    for (group, tally) in &all {
+    page.family("testero_requests", MetricKind::Counter, "Requests for a change, by what became of them.");
+    for (group, counters) in &all {
         for (outcome, counter) in [
-            ("accepted", &tally.accepted),
-            ("conflict", &tally.conflicts),
-            ("invalid", &tally.invalid),
-            ("too_much", &tally.too_much),
-            ("unavailable", &tally.unavailable),
+            ("accepted", &counters.accepted),
+            ("conflict", &counters.conflicts),
+            ("invalid", &counters.invalid),
+            ("too_much", &counters.too_much),
+            ("unavailable", &counters.unavailable),
         ] {
             page.sample("_total", &[("group", group), ("outcome", outcome)], &of(counter));
         }
     }
-    page.family("testero_works", Kind::Counter, "Works that are over, by how they ended.");
-    for (group, tally) in &all {
-        for (outcome, counter) in [("done", &tally.done), ("cancelled", &tally.cancelled), ("failed", &tally.failed)] {
+    page.family("testero_works", MetricKind::Counter, "Works that are over, by how they ended.");
+    for (group, counters) in &all {
+        for (outcome, counter) in
+            [("done", &counters.done), ("cancelled", &counters.cancelled), ("failed", &counters.failed)]
+        {
             page.sample("_total", &[("group", group), ("outcome", outcome)], &of(counter));
         }
     }
-    page.family("testero_work_seconds", Kind::Counter, "Time spent on works that are over.");
-    for (group, tally) in &all {
-        page.sample("_total", &[("group", group)], &Plain(of(&tally.work_nanos) as f64 / 1e9));
+    page.family("testero_work_seconds", MetricKind::Counter, "Time spent on works that are over.");
+    for (group, counters) in &all {
+        page.sample("_total", &[("group", group)], &Plain(of(&counters.work_nanos) as f64 / 1e9));
     }
 }
 
 fn cpu(consumer: &Consumer, page: &mut Exposition) {
     let jobs = consumer.jobs.sums();
     let load = consumer.cpu.load();
-    let Figures { wanted, achieved } = load.map_or_else(Figures::default, |load| load.task.figures());
+    let LoadFigures { wanted, achieved } = load.map_or_else(LoadFigures::default, |load| load.task.figures());
     page.gauge(
         "testero_cpu_target_cores",
         "Cores to be used, by the load and all jobs.",
@@ -116,17 +119,21 @@ fn cpu(consumer: &Consumer, page: &mut Exposition) {
         "Cores used, by the load and all jobs.",
         &Plain((achieved + jobs.achieved) / 1e3),
     );
-    page.family("testero_jobs", Kind::Gauge, "Jobs that run.");
+    page.family("testero_jobs", MetricKind::Gauge, "Jobs that run.");
     page.sample("", &[("kind", "cpu")], &jobs.cpu_jobs);
     page.sample("", &[("kind", "mem")], &jobs.memory_jobs);
-    page.family("testero_jobs_ended", Kind::Counter, "Jobs that are over, or were refused, by what became of them.");
+    page.family(
+        "testero_jobs_ended",
+        MetricKind::Counter,
+        "Jobs that are over, or were refused, by what became of them.",
+    );
     for (kind, outcome, number) in consumer.jobs.ended() {
         page.sample("_total", &[("kind", kind), ("outcome", outcome)], &number);
     }
     page.gauge("testero_jobs_target_bytes", "Memory that jobs are to hold.", &jobs.bytes);
     page.gauge("testero_jobs_held_bytes", "Memory that jobs hold.", &jobs.held);
     let (written, read) = consumer.moved.get();
-    page.family("testero_io_load_bytes", Kind::Counter, "Bytes moved by io loads since the start.");
+    page.family("testero_io_load_bytes", MetricKind::Counter, "Bytes moved by io loads since the start.");
     page.sample("_total", &[("direction", "write")], &written);
     page.sample("_total", &[("direction", "read")], &read);
 }
@@ -139,7 +146,7 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
         ("anon", figures.anon),
         ("file", figures.file),
     ];
-    page.family("testero_container_memory_bytes", Kind::Gauge, "What the container's cgroup uses.");
+    page.family("testero_container_memory_bytes", MetricKind::Gauge, "What the container's cgroup uses.");
     for (kind, value) in memory {
         if let Some(value) = value {
             page.sample("", &[("kind", kind)], &value);
@@ -180,7 +187,7 @@ fn container(consumer: &Consumer, page: &mut Exposition) {
     if !pressures.is_empty() {
         let help = "Time that some, or all, tasks waited (PSI): in the container's own cgroup (v2), or on the whole \
                     machine, /proc/pressure, where it has none (v1).";
-        page.family("testero_pressure_seconds", Kind::Counter, help);
+        page.family("testero_pressure_seconds", MetricKind::Counter, help);
         for (resource, found) in &pressures {
             page.sample("_total", &[("resource", resource), ("tasks", "some")], &Plain(found.some_us as f64 / 1e6));
             if let Some(full) = found.full_us {

@@ -3,34 +3,42 @@
 //! | file | what |
 //! | --- | --- |
 //! | `table` | every path, what it does, and who may ask for it how |
-//! | `contract` | the original's words, byte for byte |
-//! | `holders`, `loaders` | what the groups are asked: in the contract's words where it has some, and in JSON |
-//! | `answers` | what is refused |
-//! | `status` | all there is to know, for programs and for people |
-//! | `scrape` | the same for a Prometheus |
+//! | `params` | the parameters of a request, and the change that they ask for |
+//! | `set`, `release`, `account` | a total is asked for, given back, told |
+//! | `load`, `stop` | a load is started, told, ended |
+//! | `waiting` | answers that take as long as the work |
 //! | `jobs` | the resource-consumer's interface |
-//! | `operate` | probes and faults |
+//! | `probes`, `fault` | what an operator switches to see what the cluster does |
+//! | `text` | the original's words, byte for byte |
+//! | `refusals` | what is refused, in text and in JSON |
+//! | `status` | all there is to know, for programs and for people |
+//! | `metrics` | the same for a Prometheus |
 //! | `page` | the page for browsers |
 
-mod hold;
+mod account;
+mod fault;
 mod jobs;
 mod load;
 mod metrics;
-mod operate;
 #[cfg(feature = "page")]
 mod page;
 pub mod params;
+mod probes;
 mod refusals;
+mod release;
+mod set;
 mod status;
+mod stop;
 pub mod table;
 mod text;
+mod waiting;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::consumer::Consumer;
-use crate::consumer::api::params::Asked;
+use crate::consumer::api::params::Params;
 use crate::consumer::control::group::Group;
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
 #[cfg(feature = "openapi")]
@@ -142,7 +150,7 @@ impl Consumer {
             Ok(form) => (form, None),
             Err(problem) => (Cow::default(), Some(problem)),
         };
-        let asked = Asked::of(request, &form, json, route.own_parameters());
+        let params = Params::of(request, &form, json, route.own_parameters());
         let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
             Problem::new(403, "foreign-site", why).answer(json)
@@ -151,22 +159,22 @@ impl Consumer {
         } else if let Some(problem) = trouble {
             problem.answer(json)
         } else {
-            self.routed(request, &asked, route)
+            self.routed(request, &params, route)
         };
         let status = answer.response.status_code().0;
-        if changes && status >= 400 && !asked.is_logged() {
-            self.log(&asked, &format!("refused with {status}"));
+        if changes && status >= 400 && !params.is_logged() {
+            self.log(&params, &format!("refused with {status}"));
         }
         answer
     }
 
     /// Has the log tell what came of a change that needs no work, or was refused.
-    fn log(&self, asked: &Asked<'_, '_>, outcome: &str) {
-        asked.log(self.ids.next(), outcome);
+    fn log(&self, params: &Params<'_, '_>, outcome: &str) {
+        params.log(self.ids.next(), outcome);
     }
 
-    fn routed(&self, request: &Request<'_>, asked: &Asked<'_, '_>, route: Route) -> Answer {
-        let (deletes, json) = (*request.method == Method::Delete, asked.json);
+    fn routed(&self, request: &Request<'_>, params: &Params<'_, '_>, route: Route) -> Answer {
+        let (deletes, json) = (*request.method == Method::Delete, params.json);
         // In text, groups as a whole are there to be released: reading them was never in the contract.
         let is_whole = matches!(
             route,
@@ -176,38 +184,38 @@ impl Consumer {
             return unknown(false);
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
-        if honest && !matches!(route, Route::Job(_)) && !route.methods().contains(request.method) {
+        if honest && !matches!(route, Route::JobRoute(_)) && !route.methods().contains(request.method) {
             return not_allowed(request.method, route.methods(), json);
         }
         let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
-        if route.changes(request.method) && !previews && asked.has("dry_run") {
+        if route.changes(request.method) && !previews && params.has("dry_run") {
             let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
             return Problem::new(400, "invalid", why).answer(json);
         }
         match route {
-            Route::Set(holder) => self.set(holder, request, asked),
+            Route::Set(holder) => self.set(holder, request, params),
             Route::Planned(holder) => self.planned(holder, json),
             Route::Held(holder) => self.held(holder, json),
-            Route::Group(holder) if deletes => self.release(holder, request, asked),
+            Route::Group(holder) if deletes => self.release(holder, request, params),
             Route::Group(holder) => in_json(200, &status::of_group(self, self.group(holder))),
-            Route::Load(loader) => self.load(loader, request, asked),
-            Route::Stop(loader) => self.stop_load(loader, request, asked),
+            Route::Load(loader) => self.load(loader, request, params),
+            Route::Stop(loader) => self.stop_load(loader, request, params),
             Route::Running(loader) => self.running(loader, json),
-            Route::Loads(loader) if deletes => self.release_load(loader, asked),
+            Route::Loads(loader) if deletes => self.release_load(loader, params),
             Route::Loads(loader) => in_json(200, &self.load_status(loader)),
-            Route::All => self.release_all(request, asked),
+            Route::All => self.release_all(request, params),
             Route::Status if json => in_json(200, &status::status(self)),
             Route::Status => say(status::in_words(self)),
             Route::Metrics => metrics::page(self, request),
             Route::Healthz => probe(self.health.trouble(), json),
             Route::Readyz => probe(self.ready.trouble(), json),
-            Route::Switch(probe, on) => self.switch(probe, on, asked),
-            Route::Fault(fault) if deletes => self.end_faults(Some(fault), asked),
-            Route::Fault(fault) => self.fault(fault, asked),
-            Route::Faults => self.end_faults(None, asked),
-            Route::Jobs => self.jobs(deletes, asked),
-            Route::OneJob => self.one_job(request, deletes, asked),
-            Route::Job(job) => self.job(job, request, asked),
+            Route::Switch(probe, on) => self.switch(probe, on, params),
+            Route::Fault(fault) if deletes => self.end_faults(Some(fault), params),
+            Route::Fault(fault) => self.fault(fault, params),
+            Route::Faults => self.end_faults(None, params),
+            Route::Jobs => self.jobs(deletes, params),
+            Route::OneJob => self.one_job(request, deletes, params),
+            Route::JobRoute(job) => self.job(job, request, params),
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
             #[cfg(feature = "openapi")]

@@ -1,4 +1,4 @@
-//! The parameters of a request, and the wish they make.
+//! The parameters of a request, and the change that they ask for.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::consumer::control::audit;
 use crate::consumer::control::group::Refused;
 use crate::consumer::control::id::Id;
-use crate::consumer::control::operation::{Caller, How, Kind, Pace, Wish};
-use crate::consumer::load::LoadRefused;
+use crate::consumer::control::operation::{Caller, ChangeRequest, MemoryKind, Options, Pace};
 use crate::consumer::load::cpu::Target;
+use crate::consumer::load::task::LoadRefused;
 use crate::http::Request;
 use crate::http::message::query::Query;
 use crate::units::duration::span;
@@ -22,7 +22,7 @@ const FEWEST_MILLICORES: u64 = 10;
 const WORDS_BYTES: usize = 200;
 
 /// The parameters of a request: those of the form in its body, then those of its query.
-pub struct Asked<'r, 'b> {
+pub struct Params<'r, 'b> {
     request: &'r Request<'b>,
     query: Query<'b>,
     form: Query<'b>,
@@ -58,9 +58,9 @@ pub const CPU: [&str; 10] =
 pub const IO: [&str; 8] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow", "dry_run"];
 
 /// A parameter that was given: its name, and its value.
-type Given<'b> = (&'static str, Cow<'b, [u8]>);
+type GivenParam<'b> = (&'static str, Cow<'b, [u8]>);
 
-impl<'r, 'b> Asked<'r, 'b> {
+impl<'r, 'b> Params<'r, 'b> {
     /// The parameters of `request` with this `form`, of a path that had parameters of its `own` from the start.
     pub fn of(request: &'r Request<'b>, form: &'b [u8], json: bool, own: Option<&'static [&'static str]>) -> Self {
         Self {
@@ -193,10 +193,10 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn wish(&self, unit: Unit, known: &[&str], caller: Caller, words: String) -> Result<Wish, Refused> {
+    pub fn change(&self, unit: Unit, known: &[&str], caller: Caller, words: String) -> Result<ChangeRequest, Refused> {
         self.only(known).map_err(Refused::Invalid)?;
-        let wish = Wish { words, ..Wish::of(self.amount(unit)?, caller) };
-        self.options(unit, wish).map_err(Refused::Invalid)
+        let change = ChangeRequest { words, ..ChangeRequest::of(self.amount(unit)?, caller) };
+        self.options(unit, change).map_err(Refused::Invalid)
     }
 
     fn amount(&self, unit: Unit) -> Result<Amount, Refused> {
@@ -213,7 +213,7 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// When more than one has.
-    fn one_of(&self, names: &[&'static str]) -> Result<Option<Given<'b>>, String> {
+    fn one_of(&self, names: &[&'static str]) -> Result<Option<GivenParam<'b>>, String> {
         let mut given = names.iter().filter_map(|name| Some((*name, self.bytes(name)?)));
         match (given.next(), given.next()) {
             (Some((one, _)), Some((other, _))) => Err(both(one, other)),
@@ -225,35 +225,35 @@ impl<'r, 'b> Asked<'r, 'b> {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn release(&self, unit: Unit, caller: Caller, words: String) -> Result<Wish, Refused> {
+    pub fn release(&self, unit: Unit, caller: Caller, words: String) -> Result<ChangeRequest, Refused> {
         self.only(&RELEASE).map_err(Refused::Invalid)?;
-        let wish = Wish { words, ..Wish::of(Amount::Exactly(0), caller) };
-        self.options(unit, wish).map_err(Refused::Invalid)
+        let change = ChangeRequest { words, ..ChangeRequest::of(Amount::Exactly(0), caller) };
+        self.options(unit, change).map_err(Refused::Invalid)
     }
 
-    fn options(&self, unit: Unit, mut wish: Wish) -> Result<Wish, String> {
+    fn options(&self, unit: Unit, mut change: ChangeRequest) -> Result<ChangeRequest, String> {
         let kind = match self.text("kind").as_deref() {
-            None | Some("anon") => Kind::Anon,
-            Some("file") => Kind::File,
-            Some("shm") => Kind::Shm,
+            None | Some("anon") => MemoryKind::Anon,
+            Some("file") => MemoryKind::File,
+            Some("shm") => MemoryKind::Shm,
             Some(other) => return Err(format!("kind={other:?} is none of anon, file and shm")),
         };
-        wish.how = How {
+        change.options = Options {
             exact: self.flag("exact")?,
             kind,
             touch: self.length("touch")?,
             fsync: self.flag("fsync")?,
             force: self.flag("force")?,
         };
-        wish.ttl = self.length("ttl")?;
+        change.ttl = self.length("ttl")?;
         let rate = self.text("rate").map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
-        wish.pace = match (rate.transpose()?, self.span("over")?) {
+        change.pace = match (rate.transpose()?, self.span("over")?) {
             (Some(_), Some(_)) => return Err(both("rate", "over")),
             (Some(0), None) => return Err(String::from("rate must be more than 0 a second")),
             (Some(rate), None) => Some(Pace::Rate(rate)),
             (None, over) => over.map(Pace::Over),
         };
-        Ok(wish)
+        Ok(change)
     }
 
     /// For how long a load is to be.
@@ -332,8 +332,8 @@ pub fn cpu_target(amount: Option<Amount>, over: Duration, cores: u64, limit: u64
     if millicores > cores * 1000 {
         // Who writes millicores where cores are meant asks for a thousand times as much.
         let hint = match amount {
-            Some(Amount::Exactly(asked)) if asked % 1000 == 0 && (1..=cores * 1000).contains(&(asked / 1000)) => {
-                format!("; {} millicores are written {0}m", asked / 1000)
+            Some(Amount::Exactly(params)) if params % 1000 == 0 && (1..=cores * 1000).contains(&(params / 1000)) => {
+                format!("; {} millicores are written {0}m", params / 1000)
             }
             _ => String::new(),
         };

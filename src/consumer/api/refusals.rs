@@ -5,17 +5,17 @@ use std::time::Duration;
 use crate::consumer::control::group::Refused;
 use crate::consumer::control::operation::Outcome;
 use crate::consumer::control::ticket::Conflict;
-use crate::consumer::load::LoadRefused;
+use crate::consumer::load::task::LoadRefused;
 use crate::http::Answer;
 use crate::service::problem::{Problem, say};
 use crate::units::quantity::Unit;
 
-/// How late the answers come that brake a client in a loop.
-pub(super) const BRAKE: Duration = Duration::from_secs(1);
+/// How late the answers come that throttle a client in a loop.
+pub(super) const THROTTLE: Duration = Duration::from_secs(1);
 
-/// Says it with the brake on.
+/// Says it late.
 pub(super) fn say_late(words: String) -> Answer {
-    say(words).after(BRAKE)
+    say(words).after(THROTTLE)
 }
 
 /// Too many answers take long already.
@@ -23,7 +23,7 @@ pub(super) fn full() -> Problem {
     Problem::new(503, "full", "too many clients wait for long answers already; ask without wait or follow")
 }
 
-/// Why a wish of a group that counts in `unit` was refused.
+/// Why a change of a group that counts in `unit` was refused.
 pub(super) fn refused(refused: &Refused, unit: Unit) -> Problem {
     let problem = |status, code| Problem::new(status, code, refused.in_words(unit));
     match refused {

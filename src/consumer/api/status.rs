@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::consumer::Consumer;
-use crate::consumer::api::load::line;
 use crate::consumer::api::table::Loader;
 use crate::consumer::control::group::{Group, Phase, Snapshot};
-use crate::consumer::control::operation::Order;
+use crate::consumer::control::operation::Operation;
 use crate::consumer::jobs::Listed;
+use crate::consumer::load::task::Load;
 use crate::kernel::clock::utc_stamp;
 use crate::kernel::container::Container;
 use crate::kernel::cpu::quota;
@@ -53,44 +53,44 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
     value
 }
 
-/// A group's last order.
-pub(super) fn of_order(group: &Group, order: &Order) -> Value {
+/// A group's last operation.
+pub(super) fn of_order(group: &Group, operation: &Operation) -> Value {
     let snapshot = group.snapshot();
-    let current = snapshot.order.as_ref().is_some_and(|current| current.id == order.id);
-    // Another order may have taken its place.
+    let current = snapshot.operation.as_ref().is_some_and(|current| current.id == operation.id);
+    // Another operation may have taken its place.
     object! {
         "group": group.store().name(),
-        "id": order.id.to_string(),
+        "id": operation.id.to_string(),
         "state": if current { state(&snapshot) } else { "cancelled" },
-        "requested": order.requested,
-        "planned": order.planned,
+        "requested": operation.requested,
+        "planned": operation.planned,
         "held": snapshot.held,
-        "progress": thousandths(order.progress.share()),
-        "rate": order.progress.rate().round() as u64,
-        "seconds_left": order.progress.seconds_left().map(thousandths),
+        "progress": thousandths(operation.progress.share()),
+        "rate": operation.progress.rate().round() as u64,
+        "seconds_left": operation.progress.seconds_left().map(thousandths),
     }
 }
 
 fn of_snapshot(group: &Group, snapshot: &Snapshot) -> Value {
-    let order = snapshot.order.as_deref();
+    let operation = snapshot.operation.as_deref();
     let working = matches!(snapshot.phase, Phase::Pending | Phase::Working);
-    let running = order.filter(|_| working);
-    let expiry = order.and_then(|order| order.expires);
+    let running = operation.filter(|_| working);
+    let expiry = operation.and_then(|operation| operation.expires);
     object! {
         "group": group.store().name(),
         "state": state(snapshot),
-        "id": order.map(|order| order.id.to_string()),
-        "asked": order.map(|order| order.words.as_str()),
-        "by": order.map(|order| order.caller.to_string()),
-        "requested": order.map_or(0, |order| order.requested),
-        "planned": order.map_or(0, |order| order.planned),
+        "id": operation.map(|operation| operation.id.to_string()),
+        "asked": operation.map(|operation| operation.words.as_str()),
+        "by": operation.map(|operation| operation.caller.to_string()),
+        "requested": operation.map_or(0, |operation| operation.requested),
+        "planned": operation.map_or(0, |operation| operation.planned),
         "held": snapshot.held,
-        "progress": order.map_or(1.0, |order| thousandths(order.progress.share())),
-        "rate": running.map_or(0, |order| order.progress.rate().round() as u64),
-        "seconds_left": running.and_then(|order| order.progress.seconds_left()).map(thousandths),
-        "kind": order.filter(|_| group.store().name() == "mem").map(|order| order.how.kind.name()),
-        "exact": order.is_some_and(|order| order.how.exact),
-        "touch_seconds": order.and_then(|order| order.how.touch).map(|period| period.as_secs_f64()),
+        "progress": operation.map_or(1.0, |operation| thousandths(operation.progress.share())),
+        "rate": running.map_or(0, |operation| operation.progress.rate().round() as u64),
+        "seconds_left": running.and_then(|operation| operation.progress.seconds_left()).map(thousandths),
+        "kind": operation.filter(|_| group.store().name() == "mem").map(|operation| operation.options.kind.name()),
+        "exact": operation.is_some_and(|operation| operation.options.exact),
+        "touch_seconds": operation.and_then(|operation| operation.options.touch).map(|period| period.as_secs_f64()),
         "expires": expiry.map(|expiry| utc_stamp(expiry.shown)),
         "expires_in_seconds": expiry.map(|expiry| thousandths(expiry.at.saturating_duration_since(Instant::now()).as_secs_f64())),
         "error": snapshot.trouble.as_deref(),
@@ -194,11 +194,11 @@ fn process(consumer: &Consumer) -> Value {
 }
 
 /// One line on a group: what a person watches.
-pub(super) fn group_line(group: &Group, of: Option<&Order>) -> String {
+pub(super) fn group_line(group: &Group, of: Option<&Operation>) -> String {
     let snapshot = group.snapshot();
     let unit = group.store().unit();
-    let order = of.or(snapshot.order.as_deref());
-    let planned = order.map_or(0, |order| order.planned);
+    let operation = of.or(snapshot.operation.as_deref());
+    let planned = operation.map_or(0, |operation| operation.planned);
     let mut line = format!(
         "{:<5}  {:<7}  {:>12} held of {:>12}",
         group.store().name(),
@@ -206,8 +206,8 @@ pub(super) fn group_line(group: &Group, of: Option<&Order>) -> String {
         amount(snapshot.held, unit),
         amount(planned, unit)
     );
-    if let (Some(order), Phase::Pending | Phase::Working) = (order, snapshot.phase) {
-        let progress = &order.progress;
+    if let (Some(operation), Phase::Pending | Phase::Working) = (operation, snapshot.phase) {
+        let progress = &operation.progress;
         let _ = write!(
             line,
             "  {:>3} %  {:>12}/s",
@@ -221,7 +221,7 @@ pub(super) fn group_line(group: &Group, of: Option<&Order>) -> String {
                 duration::in_words(Duration::try_from_secs_f64(seconds).unwrap_or(duration::LONGEST))
             );
         }
-    } else if let Some(expiry) = order.and_then(|order| order.expires).filter(|_| snapshot.held > 0) {
+    } else if let Some(expiry) = operation.and_then(|operation| operation.expires).filter(|_| snapshot.held > 0) {
         let left = expiry.at.saturating_duration_since(Instant::now());
         let _ = write!(line, "  expires in {}", duration::in_words(left));
     }
@@ -281,7 +281,7 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
 
 fn row(group: &Group) -> String {
     let (snapshot, unit) = (group.snapshot(), group.store().unit());
-    let planned = snapshot.order.as_ref().map_or(0, |order| order.planned);
+    let planned = snapshot.operation.as_ref().map_or(0, |operation| operation.planned);
     let (limit, available) = match group.room() {
         Ok((limit, most)) => (amount(limit.most, unit), amount(most.saturating_sub(snapshot.held), unit)),
         Err(_) => (String::from("-"), String::from("-")),
@@ -293,8 +293,8 @@ fn row(group: &Group) -> String {
         state(&snapshot),
         amount(planned, unit)
     );
-    if let (Some(order), Phase::Pending | Phase::Working) = (&snapshot.order, snapshot.phase) {
-        let progress = &order.progress;
+    if let (Some(operation), Phase::Pending | Phase::Working) = (&snapshot.operation, snapshot.phase) {
+        let progress = &operation.progress;
         let _ = write!(line, "  {} %, {}/s", fixed(progress.share() * 100.0, 0), amount(progress.rate() as u64, unit));
         if let Some(seconds) = progress.seconds_left() {
             let _ = write!(
@@ -304,7 +304,9 @@ fn row(group: &Group) -> String {
             );
         }
     }
-    if let Some(expiry) = snapshot.order.as_ref().and_then(|order| order.expires).filter(|_| snapshot.held > 0) {
+    if let Some(expiry) =
+        snapshot.operation.as_ref().and_then(|operation| operation.expires).filter(|_| snapshot.held > 0)
+    {
         let _ =
             write!(line, "  expires in {}", duration::in_words(expiry.at.saturating_duration_since(Instant::now())));
     }
@@ -377,4 +379,11 @@ fn surroundings(consumer: &Consumer) -> Vec<String> {
             number(consumer.kernel.descriptors_open().ok()),
         ),
     ]
+}
+
+/// What is told of a load, for people.
+pub(super) fn line(load: &Load) -> String {
+    let left = load.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = left.map_or_else(|| String::from("until stopped"), |left| format!("{} to go", duration::in_words(left)));
+    format!("{}  {left}  id {}", load.task.line(), load.id)
 }

@@ -56,7 +56,7 @@ pub enum Route {
     /// Ready?
     Readyz,
     /// Switches a probe.
-    Switch(Probe, bool),
+    Switch(ProbeRoute, bool),
     /// A fault; DELETE ends it.
     Fault(Fault),
     /// Faults as a whole: DELETE ends them.
@@ -66,7 +66,7 @@ pub enum Route {
     /// The job of an id, which is the last segment of the path: DELETE ends it.
     OneJob,
     /// A job of the resource-consumer's interface.
-    Job(Job),
+    JobRoute(JobRoute),
     /// The page for browsers.
     #[cfg(feature = "page")]
     Page,
@@ -77,7 +77,7 @@ pub enum Route {
 
 /// A probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub enum ProbeRoute {
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -105,7 +105,7 @@ pub enum Fault {
 
 /// A job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Job {
+pub enum JobRoute {
     /// More CPU.
     Cpu,
     /// More memory.
@@ -165,10 +165,10 @@ pub const ROUTES: &[(&str, Route)] = &[
     ("/metrics", Route::Metrics),
     ("/healthz", Route::Healthz),
     ("/readyz", Route::Readyz),
-    ("/healthz/disable", Route::Switch(Probe::Health, false)),
-    ("/healthz/enable", Route::Switch(Probe::Health, true)),
-    ("/readyz/disable", Route::Switch(Probe::Ready, false)),
-    ("/readyz/enable", Route::Switch(Probe::Ready, true)),
+    ("/healthz/disable", Route::Switch(ProbeRoute::Health, false)),
+    ("/healthz/enable", Route::Switch(ProbeRoute::Health, true)),
+    ("/readyz/disable", Route::Switch(ProbeRoute::Ready, false)),
+    ("/readyz/enable", Route::Switch(ProbeRoute::Ready, true)),
     ("/fault", Route::Faults),
     ("/fault/exit", Route::Fault(Fault::Exit)),
     ("/fault/abort", Route::Fault(Fault::Abort)),
@@ -177,10 +177,10 @@ pub const ROUTES: &[(&str, Route)] = &[
     ("/fault/status", Route::Fault(Fault::Status)),
     ("/fault/log", Route::Fault(Fault::Log)),
     ("/fault/term", Route::Fault(Fault::Term)),
-    ("/ConsumeCPU", Route::Job(Job::Cpu)),
-    ("/ConsumeMem", Route::Job(Job::Memory)),
-    ("/BumpMetric", Route::Job(Job::Bump)),
-    ("/GetCurrentStatus", Route::Job(Job::Status)),
+    ("/ConsumeCPU", Route::JobRoute(JobRoute::Cpu)),
+    ("/ConsumeMem", Route::JobRoute(JobRoute::Memory)),
+    ("/BumpMetric", Route::JobRoute(JobRoute::Bump)),
+    ("/GetCurrentStatus", Route::JobRoute(JobRoute::Status)),
 ];
 
 /// The route of a path, and its place among all of them.
@@ -198,7 +198,7 @@ impl Route {
         match self {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) | Self::Switch(..) | Self::Fault(_) => *method != Method::Head,
             Self::Group(_) | Self::Loads(_) | Self::All | Self::Faults | Self::Jobs | Self::OneJob => deletes,
-            Self::Job(job) => job != Job::Status && *method != Method::Head,
+            Self::JobRoute(job) => job != JobRoute::Status && *method != Method::Head,
             _ => false,
         }
     }
@@ -211,7 +211,7 @@ impl Route {
             Self::Group(_) | Self::Loads(_) | Self::Jobs | Self::OneJob => &[Method::Get, Method::Head, Method::Delete],
             Self::All | Self::Faults => &[Method::Delete],
             Self::Fault(_) => &[Method::Post, Method::Delete],
-            Self::Switch(..) | Self::Job(_) => &[Method::Post],
+            Self::Switch(..) | Self::JobRoute(_) => &[Method::Post],
             Self::Metrics => &[Method::Get, Method::Head, Method::Post],
             _ => &[Method::Get, Method::Head],
         }
@@ -227,14 +227,14 @@ impl Route {
             | Self::Running(Loader::Cpu) => Some(&[]),
             Self::Load(Loader::Cpu) => Some(&["time"]),
             Self::Stop(Loader::Cpu) => Some(&["id"]),
-            Self::Job(_) => Some(&["millicores", "megabytes", "metric", "delta", "durationSec"]),
+            Self::JobRoute(_) => Some(&["millicores", "megabytes", "metric", "delta", "durationSec"]),
             _ => None,
         }
     }
 
     /// Whether it is one of the original's paths.
     pub fn is_contract(self) -> bool {
-        self.own_parameters().is_some() && !matches!(self, Self::Job(_))
+        self.own_parameters().is_some() && !matches!(self, Self::JobRoute(_))
     }
 
     /// Whether it tells nothing of the state: then nobody needs a token to read it, not even where reads need one. The page

@@ -7,13 +7,13 @@ use crate::consumer::api::table::Holder;
 use crate::consumer::control::group::{Account, Refused};
 use crate::consumer::control::store::Goal;
 use crate::consumer::control::ticket::Conflict;
-use crate::consumer::load::{Load, LoadRefused};
+use crate::consumer::load::task::{Load, LoadRefused};
 use crate::http::Answer;
 use crate::kernel::clock::local_date;
 use crate::service::problem::say;
 
 /// How a group is spoken of.
-pub(super) struct Words {
+pub(super) struct GroupTexts {
     /// `Memory data`
     pub(super) request: &'static str,
     /// `bytes`
@@ -32,9 +32,9 @@ pub(super) struct Words {
     measure: &'static str,
 }
 
-pub(super) fn words(holder: Holder) -> Words {
+pub(super) fn words(holder: Holder) -> GroupTexts {
     match holder {
-        Holder::Memory => Words {
+        Holder::Memory => GroupTexts {
             request: "Memory data",
             noun: "bytes",
             plan: "memory parts",
@@ -44,7 +44,7 @@ pub(super) fn words(holder: Holder) -> Words {
             parts: "Parts",
             measure: "size",
         },
-        Holder::Disk => Words {
+        Holder::Disk => GroupTexts {
             request: "File data",
             noun: "bytes",
             plan: "file distribution",
@@ -54,7 +54,7 @@ pub(super) fn words(holder: Holder) -> Words {
             parts: "Files",
             measure: "size",
         },
-        Holder::Inode => Words {
+        Holder::Inode => GroupTexts {
             request: "Inode",
             noun: "files",
             plan: "inodes",
@@ -64,7 +64,7 @@ pub(super) fn words(holder: Holder) -> Words {
             parts: "",
             measure: "count",
         },
-        Holder::Pid => Words {
+        Holder::Pid => GroupTexts {
             request: "Pid",
             noun: "threads",
             plan: "pids",
@@ -74,7 +74,7 @@ pub(super) fn words(holder: Holder) -> Words {
             parts: "",
             measure: "count",
         },
-        Holder::Descriptor => Words {
+        Holder::Descriptor => GroupTexts {
             request: "Descriptor",
             noun: "descriptors",
             plan: "descriptors",
@@ -89,13 +89,13 @@ pub(super) fn words(holder: Holder) -> Words {
 
 /// A set was accepted.
 pub(super) fn accepted(holder: Holder, amount: u64, id: impl std::fmt::Display) -> String {
-    let Words { request, noun, check, .. } = words(holder);
+    let GroupTexts { request, noun, check, .. } = words(holder);
     format!("{request} request sent for {amount} {noun}, with id#: {id}, check {check}")
 }
 
 /// A set was refused. `verb` is the last part of its path.
 pub(super) fn refusal(holder: Holder, verb: &str, refused: &Refused) -> String {
-    let Words { plan, noun, absent, measure, .. } = words(holder);
+    let GroupTexts { plan, noun, absent, measure, .. } = words(holder);
     let measure = if measure == "size" { "Size" } else { "Count" };
     match refused {
         Refused::Conflict(conflict) => conflict_words(*conflict).into(),
@@ -153,7 +153,7 @@ pub(super) fn planned(holder: Holder, account: Result<Account, Conflict>) -> Ans
         Ok(account) => account.goal,
         Err(conflict) => return conflict_text(conflict),
     };
-    let Words { boxes, noun, measure, .. } = words(holder);
+    let GroupTexts { boxes, noun, measure, .. } = words(holder);
     let mut lines = String::new();
     for (size, count) in goal.parts() {
         // Writing into a string cannot fail.
@@ -164,7 +164,7 @@ pub(super) fn planned(holder: Holder, account: Result<Account, Conflict>) -> Ans
 
 /// `getact`.
 pub(super) fn held(holder: Holder, account: &Account, held: &Goal) -> Answer {
-    let Words { parts, noun, measure, .. } = words(holder);
+    let GroupTexts { parts, noun, measure, .. } = words(holder);
     let mut lines = format!("Last request ID: {}\n", account.last);
     for (size, count) in held.parts() {
         let _ = writeln!(lines, "{parts} of size: {size}, Count: {count}");

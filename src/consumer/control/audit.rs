@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::consumer::control::id::Id;
-use crate::consumer::control::operation::{Caller, Order, Outcome};
+use crate::consumer::control::operation::{Caller, Operation, Outcome};
 use crate::object;
 use crate::service::logging;
 use crate::units::decimal::fixed;
@@ -21,13 +21,13 @@ pub fn begun(group: &str, id: Id, words: &str, caller: &Caller) {
     line(group, id, words, caller, None);
 }
 
-/// The work of an order is over.
-pub fn ended(group: &str, order: &Order, outcome: &Outcome, took: Duration) {
+/// The work of an operation is over.
+pub fn ended(group: &str, operation: &Operation, outcome: &Outcome, took: Duration) {
     // A release of everything is told once, not group by group.
-    if order.is_part {
+    if operation.is_part {
         return;
     }
-    load_ended(group, order.id, &order.words, &order.caller, outcome, took);
+    load_ended(group, operation.id, &operation.words, &operation.caller, outcome, took);
 }
 
 /// A load is over.

@@ -1,52 +1,46 @@
-//! What is done past the guard is written down first: it may be the last thing this process does.
+//! What is done past admission is written down first: it may be the last thing this process does.
 //!
 //! The note stands in our own folder in DATADIR, beside the marker, and goes when what it speaks of is released. Whoever
 //! sweeps the folder of a dead process reads it.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use crate::consumer::control::operation::Order;
-use crate::consumer::workdir::DataFolder;
+use crate::consumer::control::operation::Operation;
+use crate::consumer::disk::sweep::NOTE_PREFIX;
+use crate::consumer::disk::workdir::Workdir;
 use crate::kernel::Kernel;
 use crate::kernel::clock::utc_stamp;
 use crate::kernel::container::oom_kills;
 
-/// What the notes' names begin with. They are no class folders and no data files, so they count nowhere.
-const PREFIX: &str = ".intent-";
 /// What the second line of a note begins with, before the number of the cgroup and what it had counted. When notes are
 /// read, lines are put together; the line before ends with a time.
 const KILLS: &str = "; oom_kills of cgroup ";
-/// More than a note has.
-const MOST_BYTES: u64 = 2048;
-/// More notes than there are groups.
-const MOST_NOTES: usize = 16;
-
 /// Keeps the note of a group.
-pub(in crate::consumer) struct Intent {
-    folder: Arc<DataFolder>,
+pub(in crate::consumer) struct ForcedNote {
+    folder: Arc<Workdir>,
     kernel: Kernel,
     group: &'static str,
     /// Whether there is one.
     noted: AtomicBool,
 }
 
-impl Intent {
-    pub(in crate::consumer) fn new(folder: Arc<DataFolder>, kernel: Kernel, group: &'static str) -> Self {
+impl ForcedNote {
+    pub(in crate::consumer) fn new(folder: Arc<Workdir>, kernel: Kernel, group: &'static str) -> Self {
         Self { folder, kernel, group, noted: AtomicBool::new(false) }
     }
 
-    /// Notes that `order` is about to be worked for; or, with `None`, that nothing of that kind is held any more. The
-    /// note outlives the process at once, and the machine after [`Intent::sync`].
-    pub(in crate::consumer) fn note(&self, order: Option<&Order>) {
-        let before = self.noted.swap(order.is_some(), Ordering::AcqRel);
+    /// Notes that `operation` is about to be worked for; or, with `None`, that nothing of that kind is held any more. The
+    /// note outlives the process at once, and the machine after [`ForcedNote::sync`].
+    pub(in crate::consumer) fn note(&self, operation: Option<&Operation>) {
+        let before = self.noted.swap(operation.is_some(), Ordering::AcqRel);
         let Some(path) = self.path() else { return };
-        let result = match order {
-            Some(order) => write(&path, order, &self.kernel),
+        let result = match operation {
+            Some(operation) => write(&path, operation, &self.kernel),
             None if before => fs::remove_file(&path),
             None => return,
         };
@@ -65,14 +59,14 @@ impl Intent {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        Some(self.folder.disk().ok()?.path().join(format!("{PREFIX}{}", self.group)))
+        Some(self.folder.disk().ok()?.path().join(format!("{NOTE_PREFIX}{}", self.group)))
     }
 }
 
 /// A line on what is about to be done, and one on how many OOM kills there had been before, where that can be told.
-fn write(path: &Path, order: &Order, kernel: &Kernel) -> io::Result<()> {
-    let (now, id, planned) = (utc_stamp(SystemTime::now()), order.id, order.planned);
-    let mut note = format!("{} ({planned} in all), request {id}, by {}, at {now}\n", order.words, order.caller);
+fn write(path: &Path, operation: &Operation, kernel: &Kernel) -> io::Result<()> {
+    let (now, id, planned) = (utc_stamp(SystemTime::now()), operation.id, operation.planned);
+    let mut note = format!("{} ({planned} in all), request {id}, by {}, at {now}\n", operation.words, operation.caller);
     if let Some((cgroup, kills)) = oom_kills(kernel) {
         note += &format!("{KILLS}{cgroup} {kills}\n");
     }
@@ -93,20 +87,4 @@ pub(in crate::consumer) fn told(note: &str, kernel: &Kernel) -> String {
         Some(false) => format!("{what}: it was killed, but not by the OOM killer"),
         None => what.to_owned(),
     }
-}
-
-/// The notes in the folder of a dead process. Only what can be printed is read.
-pub(in crate::consumer) fn read(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
-    // A link or a pipe is none of ours.
-    let files = ours.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    files.take(MOST_NOTES).filter_map(|entry| read_one(&entry.path())).collect()
-}
-
-fn read_one(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-    let text: String = String::from_utf8_lossy(&bytes).trim().chars().filter(|c| !c.is_control()).collect();
-    (!text.is_empty()).then_some(text)
 }

@@ -1,13 +1,13 @@
-//! What memory, files and the like have in common: a ticket, a plan, a store, and the walk of a request through them.
+//! What memory, files and the like have in common: a ticket, a plan, a store, and the way of a request through them.
 //!
 //! ```text
-//!  wish -- look (kernel's files) -- ticket -- admit -- order -- worker: adjust -- keeper: touch, expire
+//!  change -- look (kernel's files) -- ticket -- admit -- operation -- worker: adjust -- keeper: touch, expire
 //!                                                        |
 //!                            release (never busy): cancels the work, and its worker does the release
 //! ```
 //!
 //! A worker that is done gives the ticket back, and stays where something is left to do for what it made: pages to be
-//! touched, a time that runs out. It goes as soon as another order is accepted.
+//! touched, a time that runs out. It goes as soon as another operation is accepted.
 
 pub mod report;
 mod work;
@@ -15,39 +15,37 @@ mod work;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::consumer::admission::headroom::Promise;
-use crate::consumer::control::forced_note::Intent;
+use crate::consumer::admission::headroom::Reservation;
+use crate::consumer::control::forced_note::ForcedNote;
 use crate::consumer::control::id::{Id, Ids};
-use crate::consumer::control::operation::{Caller, How, Order, Outcome, Wish};
-use crate::consumer::control::queue::{Place, Queue};
-use crate::consumer::control::store::{Goal, Limit, Outlook, Store};
-use crate::consumer::control::ticket::{Conflict, Request};
+use crate::consumer::control::operation::{Caller, ChangeRequest, Operation, Options, Outcome};
+use crate::consumer::control::queue::{Queue, QueuePlace};
+use crate::consumer::control::store::{Goal, Headroom, Limit, Store};
+use crate::consumer::control::ticket::{Conflict, TicketRequest};
 use crate::kernel::shutdown::Stop;
 use crate::sync::lock;
 use crate::units::quantity::Amount;
 
 pub(in crate::consumer) use report::count;
-pub use report::{Accepted, Account, Phase, Preview, Refused, Report, Snapshot, Tally};
+pub use report::{Accepted, Account, OperationCounters, Phase, Preview, Refused, Report, Snapshot};
 
 /// How long a worker waits for its ticket.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an amount that is relative to the most is resolved anew, when others take of it at the same time.
 const MOST_TRIES: u32 = 3;
-/// A worker's stack: it fills pages and buffers that are elsewhere.
-pub const WORKER_STACK_BYTES: usize = 128 * 1024;
 
 /// A group of requests that only one at a time may work for.
 pub struct Group {
-    queue: Queue<Arc<Order>>,
+    queue: Queue<Arc<Operation>>,
     ids: Arc<Ids>,
     store: Arc<dyn Store>,
-    intent: Intent,
+    forced_note: ForcedNote,
     stop: Stop,
     max_ttl: Option<Duration>,
     book: Mutex<Book>,
-    /// An order has been accepted, or its work has ended.
+    /// An operation has been accepted, or its work has ended.
     changed: Condvar,
-    tally: Tally,
+    counters: OperationCounters,
 }
 
 /// What a group remembers.
@@ -59,30 +57,30 @@ struct Book {
     /// Why the last work did not reach its goal.
     trouble: Option<String>,
     phase: Phase,
-    /// The last order that was accepted.
-    order: Option<Arc<Order>>,
+    /// The last operation that was accepted.
+    operation: Option<Arc<Operation>>,
 }
 
 impl Group {
     /// A group that holds nothing yet. Nothing is held for longer than `max_ttl`.
     pub(in crate::consumer) fn new(
         store: Arc<dyn Store>,
-        intent: Intent,
+        forced_note: ForcedNote,
         ids: Arc<Ids>,
         stop: Stop,
         max_ttl: Option<Duration>,
     ) -> Self {
-        let book = Book { last: Id(0), goal: store.goal(0, false), trouble: None, phase: Phase::Over, order: None };
+        let book = Book { last: Id(0), goal: store.goal(0, false), trouble: None, phase: Phase::Over, operation: None };
         Self {
             queue: Queue::default(),
             ids,
             store,
-            intent,
+            forced_note,
             stop,
             max_ttl,
             book: Mutex::new(book),
             changed: Condvar::new(),
-            tally: Tally::default(),
+            counters: OperationCounters::default(),
         }
     }
 
@@ -97,8 +95,8 @@ impl Group {
     }
 
     /// What has become of its requests.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &OperationCounters {
+        &self.counters
     }
 
     /// What the group remembers, if no work is pending or running.
@@ -147,104 +145,106 @@ impl Group {
         let book = lock(&self.book);
         Snapshot {
             phase: book.phase,
-            order: book.order.clone(),
+            operation: book.operation.clone(),
             held: self.store.level().get(),
             trouble: book.trouble.clone(),
         }
     }
 
-    /// Accepts a wish: from here on a worker sees to it.
+    /// Accepts a change: from here on a worker sees to it.
     ///
     /// # Errors
-    /// When it is refused; then everything is as before. What is wrong with the wish itself is told only when no work
+    /// When it is refused; then everything is as before. What is wrong with the change itself is told only when no work
     /// is pending or running, as the contract has it.
-    pub fn set(self: &Arc<Self>, wish: Result<Wish, Refused>) -> Result<Accepted, Refused> {
-        let result = self.try_set(wish);
+    pub fn set(self: &Arc<Self>, change: Result<ChangeRequest, Refused>) -> Result<Accepted, Refused> {
+        let result = self.try_set(change);
         count(match &result {
-            Ok(_) => &self.tally.accepted,
-            Err(Refused::Conflict(_)) => &self.tally.conflicts,
-            Err(Refused::Absent | Refused::Number(_) | Refused::Invalid(_)) => &self.tally.invalid,
-            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. }) => &self.tally.too_much,
-            Err(_) => &self.tally.unavailable,
+            Ok(_) => &self.counters.accepted,
+            Err(Refused::Conflict(_)) => &self.counters.conflicts,
+            Err(Refused::Absent | Refused::Number(_) | Refused::Invalid(_)) => &self.counters.invalid,
+            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. }) => &self.counters.too_much,
+            Err(_) => &self.counters.unavailable,
         });
         result
     }
 
-    fn try_set(self: &Arc<Self>, wish: Result<Wish, Refused>) -> Result<Accepted, Refused> {
-        let mut wish = Some(wish);
+    fn try_set(self: &Arc<Self>, change: Result<ChangeRequest, Refused>) -> Result<Accepted, Refused> {
+        let mut change = Some(change);
         let mut tries = 0;
         loop {
             // Reading folders and the kernel's files takes a while, so it is done before the ticket is taken, and
             // done again in the rare case that a work has ended in between.
             let works = self.queue.ticket().peek()?;
-            let asked = match wish.as_ref() {
-                Some(Ok(wish)) => Some(self.look(wish)),
+            let resolved = match change.as_ref() {
+                Some(Ok(change)) => Some(self.look(change)),
                 _ => None,
             };
             let request = self.queue.ticket().take()?;
             if request.works() != works {
                 continue;
             }
-            let (Some(Ok(wish)), Some(asked)) = (&wish, asked) else {
-                return Err(wish.take().and_then(Result::err).unwrap_or(Refused::Stopping));
+            let (Some(Ok(change)), Some(resolved)) = (&change, resolved) else {
+                return Err(change.take().and_then(Result::err).unwrap_or(Refused::Stopping));
             };
-            let asked = asked?;
+            let resolved = resolved?;
             if self.stop.is_set() {
                 return Err(Refused::Stopping);
             }
-            let promise = match self.admit(&asked, wish) {
-                // Others were promised something since: the most is less now.
+            let reservation = match self.admit(&resolved, change) {
+                // Others have reserved something since: the most is less now.
                 Err(Refused::DoesNotFit { .. } | Refused::OverLimit { .. })
-                    if wish.amount.is_relative() && tries < MOST_TRIES =>
+                    if change.amount.is_relative() && tries < MOST_TRIES =>
                 {
                     tries += 1;
                     continue;
                 }
-                promise => promise?,
+                reservation => reservation?,
             };
-            let total = asked.goal.total();
-            let mut order = Order::new(self.ids.next(), wish, asked.amount, total, self.ttl(wish.ttl));
-            order.is_risky |= asked.outlook.as_ref().is_some_and(|outlook| outlook.is_risky(asked.held, total));
-            return self.accept(request, Arc::new(order), asked, promise);
+            let total = resolved.goal.total();
+            let mut operation = Operation::new(self.ids.next(), change, resolved.amount, total, self.ttl(change.ttl));
+            operation.is_risky |=
+                resolved.headroom.as_ref().is_some_and(|headroom| headroom.is_risky(resolved.held, total));
+            return self.accept(request, Arc::new(operation), resolved, reservation);
         }
     }
 
     fn accept(
         self: &Arc<Self>,
-        request: Request,
-        order: Arc<Order>,
-        asked: Asked<'_>,
-        promise: Promise,
+        request: TicketRequest,
+        operation: Arc<Operation>,
+        resolved: Resolved<'_>,
+        reservation: Reservation,
     ) -> Result<Accepted, Refused> {
-        if let Err(error) = self.spawn(&order, asked.goal, promise) {
+        if let Err(error) = self.spawn(&operation, resolved.goal, reservation) {
             // What counts against the limit is what it was.
             self.reserve_again();
             return Err(Refused::NotStarted(error));
         }
-        self.write_down(&order, asked.goal);
-        self.queue.hand_over(request, order.id, Arc::clone(&order));
-        Ok(Accepted { order, parts: asked.goal.parts(), limit: asked.limit })
+        self.write_down(&operation, resolved.goal);
+        self.queue.hand_over(request, operation.id, Arc::clone(&operation));
+        Ok(Accepted { operation, parts: resolved.goal.parts(), limit: resolved.limit })
     }
 
-    /// What would become of a wish.
+    /// What would become of a change.
     ///
     /// # Errors
     /// When that cannot be told.
-    pub fn preview(&self, wish: &Wish) -> Result<Preview, Refused> {
+    pub fn preview(&self, change: &ChangeRequest) -> Result<Preview, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.store.level().get();
-        let (requested, outlook) = self.resolve(wish, held)?;
-        let outlook = outlook.map_or_else(|| self.store.look(held, &wish.how), Ok).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&*outlook, held, wish);
-        let goal = self.store.goal(requested, wish.how.exact);
-        // As `admit` has it, without a promise that others would have to keep clear of.
+        let (requested, headroom) = self.resolve(change, held)?;
+        let headroom =
+            headroom.map_or_else(|| self.store.look(held, &change.options), Ok).map_err(Refused::Unavailable)?;
+        let (limit, most) = self.bounds(&*headroom, held, change);
+        let goal = self.store.goal(requested, change.options.exact);
+        // As `admit` has it, without a reservation that others would have to keep clear of.
         let total = goal.total();
-        let remakes = total > 0 && self.store.remakes(&wish.how);
-        let passes = || outlook.passes(held, total) && !exceeds(&*outlook, held, total, wish);
+        let remakes = total > 0 && self.store.remakes(&change.options);
+        let passes = || headroom.passes(held, total) && !exceeds(&*headroom, held, total, change);
         let refused = if requested > held && requested > limit.most {
             Some(Refused::OverLimit { requested, limit: limit.clone(), most })
         } else if (total > held || remakes) && !passes() {
-            Some(Refused::DoesNotFit { requested, available: most, bound: outlook.bound(held) })
+            Some(Refused::DoesNotFit { requested, available: most, bound: headroom.bound(held) })
         } else {
             None
         };
@@ -252,9 +252,9 @@ impl Group {
     }
 
     /// The limit, and the largest amount that fits: with its rounding, within the limit and the room there is.
-    fn bounds(&self, outlook: &dyn Outlook, held: u64, wish: &Wish) -> (Limit, u64) {
-        let limit = outlook.limit();
-        let most = self.store.largest(limit.most, limit.most.min(outlook.most(held)), wish.how.exact);
+    fn bounds(&self, headroom: &dyn Headroom, held: u64, change: &ChangeRequest) -> (Limit, u64) {
+        let limit = headroom.limit();
+        let most = self.store.largest(limit.most, limit.most.min(headroom.most(held)), change.options.exact);
         (limit, most)
     }
 
@@ -264,105 +264,115 @@ impl Group {
     /// When that cannot be told.
     pub fn room(&self) -> Result<(Limit, u64), String> {
         let held = self.store.level().get();
-        let wish = Wish::of(Amount::Exactly(0), Caller::nobody());
-        let outlook = self.store.look(held, &wish.how)?;
-        Ok(self.bounds(&*outlook, held, &wish))
+        let change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
+        let headroom = self.store.look(held, &change.options)?;
+        Ok(self.bounds(&*headroom, held, &change))
     }
 
-    fn look(&self, wish: &Wish) -> Result<Asked<'_>, Refused> {
+    fn look(&self, change: &ChangeRequest) -> Result<Resolved<'_>, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
         let held = self.store.held().map_err(Refused::Unavailable)?.total();
-        let (amount, outlook) = self.resolve(wish, held)?;
-        let goal = self.store.goal(amount, wish.how.exact);
+        let (amount, headroom) = self.resolve(change, held)?;
+        let goal = self.store.goal(amount, change.options.exact);
         // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
         // where the amount is not: what is held need not be a whole plan.
-        let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&wish.how));
-        let outlook = match outlook {
-            None if grows => Some(self.store.look(held, &wish.how).map_err(Refused::Unavailable)?),
-            outlook => outlook.filter(|_| grows),
+        let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&change.options));
+        let headroom = match headroom {
+            None if grows => Some(self.store.look(held, &change.options).map_err(Refused::Unavailable)?),
+            headroom => headroom.filter(|_| grows),
         };
-        let limit = outlook.as_ref().map(|outlook| outlook.limit());
-        Ok(Asked { amount, goal, held, limit, outlook })
+        let limit = headroom.as_ref().map(|headroom| headroom.limit());
+        Ok(Resolved { amount, goal, held, limit, headroom })
     }
 
     /// The units asked for. What is relative is relative to the limits as they are without force, and is admitted by the
     /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
-    fn resolve(&self, wish: &Wish, held: u64) -> Result<(u64, Option<Box<dyn Outlook + '_>>), Refused> {
-        if !wish.amount.is_relative() {
-            return Ok((wish.amount.resolve(0, 0).map_err(Refused::Invalid)?, None));
+    fn resolve(&self, change: &ChangeRequest, held: u64) -> Result<(u64, Option<Box<dyn Headroom + '_>>), Refused> {
+        if !change.amount.is_relative() {
+            return Ok((change.amount.resolve(0, 0).map_err(Refused::Invalid)?, None));
         }
-        let outlook = self.store.look(held, &How { force: false, ..wish.how }).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&*outlook, held, wish);
-        let amount = wish.amount.resolve(limit.most, most).map_err(Refused::Invalid)?;
-        Ok((amount, Some(outlook).filter(|_| !wish.how.force)))
+        let headroom =
+            self.store.look(held, &Options { force: false, ..change.options }).map_err(Refused::Unavailable)?;
+        let (limit, most) = self.bounds(&*headroom, held, change);
+        let amount = change.amount.resolve(limit.most, most).map_err(Refused::Invalid)?;
+        Ok((amount, Some(headroom).filter(|_| !change.options.force)))
     }
 
-    fn admit(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Promise, Refused> {
-        let (Some(outlook), Some(limit)) = (&asked.outlook, &asked.limit) else {
-            return Ok(self.store.promise_nothing());
+    fn admit(&self, resolved: &Resolved<'_>, change: &ChangeRequest) -> Result<Reservation, Refused> {
+        let (Some(headroom), Some(limit)) = (&resolved.headroom, &resolved.limit) else {
+            return Ok(self.store.reserve_nothing());
         };
-        let (requested, held) = (asked.amount, asked.held);
-        let largest = |total| self.store.largest(limit.most, limit.most.min(total), wish.how.exact);
+        let (requested, held) = (resolved.amount, resolved.held);
+        let largest = |total| self.store.largest(limit.most, limit.most.min(total), change.options.exact);
         let does_not_fit =
-            |total| Refused::DoesNotFit { requested, available: largest(total), bound: outlook.bound(held) };
+            |total| Refused::DoesNotFit { requested, available: largest(total), bound: headroom.bound(held) };
         if requested > held && requested > limit.most {
-            let most = largest(outlook.most(held));
+            let most = largest(headroom.most(held));
             return Err(Refused::OverLimit { requested, limit: limit.clone(), most });
         }
-        let total = asked.goal.total();
-        if exceeds(&**outlook, held, total, wish) {
-            return Err(does_not_fit(outlook.most(held)));
+        let total = resolved.goal.total();
+        if exceeds(&**headroom, held, total, change) {
+            return Err(does_not_fit(headroom.most(held)));
         }
-        outlook.admit(held, total).map_err(does_not_fit)
+        headroom.admit(held, total).map_err(does_not_fit)
     }
 
     /// Releases everything, whatever runs: work is cancelled, and its worker sees to the release.
     ///
     /// # Errors
     /// When the store cannot be used or the service stops.
-    pub fn release(self: &Arc<Self>, wish: &Wish) -> Result<Accepted, Refused> {
+    pub fn release(self: &Arc<Self>, change: &ChangeRequest) -> Result<Accepted, Refused> {
         if self.stop.is_set() {
             return Err(Refused::Stopping);
         }
-        let order =
-            Arc::new(Order::new(self.ids.next(), wish, 0, 0, self.ttl(wish.ttl).filter(|_| wish.pace.is_some())));
-        let joins = |other: &Arc<Order>| {
+        let operation = Arc::new(Operation::new(
+            self.ids.next(),
+            change,
+            0,
+            0,
+            self.ttl(change.ttl).filter(|_| change.pace.is_some()),
+        ));
+        let joins = |other: &Arc<Operation>| {
             let is_under_way = other.outcome().is_none() && !other.is_cancelled();
-            wish.pace.is_none() && other.is_plain_release() && is_under_way
+            change.pace.is_none() && other.is_plain_release() && is_under_way
         };
-        let accepted = match self.queue.release(&order, joins) {
+        let accepted = match self.queue.release(&operation, joins) {
             // Who wants the same as another already does is served with it.
-            Place::Joined(other) => other,
-            Place::Waits { displaced } => {
+            QueuePlace::Joined(other) => other,
+            QueuePlace::Waits { displaced } => {
                 if let Some(displaced) = displaced {
                     displaced.ended(Outcome::Cancelled);
                 }
-                // The keeper of what is held looks whether it is still meant, and a cancelled order's waiters at its end.
+                // The keeper of what is held looks whether it is still meant, and a cancelled operation's waiters at its end.
                 self.wake();
-                order
+                operation
             }
-            Place::First(request) => self.release_now(request, order)?,
+            QueuePlace::First(request) => self.release_now(request, operation)?,
         };
-        count(&self.tally.accepted);
-        Ok(Accepted { order: accepted, parts: self.nothing().parts(), limit: None })
+        count(&self.counters.accepted);
+        Ok(Accepted { operation: accepted, parts: self.nothing().parts(), limit: None })
     }
 
     /// Releases what is held, in a thread of its own.
-    fn release_now(self: &Arc<Self>, request: Request, order: Arc<Order>) -> Result<Arc<Order>, Refused> {
-        match self.spawn(&order, self.nothing(), self.store.promise_nothing()) {
+    fn release_now(
+        self: &Arc<Self>,
+        request: TicketRequest,
+        operation: Arc<Operation>,
+    ) -> Result<Arc<Operation>, Refused> {
+        match self.spawn(&operation, self.nothing(), self.store.reserve_nothing()) {
             Ok(()) => {
-                self.write_down(&order, self.nothing());
-                self.queue.hand_over(request, order.id, Arc::clone(&order));
+                self.write_down(&operation, self.nothing());
+                self.queue.hand_over(request, operation.id, Arc::clone(&operation));
             }
             // No thread to be had is no reason to keep what may be why. But a ramp takes its time, and nobody's connection
             // is held up for that.
-            Err(_) if order.is_plain_release() => self.work_here(request, &order, Phase::Over),
+            Err(_) if operation.is_plain_release() => self.work_here(request, &operation, Phase::Over),
             Err(error) => {
-                count(&self.tally.unavailable);
+                count(&self.counters.unavailable);
                 return Err(Refused::NotStarted(error));
             }
         }
-        Ok(order)
+        Ok(operation)
     }
 
     /// Has everybody who waits for a change look again.
@@ -372,13 +382,13 @@ impl Group {
         self.changed.notify_all();
     }
 
-    /// Waits until the work of `order` is over; `None` when `give_up` says so first, which is asked once a second.
-    pub fn wait(&self, order: &Order, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> Option<Outcome> {
+    /// Waits until the work of `operation` is over; `None` when `give_up` says so first, which is asked once a second.
+    pub fn wait(&self, operation: &Operation, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> Option<Outcome> {
         loop {
             let book = lock(&self.book);
-            let waited = self.changed.wait_timeout_while(book, pause, |_| order.outcome().is_none());
+            let waited = self.changed.wait_timeout_while(book, pause, |_| operation.outcome().is_none());
             drop(waited.unwrap_or_else(PoisonError::into_inner));
-            if let Some(outcome) = order.outcome() {
+            if let Some(outcome) = operation.outcome() {
                 return Some(outcome);
             }
             if self.stop.is_set() || give_up() {
@@ -393,50 +403,50 @@ impl Group {
         (book.phase, book.trouble) = (Phase::Failed, Some(trouble));
     }
 
-    /// The longest that what is asked for with `asked` may be held.
-    fn ttl(&self, asked: Option<Duration>) -> Option<Duration> {
-        match (asked, self.max_ttl) {
-            (Some(asked), Some(most)) => Some(asked.min(most)),
-            (asked, most) => asked.or(most),
+    /// The longest that what is asked for with `resolved` may be held.
+    fn ttl(&self, resolved: Option<Duration>) -> Option<Duration> {
+        match (resolved, self.max_ttl) {
+            (Some(resolved), Some(most)) => Some(resolved.min(most)),
+            (resolved, most) => resolved.or(most),
         }
     }
 
-    /// What counts against the limit is what the last order asked for: another one came to nothing.
+    /// What counts against the limit is what the last operation asked for: another one came to nothing.
     fn reserve_again(&self) {
         let book = lock(&self.book);
-        let how = book.order.as_ref().map_or_else(How::default, |order| order.how);
-        self.store.accepted(book.goal.total(), &how);
+        let options = book.operation.as_ref().map_or_else(Options::default, |operation| operation.options);
+        self.store.accepted(book.goal.total(), &options);
     }
 
-    /// Remembers that `order` is accepted, unless its worker has given up already.
-    fn write_down(&self, order: &Arc<Order>, goal: Goal) {
+    /// Remembers that `operation` is accepted, unless its worker has given up already.
+    fn write_down(&self, operation: &Arc<Operation>, goal: Goal) {
         let mut book = lock(&self.book);
-        if order.outcome().is_some() {
+        if operation.outcome().is_some() {
             return;
         }
-        (book.goal, book.phase, book.order) = (goal, Phase::Pending, Some(Arc::clone(order)));
-        // What the order before it failed of is not told of this one.
+        (book.goal, book.phase, book.operation) = (goal, Phase::Pending, Some(Arc::clone(operation)));
+        // What the operation before it failed of is not told of this one.
         book.trouble = None;
         drop(book);
-        self.store.accepted(goal.total(), &order.how);
+        self.store.accepted(goal.total(), &operation.options);
         self.changed.notify_all();
     }
 }
 
 /// Whether `total` is a share of the limit for which there is no room. An amount below a limit that the user set is
 /// meant as it is written; of a share nobody knows how much it is.
-fn exceeds(outlook: &dyn Outlook, held: u64, total: u64, wish: &Wish) -> bool {
-    matches!(wish.amount, Amount::Share(_)) && !wish.how.force && total > held.max(outlook.most(held))
+fn exceeds(headroom: &dyn Headroom, held: u64, total: u64, change: &ChangeRequest) -> bool {
+    matches!(change.amount, Amount::Share(_)) && !change.options.force && total > held.max(headroom.most(held))
 }
 
-/// A wish, and what there was to know about it before the ticket was taken.
-struct Asked<'s> {
+/// A change, and what there was to know about it before the ticket was taken.
+struct Resolved<'s> {
     amount: u64,
     goal: Goal,
     held: u64,
     limit: Option<Limit>,
     /// Only where more is taken than held.
-    outlook: Option<Box<dyn Outlook + 's>>,
+    headroom: Option<Box<dyn Headroom + 's>>,
 }
 
 #[cfg(test)]

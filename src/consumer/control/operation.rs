@@ -1,4 +1,4 @@
-//! A wish is what a client asks for; an order is a wish that was accepted, with all that is to be told of it.
+//! A change is what a client asks for; an operation is a change that was accepted, with all that is to be told of it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::consumer::control::failure::Failure;
 use crate::consumer::control::id::Id;
 use crate::consumer::control::queue::Entry;
-use crate::consumer::control::reconcile::Line;
+use crate::consumer::control::ramp::Ramp;
 use crate::kernel::clock::saturating_add;
 use crate::sync::lock;
 use crate::units::quantity::Amount;
@@ -52,7 +52,7 @@ impl fmt::Display for Caller {
 
 /// What memory is to be made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub enum MemoryKind {
     /// Private anonymous pages.
     #[default]
     Anon,
@@ -62,7 +62,7 @@ pub enum Kind {
     Shm,
 }
 
-impl Kind {
+impl MemoryKind {
     /// As it is written in a request.
     pub fn name(self) -> &'static str {
         match self {
@@ -75,16 +75,16 @@ impl Kind {
 
 /// How something is to be held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct How {
+pub struct Options {
     /// To the page or byte, instead of the plan's rounding.
     pub exact: bool,
     /// What memory is made of.
-    pub kind: Kind,
+    pub kind: MemoryKind,
     /// How often its pages are written again.
     pub touch: Option<Duration>,
     /// Whether files are synced to the disk.
     pub fsync: bool,
-    /// Past the live guard and the default limit.
+    /// Past live admission and the default limit.
     pub force: bool,
 }
 
@@ -99,11 +99,11 @@ pub enum Pace {
 
 /// What a client asks of a group.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ChangeRequest {
     /// The total that is to be held.
     pub amount: Amount,
     /// How.
-    pub how: How,
+    pub options: Options,
     /// How fast; as fast as can be without.
     pub pace: Option<Pace>,
     /// For how long; until further notice without.
@@ -116,14 +116,22 @@ pub struct Wish {
     pub is_part: bool,
 }
 
-impl Wish {
-    /// The plain wish for `amount`.
+impl ChangeRequest {
+    /// The plain change to `amount`.
     pub fn of(amount: Amount, caller: Caller) -> Self {
-        Self { amount, how: How::default(), pace: None, ttl: None, caller, words: String::new(), is_part: false }
+        Self {
+            amount,
+            options: Options::default(),
+            pace: None,
+            ttl: None,
+            caller,
+            words: String::new(),
+            is_part: false,
+        }
     }
 }
 
-/// How an order ended.
+/// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Its target is reached.
@@ -163,9 +171,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A wish that was accepted.
+/// A change that was accepted.
 #[derive(Debug)]
-pub struct Order {
+pub struct Operation {
     /// Its id, which is its timestamp.
     pub id: Id,
     /// Units asked for, resolved.
@@ -173,8 +181,8 @@ pub struct Order {
     /// Units that will be held: rounding included.
     pub planned: u64,
     /// How they are held.
-    pub how: How,
-    /// Past the guard: the process may die of it, so it is noted first.
+    pub options: Options,
+    /// Past admission: the process may die of it, so it is noted first.
     pub is_risky: bool,
     /// When what is held is released by itself.
     pub expires: Option<Expiry>,
@@ -209,28 +217,28 @@ impl Expiry {
     }
 }
 
-impl Entry for Arc<Order> {
+impl Entry for Arc<Operation> {
     fn cancel(&self) {
-        Order::cancel(self);
+        Operation::cancel(self);
     }
 }
 
-impl Order {
-    /// The order that `wish` becomes.
-    pub fn new(id: Id, wish: &Wish, requested: u64, planned: u64, ttl: Option<Duration>) -> Self {
+impl Operation {
+    /// The operation that `change` becomes.
+    pub fn new(id: Id, change: &ChangeRequest, requested: u64, planned: u64, ttl: Option<Duration>) -> Self {
         Self {
             id,
             requested,
             planned,
-            how: wish.how,
-            is_risky: wish.how.force,
+            options: change.options,
+            is_risky: change.options.force,
             expires: ttl.map(Expiry::after),
-            caller: wish.caller.clone(),
-            words: wish.words.clone(),
-            is_part: wish.is_part,
+            caller: change.caller.clone(),
+            words: change.words.clone(),
+            is_part: change.is_part,
             progress: Progress::default(),
             accepted: Instant::now(),
-            pace: wish.pace,
+            pace: change.pace,
             cancelled: AtomicBool::new(false),
             outcome: Mutex::default(),
         }
@@ -267,12 +275,12 @@ impl Order {
     }
 
     /// The line that the level is to follow, if there is a ramp.
-    pub fn line(&self, from: u64, to: u64) -> Option<Line> {
+    pub fn line(&self, from: u64, to: u64) -> Option<Ramp> {
         let length = match self.pace? {
             Pace::Over(length) => length,
             Pace::Rate(rate) => Duration::try_from_secs_f64(from.abs_diff(to) as f64 / rate as f64).ok()?,
         };
-        (!length.is_zero()).then_some(Line { from, to, length })
+        (!length.is_zero()).then_some(Ramp { from, to, length })
     }
 }
 
@@ -359,10 +367,10 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_line_as_long_as_it_takes() {
-        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
-        wish.pace = Some(Pace::Rate(10));
-        let order = Order::new(Id(1), &wish, 0, 0, None);
-        assert_eq!(order.line(100, 50).map(|line| line.length), Some(Duration::from_secs(5)));
-        assert!(order.line(50, 50).is_none());
+        let mut change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
+        change.pace = Some(Pace::Rate(10));
+        let operation = Operation::new(Id(1), &change, 0, 0, None);
+        assert_eq!(operation.line(100, 50).map(|line| line.length), Some(Duration::from_secs(5)));
+        assert!(operation.line(50, 50).is_none());
     }
 }

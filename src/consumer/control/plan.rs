@@ -57,7 +57,7 @@ impl Plan {
         Self { odd, ..self }
     }
 
-    /// The plan for `bytes`, by the contract's walk: small sizes first, then what is over in the largest, and a rest
+    /// The plan for `bytes`, by the contract's rule: small sizes first, then what is over in the largest, and a rest
     /// rounded up in the smallest size of which three would do.
     pub fn new(scheme: &'static Scheme, bytes: u64) -> Self {
         let mut counts = [0; CLASSES];
@@ -89,7 +89,7 @@ impl Plan {
     }
 
     /// The sum of all parts, in bytes. Rounding makes it up to a quarter of the largest size more than was asked for,
-    /// and the original's walk, at a few amounts, less.
+    /// and the original's rule, at a few amounts, less.
     pub fn total(&self) -> u64 {
         self.parts().fold(self.odd, |sum, (size, count)| sum.saturating_add(size.saturating_mul(count)))
     }

@@ -1,14 +1,14 @@
-//! Who works for a group: the order that has its ticket, and the release that waits for it.
+//! Who works for a group: the operation that has its ticket, and the release that waits for it.
 //!
 //! A release is never refused. Where work is pending or running, the release cancels it and waits, and the worker that
 //! has the ticket does the release when its own work has ended.
 //!
 //! Invariant: while a release waits, the ticket is pending or a worker's, and that worker asks [`Queue::next`] before it
-//! gives the ticket back. What is cancelled is the order that the ticket is held for at that moment, under the same lock
+//! gives the ticket back. What is cancelled is the operation that the ticket is held for at that moment, under the same lock
 //! as the release is put into the queue: a release never cancels itself or what was accepted after it.
 
 use crate::consumer::control::id::Id;
-use crate::consumer::control::ticket::{Request, Ticket, Worker};
+use crate::consumer::control::ticket::{Ticket, TicketRequest, Worker};
 
 #[cfg(loom)]
 use loom::sync::{Mutex, MutexGuard};
@@ -24,10 +24,10 @@ pub trait Entry: Clone {
 /// The ticket of a group, with what it is held for.
 pub struct Queue<T> {
     ticket: Ticket,
-    line: Mutex<Line<T>>,
+    line: Mutex<QueueState<T>>,
 }
 
-struct Line<T> {
+struct QueueState<T> {
     /// What the ticket is held for; stale while the ticket is free.
     current: Option<T>,
     /// The release that is next.
@@ -35,9 +35,9 @@ struct Line<T> {
 }
 
 /// Where a release stands.
-pub enum Place<T> {
+pub enum QueuePlace<T> {
     /// First: the ticket was free.
-    First(Request),
+    First(TicketRequest),
     /// Behind the current work, which is cancelled; it took the place of the release that waited before.
     Waits {
         /// The release that waited before, if one did.
@@ -50,7 +50,7 @@ pub enum Place<T> {
 impl<T> Default for Queue<T> {
     /// A free ticket, and nobody waits.
     fn default() -> Self {
-        Self { ticket: Ticket::new(), line: Mutex::new(Line { current: None, waiting: None }) }
+        Self { ticket: Ticket::new(), line: Mutex::new(QueueState { current: None, waiting: None }) }
     }
 }
 
@@ -61,17 +61,17 @@ impl<T: Entry> Queue<T> {
     }
 
     /// Gives the ticket to the worker of `id`, which works for `entry`.
-    pub fn hand_over(&self, request: Request, id: Id, entry: T) {
+    pub fn hand_over(&self, request: TicketRequest, id: Id, entry: T) {
         self.lock().current = Some(entry);
         request.hand_over(id);
     }
 
     /// Puts a release first, behind what runs, or together with a release for which `joins` holds.
-    pub fn release(&self, release: &T, joins: impl Fn(&T) -> bool) -> Place<T> {
+    pub fn release(&self, release: &T, joins: impl Fn(&T) -> bool) -> QueuePlace<T> {
         loop {
             // Not under the lock: whoever has the ticket as a request needs that to hand it over.
             if let Ok(request) = self.ticket.take() {
-                return Place::First(request);
+                return QueuePlace::First(request);
             }
             let mut line = self.lock();
             if self.ticket.peek().is_ok() {
@@ -79,13 +79,13 @@ impl<T: Entry> Queue<T> {
                 continue;
             }
             if let Some(other) = line.waiting.as_ref().or(line.current.as_ref()).filter(|other| joins(other)) {
-                return Place::Joined(other.clone());
+                return QueuePlace::Joined(other.clone());
             }
             let displaced = line.waiting.replace(release.clone());
             if let Some(current) = &line.current {
                 current.cancel();
             }
-            return Place::Waits { displaced };
+            return QueuePlace::Waits { displaced };
         }
     }
 
@@ -103,7 +103,7 @@ impl<T: Entry> Queue<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line<T>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

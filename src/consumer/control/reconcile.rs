@@ -1,4 +1,4 @@
-//! The walk from what is held to what is to be held: in small steps, so that it can be paced, watched and ended.
+//! Reconciles what is held with what is to be held: in small steps, so that it can be paced, watched and ended.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::consumer::control::audit;
 use crate::consumer::control::failure::Failure;
-use crate::consumer::control::operation::Order;
+use crate::consumer::control::operation::Operation;
+use crate::consumer::control::ramp::Ramp;
 use crate::kernel::shutdown::Stop;
 
 /// The longest sleep on a ramp: how late the end of the work may be noticed.
@@ -52,42 +53,13 @@ impl Level {
     }
 }
 
-/// A straight line from one level to another.
-#[derive(Clone, Copy, Debug)]
-pub struct Line {
-    /// The level at its beginning.
-    pub from: u64,
-    /// The level at its end.
-    pub to: u64,
-    /// How long it is; not zero.
-    pub length: Duration,
-}
-
-impl Line {
-    /// The level after `elapsed`.
-    pub fn at(&self, elapsed: Duration) -> u64 {
-        if elapsed >= self.length {
-            return self.to;
-        }
-        let way = u128::from(self.from.abs_diff(self.to)) * elapsed.as_nanos() / self.length.as_nanos();
-        // At most the whole difference, which is below 2^64.
-        if self.to >= self.from { self.from + way as u64 } else { self.from - way as u64 }
-    }
-
-    /// How long it takes to move by `grain`.
-    fn time_for(&self, grain: u64) -> Duration {
-        let change = self.from.abs_diff(self.to).max(1);
-        self.length.mul_f64((grain as f64 / change as f64).min(1.0))
-    }
-}
-
 /// What work goes by: whether to go on, and how fast.
 pub struct Work<'w> {
-    order: &'w Order,
+    operation: &'w Operation,
     level: &'w Level,
     stop: &'w Stop,
     began: Instant,
-    line: Option<Line>,
+    line: Option<Ramp>,
     /// Something is given back and taken again.
     exchanges: bool,
     /// As what the log tells of its beginning, when it turns out to be long. Taken when that is told.
@@ -95,22 +67,22 @@ pub struct Work<'w> {
 }
 
 impl<'w> Work<'w> {
-    /// Work for `order` that starts now.
-    pub fn new(order: &'w Order, level: &'w Level, stop: &'w Stop) -> Self {
-        Self { order, level, stop, began: Instant::now(), line: None, exchanges: false, group: Cell::new(None) }
+    /// Work for `operation` that starts now.
+    pub fn new(operation: &'w Operation, level: &'w Level, stop: &'w Stop) -> Self {
+        Self { operation, level, stop, began: Instant::now(), line: None, exchanges: false, group: Cell::new(None) }
     }
 
     /// Has the log tell of it when it takes long: at once where a ramp says so, otherwise when it does. What goes past
     /// a limit was told of when it was accepted, and a part of a larger change is told of with that.
     pub fn logged_as(self, group: &'static str) -> Self {
-        self.group.set(Some(group).filter(|_| !self.order.is_risky && !self.order.is_part));
+        self.group.set(Some(group).filter(|_| !self.operation.is_risky && !self.operation.is_part));
         self
     }
 
     fn tell_if_long(&self, length: Duration) {
         if let Some(group) = self.group.get().filter(|_| audit::is_long(Some(length))) {
             self.group.set(None);
-            audit::begun(group, self.order.id, &self.order.words, &self.order.caller);
+            audit::begun(group, self.operation.id, &self.operation.words, &self.operation.caller);
         }
     }
 
@@ -118,8 +90,8 @@ impl<'w> Work<'w> {
     /// taken again.
     pub fn starts(&mut self, held: u64, goal: u64, exchanged: u64) {
         self.level.set(held);
-        self.order.progress.starts(held.abs_diff(goal).saturating_add(exchanged.saturating_mul(2)));
-        self.line = self.order.line(held, goal);
+        self.operation.progress.starts(held.abs_diff(goal).saturating_add(exchanged.saturating_mul(2)));
+        self.line = self.operation.line(held, goal);
         self.exchanges = exchanged > 0;
         self.tell_if_long(self.line.map_or(Duration::ZERO, |line| line.length));
     }
@@ -133,10 +105,10 @@ impl<'w> Work<'w> {
         if self.stop.is_set() {
             return Err(Failure::Stopped);
         }
-        if self.order.is_cancelled() {
+        if self.operation.is_cancelled() {
             return Err(Failure::Cancelled);
         }
-        if self.order.has_expired() {
+        if self.operation.has_expired() {
             return Err(Failure::Expired);
         }
         Ok(())
@@ -146,7 +118,7 @@ impl<'w> Work<'w> {
     ///
     /// # Errors
     /// When the kernel refuses, or the work is to end. What was done stays done.
-    pub fn walk(&self, steps: &mut dyn Steps) -> Result<(), Failure> {
+    pub fn reconcile(&self, steps: &mut dyn Steps) -> Result<(), Failure> {
         let Some(line) = self.line else {
             while self.release(steps, u64::MAX)? {}
             while self.take(steps, u64::MAX)? {}
@@ -184,7 +156,7 @@ impl<'w> Work<'w> {
         self.check()?;
         let moved = steps.release(most)?;
         self.level.set(self.level.get().saturating_sub(moved));
-        self.order.progress.moved(moved);
+        self.operation.progress.moved(moved);
         Ok(moved > 0)
     }
 
@@ -193,7 +165,7 @@ impl<'w> Work<'w> {
         self.check()?;
         let moved = steps.take(most)?;
         self.level.set(self.level.get().saturating_add(moved));
-        self.order.progress.moved(moved);
+        self.operation.progress.moved(moved);
         Ok(moved > 0)
     }
 }
@@ -201,7 +173,7 @@ impl<'w> Work<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consumer::control::operation::{Caller, Pace, Wish};
+    use crate::consumer::control::operation::{Caller, ChangeRequest, Pace};
     use crate::units::quantity::Amount;
 
     /// Parts that go and parts that come, and the highest and lowest level seen.
@@ -257,21 +229,21 @@ mod tests {
         }
     }
 
-    fn order(over: Option<Duration>) -> Order {
-        let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
-        wish.pace = over.map(Pace::Over);
-        Order::new(crate::consumer::control::id::Id(1), &wish, 0, 0, None)
+    fn operation(over: Option<Duration>) -> Operation {
+        let mut change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
+        change.pace = over.map(Pace::Over);
+        Operation::new(crate::consumer::control::id::Id(1), &change, 0, 0, None)
     }
 
     fn walked(heap: &mut Heap, over: Option<Duration>) -> Duration {
-        let (order, level, stop) = (order(over), Level::default(), Stop::new().unwrap());
-        let mut work = Work::new(&order, &level, &stop);
+        let (operation, level, stop) = (operation(over), Level::default(), Stop::new().unwrap());
+        let mut work = Work::new(&operation, &level, &stop);
         let goal = heap.level + heap.coming - heap.going;
         work.starts(heap.level, goal, heap.coming.min(heap.going));
         let began = Instant::now();
-        work.walk(heap).unwrap();
+        work.reconcile(heap).unwrap();
         assert_eq!((heap.going, heap.coming, heap.level, level.get()), (0, 0, goal, goal));
-        assert!((order.progress.share() - 1.0).abs() < 1e-9);
+        assert!((operation.progress.share() - 1.0).abs() < 1e-9);
         began.elapsed()
     }
 
@@ -303,9 +275,9 @@ mod tests {
             let mut heap = Heap { grain: 1, stride: 64, ..Heap::new(level, going, coming) };
             let goal = level + coming - going;
             walked(&mut heap, Some(length));
-            let line = Line { from: level, to: goal, length };
+            let line = Ramp { from: level, to: goal, length };
             for (at, reached) in &heap.steps {
-                // The walk began after the heap was made, so its line is behind this one.
+                // The work began after the heap was made, so its line is behind this one.
                 let there = line.at(*at);
                 let ahead = if goal < level { there.saturating_sub(*reached) } else { reached.saturating_sub(there) };
                 assert_eq!(ahead, 0, "{reached} of {level} after {at:?}");
@@ -316,8 +288,8 @@ mod tests {
     #[test]
     fn the_line_is_straight_both_ways() {
         let length = Duration::from_secs(10);
-        let up = Line { from: 100, to: 1100, length };
-        let down = Line { from: u64::MAX, to: 0, length };
+        let up = Ramp { from: 100, to: 1100, length };
+        let down = Ramp { from: u64::MAX, to: 0, length };
         for second in 0..=10 {
             assert_eq!(up.at(Duration::from_secs(second)), 100 + 100 * second);
         }
@@ -328,11 +300,12 @@ mod tests {
 
     #[test]
     fn work_ends_when_it_is_to() {
-        let (cancelled, level, stop) = (order(Some(Duration::from_secs(60))), Level::default(), Stop::new().unwrap());
+        let (cancelled, level, stop) =
+            (operation(Some(Duration::from_secs(60))), Level::default(), Stop::new().unwrap());
         let mut work = Work::new(&cancelled, &level, &stop);
         work.starts(0, 100, 0);
         cancelled.cancel();
-        assert!(matches!(work.walk(&mut Heap::new(0, 0, 100)), Err(Failure::Cancelled)));
+        assert!(matches!(work.reconcile(&mut Heap::new(0, 0, 100)), Err(Failure::Cancelled)));
         stop.stop();
         assert!(matches!(work.check(), Err(Failure::Stopped)));
     }
@@ -341,8 +314,8 @@ mod tests {
     fn a_beginning_is_told_once_at_once_on_a_long_ramp_and_otherwise_when_it_takes_long() {
         let (level, stop) = (Level::default(), Stop::new().unwrap());
         for (over, told_at_once) in [(None, false), (Some(1), false), (Some(2), true)] {
-            let order = order(over.map(Duration::from_secs));
-            let mut work = Work::new(&order, &level, &stop).logged_as("mem");
+            let operation = operation(over.map(Duration::from_secs));
+            let mut work = Work::new(&operation, &level, &stop).logged_as("mem");
             work.starts(0, 100, 0);
             work.check().unwrap();
             assert_eq!(work.group.get().is_none(), told_at_once, "{over:?}");

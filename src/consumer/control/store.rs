@@ -1,8 +1,8 @@
 //! What a group keeps things in: memory, files, and whatever is counted one by one.
 
-use crate::consumer::admission::headroom::Promise;
+use crate::consumer::admission::headroom::Reservation;
 use crate::consumer::control::failure::Failure;
-use crate::consumer::control::operation::{How, Order};
+use crate::consumer::control::operation::{Operation, Options};
 use crate::consumer::control::plan::{Plan, Scheme};
 use crate::consumer::control::reconcile::{Level, Work};
 use crate::units::quantity::Unit;
@@ -17,6 +17,11 @@ pub enum Goal {
 }
 
 impl Goal {
+    /// The parts of a total by `scheme`; exactly as many units, or as the plan rounds.
+    pub fn planned(scheme: &'static Scheme, amount: u64, exact: bool, unit: u64) -> Self {
+        Self::Parts(if exact { Plan::exact(scheme, amount, unit) } else { Plan::new(scheme, amount) })
+    }
+
     /// The sum, in the store's unit.
     pub fn total(&self) -> u64 {
         match self {
@@ -52,18 +57,18 @@ pub struct Limit {
 }
 
 /// What was learnt about the room for growing, from the kernel.
-pub trait Outlook {
+pub trait Headroom {
     /// The most a request may ask for.
     fn limit(&self) -> Limit;
 
     /// The largest total there is room for, with so much held already. It is what is named to clients, and what their
-    /// shares are bounded by; where the user set the limit, [`Outlook::admit`] takes amounts beyond it at their word.
+    /// shares are bounded by; where the user set the limit, [`Headroom::admit`] takes amounts beyond it at their word.
     fn most(&self, held: u64) -> u64;
 
     /// Who says so: what leaves least beside what is held.
     fn bound(&self, held: u64) -> String;
 
-    /// Whether [`Outlook::admit`] would let `total` pass.
+    /// Whether [`Headroom::admit`] would let `total` pass.
     fn passes(&self, held: u64, total: u64) -> bool {
         total <= self.most(held)
     }
@@ -74,11 +79,11 @@ pub trait Outlook {
         false
     }
 
-    /// Promises what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
+    /// Reserves what it takes to come from `held` to `total`, if it fits. Quick, done with the ticket.
     ///
     /// # Errors
     /// When it does not pass: the largest total there is room for.
-    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64>;
+    fn admit(&self, held: u64, total: u64) -> Result<Reservation, u64>;
 }
 
 /// Where what a group holds is kept.
@@ -116,16 +121,16 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When that cannot be told.
-    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String>;
+    fn look(&self, held: u64, options: &Options) -> Result<Box<dyn Headroom + '_>, String>;
 
-    /// The promise for a goal that is not more than what is held.
-    fn promise_nothing(&self) -> Promise;
+    /// The reservation for a goal that is not more than what is held.
+    fn reserve_nothing(&self) -> Reservation;
 
     /// How much is held, kept step by step by work.
     fn level(&self) -> &Level;
 
     /// `total`, to be held like that, was accepted, and is what counts against the limit from now on.
-    fn accepted(&self, _total: u64, _how: &How) {}
+    fn accepted(&self, _total: u64, _how: &Options) {}
 
     /// Work has ended with so much held.
     fn settled(&self, _held: u64) {}
@@ -134,13 +139,19 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When the kernel refuses, or the work is to end. What was done stays done.
-    fn adjust(&self, goal: &Goal, order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure>;
+    fn adjust(
+        &self,
+        goal: &Goal,
+        operation: &Operation,
+        reservation: &mut Reservation,
+        work: &mut Work<'_>,
+    ) -> Result<(), Failure>;
 
     /// Uses all that is held, so that the kernel sees it in use; ends early when `superseded` says so.
     fn touch(&self, _superseded: &dyn Fn() -> bool) {}
 
     /// Whether all that is held would be made anew, and growing or not, there must be room for it.
-    fn remakes(&self, _how: &How) -> bool {
+    fn remakes(&self, _how: &Options) -> bool {
         false
     }
 }

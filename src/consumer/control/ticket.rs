@@ -9,7 +9,7 @@
 //! | – (held by a request) | it is being looked at, for microseconds | nobody; other requests wait for it |
 //! | – (held by a worker) | the work runs | nobody; requests are told *busy* |
 //!
-//! The walk of a request that is accepted:
+//! The way of a request that is accepted:
 //!
 //! ```text
 //!      take()               hand_over(id)             claim(id)                 drop
@@ -46,7 +46,7 @@ pub struct GaveUp;
 
 /// What a ticket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
+enum TicketValue {
     Free,
     Pending(Id),
     Request,
@@ -55,8 +55,8 @@ enum Value {
 
 /// The value, and what has to be remembered beside it.
 #[derive(Debug)]
-struct Slot {
-    value: Value,
+struct TicketState {
+    value: TicketValue,
     /// The worker of this timestamp gave up before it was put back.
     given_up: Option<Id>,
     /// How many works have ended.
@@ -65,10 +65,10 @@ struct Slot {
 
 /// The lock of a group. Cheap to clone; all clones are the same lock.
 #[derive(Clone)]
-pub struct Ticket(Arc<Shared>);
+pub struct Ticket(Arc<TicketCell>);
 
-struct Shared {
-    slot: Mutex<Slot>,
+struct TicketCell {
+    slot: Mutex<TicketState>,
     changed: Condvar,
 }
 
@@ -81,22 +81,22 @@ impl Default for Ticket {
 impl Ticket {
     /// A free ticket.
     pub fn new() -> Self {
-        let slot = Slot { value: Value::Free, given_up: None, works: 0 };
-        Self(Arc::new(Shared { slot: Mutex::new(slot), changed: Condvar::new() }))
+        let slot = TicketState { value: TicketValue::Free, given_up: None, works: 0 };
+        Self(Arc::new(TicketCell { slot: Mutex::new(slot), changed: Condvar::new() }))
     }
 
     /// Takes the ticket for a request. Waits for other requests, never for work.
     ///
     /// # Errors
     /// When work is pending or running.
-    pub fn take(&self) -> Result<Request, Conflict> {
+    pub fn take(&self) -> Result<TicketRequest, Conflict> {
         let mut slot = self.0.lock();
-        while slot.value == Value::Request {
+        while slot.value == TicketValue::Request {
             slot = self.0.changed.wait(slot).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         slot.conflict()?;
-        slot.value = Value::Request;
-        Ok(Request { shared: Arc::clone(&self.0), works: slot.works, put_back: Value::Free })
+        slot.value = TicketValue::Request;
+        Ok(TicketRequest { shared: Arc::clone(&self.0), works: slot.works, put_back: TicketValue::Free })
     }
 
     /// Whether work is pending or running, without taking anything. Returns how many works have ended.
@@ -119,11 +119,11 @@ impl Ticket {
         let mut slot = self.0.lock();
         loop {
             match slot.value {
-                Value::Pending(there) if there == id => {
-                    slot.value = Value::Worker;
+                TicketValue::Pending(there) if there == id => {
+                    slot.value = TicketValue::Worker;
                     return Ok(Worker { shared: Arc::clone(&self.0), id });
                 }
-                Value::Request => {}
+                TicketValue::Request => {}
                 other if seen != Some(other) => {
                     // Whoever reads the log may be slow: nobody waits for the ticket meanwhile.
                     drop(slot);
@@ -149,29 +149,29 @@ impl Ticket {
     }
 }
 
-impl Slot {
+impl TicketState {
     fn conflict(&self) -> Result<(), Conflict> {
         match self.value {
-            Value::Free | Value::Request => Ok(()),
-            Value::Pending(_) => Err(Conflict::Pending),
-            Value::Worker => Err(Conflict::Busy),
+            TicketValue::Free | TicketValue::Request => Ok(()),
+            TicketValue::Pending(_) => Err(Conflict::Pending),
+            TicketValue::Worker => Err(Conflict::Busy),
         }
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Slot> {
+impl TicketCell {
+    fn lock(&self) -> MutexGuard<'_, TicketState> {
         self.slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Puts a value into the ticket and wakes all who wait for one.
-    fn put(&self, value: Value) {
+    fn put(&self, value: TicketValue) {
         let mut slot = self.lock();
-        if slot.value == Value::Worker {
+        if slot.value == TicketValue::Worker {
             slot.works += 1;
         }
         slot.value = match value {
-            Value::Pending(id) if slot.given_up == Some(id) => Value::Free,
+            TicketValue::Pending(id) if slot.given_up == Some(id) => TicketValue::Free,
             value => value,
         };
         drop(slot);
@@ -181,13 +181,13 @@ impl Shared {
 
 /// The ticket, held by a request. Dropped, it is free again.
 #[must_use]
-pub struct Request {
-    shared: Arc<Shared>,
+pub struct TicketRequest {
+    shared: Arc<TicketCell>,
     works: u64,
-    put_back: Value,
+    put_back: TicketValue,
 }
 
-impl Request {
+impl TicketRequest {
     /// How many works have ended: what was learnt at the same count (see [`Ticket::peek`]) still holds.
     pub fn works(&self) -> u64 {
         self.works
@@ -195,11 +195,11 @@ impl Request {
 
     /// Puts the timestamp of an accepted request into the ticket: from here on, only its worker can take it.
     pub fn hand_over(mut self, id: Id) {
-        self.put_back = Value::Pending(id);
+        self.put_back = TicketValue::Pending(id);
     }
 }
 
-impl Drop for Request {
+impl Drop for TicketRequest {
     fn drop(&mut self) {
         self.shared.put(self.put_back);
     }
@@ -208,7 +208,7 @@ impl Drop for Request {
 /// The ticket, held by a worker. Dropped, however the work ended, it is free again.
 #[must_use]
 pub struct Worker {
-    shared: Arc<Shared>,
+    shared: Arc<TicketCell>,
     id: Id,
 }
 
@@ -221,7 +221,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.shared.put(Value::Free);
+        self.shared.put(TicketValue::Free);
     }
 }
 

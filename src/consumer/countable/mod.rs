@@ -1,21 +1,23 @@
 //! Things that are held one by one, and only counted: empty files, parked threads, open descriptors.
 
-pub mod makers;
+pub mod fds;
+pub mod inodes;
+pub mod pids;
 
 use std::io;
 
-use crate::consumer::admission::headroom::{self, Guard, Promise};
+use crate::consumer::admission::headroom::{self, MemoryAdmission, Reservation};
 use crate::consumer::control::failure::Failure;
-use crate::consumer::control::operation::{How, Order};
+use crate::consumer::control::operation::{Operation, Options};
 use crate::consumer::control::reconcile::{Level, Steps, Work};
-use crate::consumer::control::store::{Goal, Limit, Outlook, Store};
+use crate::consumer::control::store::{Goal, Headroom, Limit, Store};
 use crate::units::quantity::Unit;
 
 /// How many are made or given back between two looks at whether to go on.
 const STRIDE: u64 = 64;
 
 /// Who makes them and keeps them.
-pub trait Maker: Send + Sync {
+pub trait Countable: Send + Sync {
     /// What they are called.
     fn names(&self) -> &'static Names;
 
@@ -67,24 +69,24 @@ pub struct Names {
 }
 
 /// A store of things that are counted.
-pub struct TokenStore {
-    maker: Box<dyn Maker>,
-    guard: Guard,
+pub struct CountableStore {
+    maker: Box<dyn Countable>,
+    admission: MemoryAdmission,
     /// Set by the user.
     limit: Option<u64>,
     level: Level,
 }
 
-impl TokenStore {
+impl CountableStore {
     /// Nothing yet; never more than `limit`, if the user set one.
-    pub fn new(maker: Box<dyn Maker>, guard: Guard, limit: Option<u64>) -> Self {
-        Self { maker, guard, limit, level: Level::default() }
+    pub fn new(maker: Box<dyn Countable>, admission: MemoryAdmission, limit: Option<u64>) -> Self {
+        Self { maker, admission, limit, level: Level::default() }
     }
 }
 
 /// What was learnt from the kernel.
-struct TokenOutlook<'s> {
-    guard: &'s Guard,
+struct CountableHeadroom<'s> {
+    admission: &'s MemoryAdmission,
     cost: u64,
     /// How many more there could be.
     room: u64,
@@ -92,39 +94,39 @@ struct TokenOutlook<'s> {
     source: String,
     limit: Limit,
     /// Unless nobody is to watch.
-    memory: Option<headroom::Outlook>,
+    memory: Option<headroom::MemoryReading>,
 }
 
-impl Outlook for TokenOutlook<'_> {
+impl Headroom for CountableHeadroom<'_> {
     fn limit(&self) -> Limit {
         self.limit.clone()
     }
 
     fn bound(&self, _held: u64) -> String {
         match &self.memory {
-            Some(memory) if self.guard.room(memory) / self.cost < self.room => self.guard.bound(memory),
+            Some(memory) if self.admission.room(memory) / self.cost < self.room => self.admission.bound(memory),
             _ => self.source.clone(),
         }
     }
 
     fn most(&self, held: u64) -> u64 {
-        let by_memory = self.memory.as_ref().map_or(u64::MAX, |memory| self.guard.room(memory) / self.cost);
+        let by_memory = self.memory.as_ref().map_or(u64::MAX, |memory| self.admission.room(memory) / self.cost);
         held.saturating_add(by_memory.min(self.room))
     }
 
-    fn admit(&self, held: u64, total: u64) -> Result<Promise, u64> {
+    fn admit(&self, held: u64, total: u64) -> Result<Reservation, u64> {
         let growth = total.saturating_sub(held);
         if growth > self.room {
             return Err(self.most(held));
         }
         match &self.memory {
-            Some(memory) => self.guard.admit(memory, growth.saturating_mul(self.cost)).map_err(|_| self.most(held)),
-            None => Ok(Promise::none()),
+            Some(memory) => self.admission.admit(memory, growth.saturating_mul(self.cost)).map_err(|_| self.most(held)),
+            None => Ok(Reservation::none()),
         }
     }
 }
 
-impl Store for TokenStore {
+impl Store for CountableStore {
     fn name(&self) -> &'static str {
         self.maker.names().name
     }
@@ -153,38 +155,44 @@ impl Store for TokenStore {
         Ok(Goal::Count(self.maker.held()))
     }
 
-    fn look(&self, held: u64, how: &How) -> Result<Box<dyn Outlook + '_>, String> {
+    fn look(&self, held: u64, options: &Options) -> Result<Box<dyn Headroom + '_>, String> {
         let names = self.maker.names();
         let (room, source) = self.maker.room()?;
         let limit = match self.limit {
             Some(most) => Limit { most, source: names.limit.to_owned() },
             None => Limit { most: held.saturating_add(room), source: source.clone() },
         };
-        let memory = (!how.force).then(|| self.guard.look());
-        Ok(Box::new(TokenOutlook { guard: &self.guard, cost: names.cost, room, source, limit, memory }))
+        let memory = (!options.force).then(|| self.admission.look());
+        Ok(Box::new(CountableHeadroom { admission: &self.admission, cost: names.cost, room, source, limit, memory }))
     }
 
     fn level(&self) -> &Level {
         &self.level
     }
 
-    fn promise_nothing(&self) -> Promise {
-        self.guard.promise_nothing()
+    fn reserve_nothing(&self) -> Reservation {
+        self.admission.reserve_nothing()
     }
 
-    fn adjust(&self, goal: &Goal, _order: &Order, promise: &mut Promise, work: &mut Work<'_>) -> Result<(), Failure> {
+    fn adjust(
+        &self,
+        goal: &Goal,
+        _order: &Operation,
+        reservation: &mut Reservation,
+        work: &mut Work<'_>,
+    ) -> Result<(), Failure> {
         work.starts(self.maker.held(), goal.total(), 0);
-        work.walk(&mut TokenSteps { maker: &*self.maker, goal: goal.total(), promise })
+        work.reconcile(&mut CountableSteps { maker: &*self.maker, goal: goal.total(), reservation })
     }
 }
 
-struct TokenSteps<'s> {
-    maker: &'s dyn Maker,
+struct CountableSteps<'s> {
+    maker: &'s dyn Countable,
     goal: u64,
-    promise: &'s mut Promise,
+    reservation: &'s mut Reservation,
 }
 
-impl Steps for TokenSteps<'_> {
+impl Steps for CountableSteps<'_> {
     fn grain(&self) -> u64 {
         1
     }
@@ -205,7 +213,7 @@ impl Steps for TokenSteps<'_> {
         let missing = self.goal.saturating_sub(self.maker.held()).min(most).min(STRIDE);
         for made in 0..missing {
             match self.maker.make() {
-                Ok(()) => self.promise.kept(self.maker.names().cost),
+                Ok(()) => self.reservation.kept(self.maker.names().cost),
                 // What was made until now counts; the next call meets the trouble again.
                 Err(_) if made > 0 => return Ok(made),
                 Err(error) => {
@@ -223,4 +231,14 @@ impl Steps for TokenSteps<'_> {
         }
         Ok(missing)
     }
+}
+
+/// Takes the last of them out, and gives back the room for all when none is left.
+fn youngest<T>(all: &mut Vec<T>, count: u64) -> Vec<T> {
+    let kept = all.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+    let going = all.split_off(kept);
+    if kept == 0 {
+        all.shrink_to_fit();
+    }
+    going
 }

@@ -4,21 +4,48 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::consumer::admission::headroom::Promise;
+use crate::consumer::admission::headroom::Reservation;
 use crate::consumer::control::failure::Failure;
 use crate::consumer::control::plan::{CLASSES, Plan};
-use crate::consumer::control::reconcile::Steps;
-use crate::consumer::disk::{Class, Disk, Numbered};
-use crate::consumer::fill::{Content, PAGE};
+use crate::consumer::control::reconcile::{Steps, Work};
+use crate::consumer::disk::files::{Class, Disk, Numbered, counted};
+use crate::consumer::fill::{Fill, PAGE};
 use crate::kernel::sys::close;
+use crate::sync::lock;
 
 /// How much is written at a time.
 const BUFFER: usize = 1 << 20;
 /// What a ramp moves by at least.
 const GRAIN: u64 = 256 << 10;
 
+impl Disk {
+    /// Makes the files there are equal to `plan`: removes first, so that never more is held than before or after.
+    ///
+    /// # Errors
+    /// When the kernel refuses or the work is to end; what was done stays done, and no half-written file stays.
+    pub fn adjust(
+        &self,
+        plan: &Plan,
+        fsync: bool,
+        reservation: &mut Reservation,
+        work: &mut Work<'_>,
+    ) -> Result<(), Failure> {
+        let lists = self.list_all().map_err(Failure::of("reading the folders"))?;
+        let held = counted(&lists);
+        reservation.keep_back(plan.exchanged(&held));
+        work.starts(held.total(), plan.total(), plan.exchanged(&held));
+        let mut content = lock(&self.content);
+        let mut steps = FileSteps::new(self, plan, lists, &mut content, reservation, fsync);
+        let result = work.reconcile(&mut steps);
+        steps.abandon();
+        drop(steps);
+        content.rest();
+        result
+    }
+}
+
 /// One work's steps. A file that is not whole is in no list, and is removed when the work ends early.
-pub(super) struct FileSteps<'d> {
+struct FileSteps<'d> {
     disk: &'d Disk,
     /// Files that go, the next one last.
     going: Vec<Numbered>,
@@ -26,8 +53,8 @@ pub(super) struct FileSteps<'d> {
     coming: Vec<Missing>,
     writing: Option<Writing>,
     buffer: Vec<u8>,
-    content: &'d mut Content,
-    promise: &'d mut Promise,
+    content: &'d mut Fill,
+    reservation: &'d mut Reservation,
     fsync: bool,
 }
 
@@ -53,8 +80,8 @@ impl<'d> FileSteps<'d> {
         disk: &'d Disk,
         plan: &Plan,
         mut lists: Vec<Vec<Numbered>>,
-        content: &'d mut Content,
-        promise: &'d mut Promise,
+        content: &'d mut Fill,
+        reservation: &'d mut Reservation,
         fsync: bool,
     ) -> Self {
         let (mut going, mut coming) = (Vec::new(), Vec::new());
@@ -74,7 +101,7 @@ impl<'d> FileSteps<'d> {
         going.reverse();
         coming.reverse();
         let going = going.into_iter().flatten().collect();
-        Self { disk, going, coming, writing: None, buffer: Vec::new(), content, promise, fsync }
+        Self { disk, going, coming, writing: None, buffer: Vec::new(), content, reservation, fsync }
     }
 
     /// Removes what is not whole.
@@ -168,7 +195,7 @@ impl Steps for FileSteps<'_> {
             return Err(failure);
         }
         writing.written += now;
-        self.promise.kept(now);
+        self.reservation.kept(now);
         if writing.written < writing.size {
             self.writing = Some(writing);
             return Ok(now);

@@ -21,52 +21,52 @@ const SUFFIXES: [&str; 6] = ["_total", "_info", "_bucket", "_count", "_sum", "_c
 
 /// Gauges in the order of their names; one that was bumped stays, at 0, until its place is needed.
 #[derive(Debug, Default)]
-pub struct Bumps(Mutex<Vec<Gauge>>);
+pub struct CustomMetrics(Mutex<Vec<Gauge>>);
 
 #[derive(Debug)]
 struct Gauge {
     name: String,
-    bumps: Vec<(f64, Instant)>,
+    custom_metrics: Vec<(f64, Instant)>,
 }
 
 /// Why a gauge was not raised, in words.
 #[derive(Debug, PartialEq, Eq)]
-pub enum BumpRefused {
+pub enum MetricRefused {
     /// What was asked for will not do.
     Invalid(String),
     /// There are too many; they pass.
     Full(String),
 }
 
-impl Bumps {
+impl CustomMetrics {
     /// Raises `name` by `delta` for so long.
     ///
     /// # Errors
     /// Why the name will not do, or that there are too many.
-    pub fn add(&self, name: &str, delta: f64, length: Duration) -> Result<(), BumpRefused> {
-        check_name(name).map_err(BumpRefused::Invalid)?;
+    pub fn add(&self, name: &str, delta: f64, length: Duration) -> Result<(), MetricRefused> {
+        check_name(name).map_err(MetricRefused::Invalid)?;
         if !delta.is_finite() {
-            return Err(BumpRefused::Invalid(String::from("the delta is not a finite number")));
+            return Err(MetricRefused::Invalid(String::from("the delta is not a finite number")));
         }
         let now = Instant::now();
         let mut gauges = lock(&self.0);
         forget(&mut gauges, now);
-        if gauges.iter().map(|gauge| gauge.bumps.len()).sum::<usize>() >= MOST_BUMPS {
-            return Err(BumpRefused::Full(format!("{MOST_BUMPS} bumps last already")));
+        if gauges.iter().map(|gauge| gauge.custom_metrics.len()).sum::<usize>() >= MOST_BUMPS {
+            return Err(MetricRefused::Full(format!("{MOST_BUMPS} bumps last already")));
         }
         let until = now + length;
         match gauges.binary_search_by(|gauge| gauge.name.as_str().cmp(name)) {
-            Ok(place) => gauges[place].bumps.push((delta, until)),
+            Ok(place) => gauges[place].custom_metrics.push((delta, until)),
             Err(_) if gauges.len() >= MOST_GAUGES => {
                 // One that nothing bumps any more makes room.
-                let Some(idle) = gauges.iter().position(|gauge| gauge.bumps.is_empty()) else {
-                    return Err(BumpRefused::Full(format!("there are {MOST_GAUGES} gauges already")));
+                let Some(idle) = gauges.iter().position(|gauge| gauge.custom_metrics.is_empty()) else {
+                    return Err(MetricRefused::Full(format!("there are {MOST_GAUGES} gauges already")));
                 };
                 gauges.remove(idle);
                 let place = gauges.partition_point(|gauge| gauge.name.as_str() < name);
-                gauges.insert(place, Gauge { name: name.to_owned(), bumps: vec![(delta, until)] });
+                gauges.insert(place, Gauge { name: name.to_owned(), custom_metrics: vec![(delta, until)] });
             }
-            Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), bumps: vec![(delta, until)] }),
+            Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), custom_metrics: vec![(delta, until)] }),
         }
         Ok(())
     }
@@ -80,13 +80,13 @@ impl Bumps {
     pub fn values(&self) -> Vec<(String, f64)> {
         let mut gauges = lock(&self.0);
         forget(&mut gauges, Instant::now());
-        let sum = |gauge: &Gauge| gauge.bumps.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0;
+        let sum = |gauge: &Gauge| gauge.custom_metrics.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0;
         gauges.iter().map(|gauge| (gauge.name.clone(), sum(gauge))).collect()
     }
 }
 
 fn forget(gauges: &mut [Gauge], now: Instant) {
-    gauges.iter_mut().for_each(|gauge| gauge.bumps.retain(|(_, until)| *until > now));
+    gauges.iter_mut().for_each(|gauge| gauge.custom_metrics.retain(|(_, until)| *until > now));
 }
 
 /// Prometheus' rule for names of metrics, and ours. A colon is for names that recording rules make, not for what is
@@ -122,18 +122,18 @@ mod tests {
 
     #[test]
     fn bumps_add_up_and_pass() {
-        let bumps = Bumps::default();
-        bumps.add("qps", 5.0, LONG).unwrap();
-        bumps.add("qps", -1.5, LONG).unwrap();
-        bumps.add("a_b", 1.0, Duration::ZERO).unwrap();
-        assert_eq!(bumps.values(), [(String::from("a_b"), 0.0), (String::from("qps"), 3.5)]);
-        bumps.clear();
-        assert!(bumps.values().is_empty());
+        let custom_metrics = CustomMetrics::default();
+        custom_metrics.add("qps", 5.0, LONG).unwrap();
+        custom_metrics.add("qps", -1.5, LONG).unwrap();
+        custom_metrics.add("a_b", 1.0, Duration::ZERO).unwrap();
+        assert_eq!(custom_metrics.values(), [(String::from("a_b"), 0.0), (String::from("qps"), 3.5)]);
+        custom_metrics.clear();
+        assert!(custom_metrics.values().is_empty());
     }
 
     #[test]
     fn names_are_valid_and_not_ours() {
-        let bumps = Bumps::default();
+        let custom_metrics = CustomMetrics::default();
         for name in [
             "",
             "5x",
@@ -153,28 +153,30 @@ mod tests {
             "ALERTS_FOR_STATE",
             "scrape_duration_seconds",
         ] {
-            assert!(bumps.add(name, 1.0, LONG).is_err(), "{name}");
+            assert!(custom_metrics.add(name, 1.0, LONG).is_err(), "{name}");
         }
         for name in ["http_requests_per_second", "http_qps", "uptime", "QPS"] {
-            assert_eq!(bumps.add(name, 1.0, LONG), Ok(()), "{name}");
+            assert_eq!(custom_metrics.add(name, 1.0, LONG), Ok(()), "{name}");
         }
-        assert!(bumps.add("x", f64::NAN, LONG).is_err() && bumps.add("x", f64::INFINITY, LONG).is_err());
-        assert!(bumps.add(&"x".repeat(101), 1.0, LONG).is_err());
+        assert!(
+            custom_metrics.add("x", f64::NAN, LONG).is_err() && custom_metrics.add("x", f64::INFINITY, LONG).is_err()
+        );
+        assert!(custom_metrics.add(&"x".repeat(101), 1.0, LONG).is_err());
     }
 
     #[test]
     fn there_is_an_end_to_them() {
-        let bumps = Bumps::default();
+        let custom_metrics = CustomMetrics::default();
         for number in 0..MOST_GAUGES {
-            bumps.add(&format!("g{number}"), 1.0, LONG).unwrap();
+            custom_metrics.add(&format!("g{number}"), 1.0, LONG).unwrap();
         }
-        assert!(bumps.add("one_more", 1.0, LONG).is_err());
+        assert!(custom_metrics.add("one_more", 1.0, LONG).is_err());
         for _ in MOST_GAUGES..MOST_BUMPS {
-            bumps.add("g1", 1.0, LONG).unwrap();
+            custom_metrics.add("g1", 1.0, LONG).unwrap();
         }
-        assert!(bumps.add("g1", 1.0, LONG).is_err());
-        bumps.clear();
-        bumps.add("one_more", 1.0, LONG).unwrap();
-        assert_eq!(bumps.values().len(), 1);
+        assert!(custom_metrics.add("g1", 1.0, LONG).is_err());
+        custom_metrics.clear();
+        custom_metrics.add("one_more", 1.0, LONG).unwrap();
+        assert_eq!(custom_metrics.values().len(), 1);
     }
 }

@@ -9,19 +9,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::consumer::control::audit;
-use crate::consumer::control::forced_note::Intent;
-use crate::consumer::control::group::WORKER_STACK_BYTES;
+use crate::consumer::control::forced_note::ForcedNote;
 use crate::consumer::control::id::{Id, Ids};
-use crate::consumer::control::operation::{Caller, Expiry, Kind, Order, Outcome, Wish};
+use crate::consumer::control::operation::{Caller, ChangeRequest, Expiry, MemoryKind, Operation, Outcome};
 use crate::consumer::control::plan::{MEMORY, Plan};
 use crate::consumer::control::reconcile::{Level, Work};
-use crate::consumer::load::cpu::{Burn, End, Target};
+use crate::consumer::load::cpu::{CpuLoad, Target};
+use crate::consumer::load::task::LoadEnd;
 use crate::consumer::memory::Memory;
 use crate::consumer::memory::store::MemoryStore;
 use crate::kernel::cpu::cores;
 use crate::kernel::mapping::page_size;
 use crate::kernel::shutdown::Stop;
 use crate::settings::Number;
+use crate::sync::WORKER_STACK_BYTES;
 use crate::sync::{lock, spawn};
 use crate::units::quantity::Amount;
 
@@ -61,7 +62,7 @@ pub struct Jobs {
     number: Number,
     max_ttl: Option<Duration>,
     memory: Arc<MemoryStore>,
-    intent: Intent,
+    forced_note: ForcedNote,
     running: Mutex<Vec<Arc<Job>>>,
     changed: Condvar,
     /// How many have ended, by [`KINDS`] and [`OUTCOMES`].
@@ -87,17 +88,17 @@ pub struct Listed {
 }
 
 /// A job that was started: its id, and when it ends.
-pub type Started = (Id, Option<Expiry>);
+pub type StartedJob = (Id, Option<Expiry>);
 
 struct Job {
-    order: Order,
+    operation: Operation,
     /// Millicores or bytes it is to use.
     wanted: u64,
     uses: Uses,
 }
 
 enum Uses {
-    Cpu(Arc<Burn>),
+    Cpu(Arc<CpuLoad>),
     Memory(Arc<Level>),
 }
 
@@ -115,7 +116,7 @@ impl Job {
     }
 
     fn cancel(&self) {
-        self.order.cancel();
+        self.operation.cancel();
         if let Uses::Cpu(burn) = &self.uses {
             burn.cancel();
         }
@@ -145,12 +146,12 @@ impl Jobs {
         ids: Arc<Ids>,
         number: Number,
         memory: Arc<MemoryStore>,
-        intent: Intent,
+        forced_note: ForcedNote,
         max_ttl: Option<Duration>,
         stop: Stop,
     ) -> Arc<Self> {
         let (running, changed, ended) = (Mutex::default(), Condvar::new(), Default::default());
-        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed, ended })
+        Arc::new(Self { ids, stop, number, max_ttl, memory, forced_note, running, changed, ended })
     }
 
     /// Uses so many millicores more, for so long, `beside` those of the running load.
@@ -164,7 +165,7 @@ impl Jobs {
         beside: u64,
         caller: Caller,
         words: String,
-    ) -> Result<Started, JobRefused> {
+    ) -> Result<StartedJob, JobRefused> {
         let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
         loop {
@@ -177,19 +178,19 @@ impl Jobs {
             let refused = if is_full { JobRefused::Full } else { JobRefused::TooMuch(left) };
             running = self.turn(running, until, CPU, left, millicores).ok_or(refused)?;
         }
-        let order = self.order(millicores, length, caller, words)?;
-        let started = (order.id, order.expires);
-        let deadline = order.expires.map(|expiry| expiry.at);
-        let burn = Burn::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
+        let operation = self.operation(millicores, length, caller, words)?;
+        let started = (operation.id, operation.expires);
+        let deadline = operation.expires.map(|expiry| expiry.at);
+        let burn = CpuLoad::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
         let burn = burn.map_err(JobRefused::NotStarted)?;
-        let job = Arc::new(Job { order, wanted: millicores, uses: Uses::Cpu(Arc::clone(&burn)) });
+        let job = Arc::new(Job { operation, wanted: millicores, uses: Uses::Cpu(Arc::clone(&burn)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
-            job_begins("cpu", &own.order);
+            job_begins("cpu", &own.operation);
             let outcome = match burn.run(&jobs.stop) {
-                End::Stopped if own.order.is_cancelled() => Outcome::Cancelled,
-                End::Stopped => Outcome::Stopped,
-                End::Ended | End::Factored => Outcome::Done,
+                LoadEnd::Stopped if own.operation.is_cancelled() => Outcome::Cancelled,
+                LoadEnd::Stopped => Outcome::Stopped,
+                LoadEnd::Ended | LoadEnd::Factored => Outcome::Done,
             };
             jobs.is_over(&own, &outcome);
         };
@@ -211,10 +212,10 @@ impl Jobs {
         length: Duration,
         caller: Caller,
         words: String,
-    ) -> Result<Started, JobRefused> {
+    ) -> Result<StartedJob, JobRefused> {
         let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
-        let (mut promise, is_risky) = loop {
+        let (mut reservation, is_risky) = loop {
             let (left, refused) = if sum(&running, MEM).0 >= MOST_JOBS {
                 (bytes, JobRefused::Full)
             } else {
@@ -225,38 +226,38 @@ impl Jobs {
             };
             running = self.turn(running, until, MEM, left, bytes).ok_or(refused)?;
         };
-        let mut order = match self.order(bytes, length, caller, words) {
-            Ok(order) => order,
+        let mut operation = match self.operation(bytes, length, caller, words) {
+            Ok(operation) => operation,
             Err(refused) => {
                 self.memory.job_is_over(bytes);
                 return Err(refused);
             }
         };
-        let started = (order.id, order.expires);
-        order.is_risky = is_risky;
+        let started = (operation.id, operation.expires);
+        operation.is_risky = is_risky;
         if is_risky {
-            self.intent.note(Some(&order));
+            self.forced_note.note(Some(&operation));
         }
         let level = Arc::new(Level::default());
-        let job = Arc::new(Job { order, wanted: bytes, uses: Uses::Memory(Arc::clone(&level)) });
+        let job = Arc::new(Job { operation, wanted: bytes, uses: Uses::Memory(Arc::clone(&level)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             let memory = Memory::new();
             let plan = Plan::exact(&MEMORY, bytes, page_size());
-            let mut work = Work::new(&own.order, &level, &jobs.stop);
-            if own.order.is_risky {
-                jobs.intent.sync();
+            let mut work = Work::new(&own.operation, &level, &jobs.stop);
+            if own.operation.is_risky {
+                jobs.forced_note.sync();
             }
-            job_begins("mem", &own.order);
+            job_begins("mem", &own.operation);
             // No pages of files here, so no folder.
-            let result = memory.adjust(&plan, Kind::Anon, std::path::Path::new("."), &mut promise, &mut work);
-            drop(promise);
+            let result = memory.adjust(&plan, MemoryKind::Anon, std::path::Path::new("."), &mut reservation, &mut work);
+            drop(reservation);
             let mut outcome = Outcome::of(&result);
             if result.is_ok() {
-                jobs.wait_for(&own.order);
-                outcome = match own.order.is_cancelled() {
+                jobs.wait_for(&own.operation);
+                outcome = match own.operation.is_cancelled() {
                     true => Outcome::Cancelled,
-                    false if own.order.has_expired() => Outcome::Done,
+                    false if own.operation.has_expired() => Outcome::Done,
                     false => Outcome::Stopped,
                 };
             }
@@ -294,7 +295,7 @@ impl Jobs {
 
     /// Logs and counts the end of `own`, which runs no more.
     fn is_over(&self, own: &Arc<Job>, outcome: &Outcome) {
-        audit::ended(KINDS[own.kind()], &own.order, outcome, own.order.accepted.elapsed());
+        audit::ended(KINDS[own.kind()], &own.operation, outcome, own.operation.accepted.elapsed());
         let place = match outcome {
             Outcome::Done => 0,
             Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => 1,
@@ -325,20 +326,20 @@ impl Jobs {
     /// All jobs that run.
     pub fn list(&self) -> Vec<Listed> {
         let listed = |job: &Arc<Job>| Listed {
-            id: job.order.id,
+            id: job.operation.id,
             kind: KINDS[job.kind()],
             wanted: job.wanted,
             used: job.used(),
-            caller: job.order.caller.to_string(),
-            words: job.order.words.clone(),
-            expires: job.order.expires,
+            caller: job.operation.caller.to_string(),
+            words: job.operation.words.clone(),
+            expires: job.operation.expires,
         };
         lock(&self.running).iter().map(listed).collect()
     }
 
     /// Cancels the job of this id, or all of them, and waits a moment for their end; whether there are any.
     pub fn cancel(&self, one: Option<Id>) -> bool {
-        let is_meant = |job: &Arc<Job>| one.is_none_or(|id| job.order.id == id);
+        let is_meant = |job: &Arc<Job>| one.is_none_or(|id| job.operation.id == id);
         let running = lock(&self.running);
         let mut found = false;
         for job in running.iter().filter(|job| is_meant(job)) {
@@ -353,8 +354,8 @@ impl Jobs {
 
     /// The note goes with the last job that it could be about.
     fn nothing_to_note(&self, running: &[Arc<Job>]) {
-        if !running.iter().any(|job| job.order.is_risky) {
-            self.intent.note(None);
+        if !running.iter().any(|job| job.operation.is_risky) {
+            self.forced_note.note(None);
         }
     }
 
@@ -369,7 +370,7 @@ impl Jobs {
     pub fn wait_for_cancelled(&self, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> u64 {
         loop {
             let running = lock(&self.running);
-            let cancelled = |running: &[Arc<Job>]| running.iter().filter(|job| job.order.is_cancelled()).count();
+            let cancelled = |running: &[Arc<Job>]| running.iter().filter(|job| job.operation.is_cancelled()).count();
             let waited = self.changed.wait_timeout_while(running, pause, |running| cancelled(running) > 0);
             let left = cancelled(&waited.unwrap_or_else(PoisonError::into_inner).0);
             if left == 0 || self.stop.is_set() || give_up() {
@@ -398,20 +399,20 @@ impl Jobs {
         sums
     }
 
-    fn order(&self, units: u64, length: Duration, caller: Caller, words: String) -> Result<Order, JobRefused> {
+    fn operation(&self, units: u64, length: Duration, caller: Caller, words: String) -> Result<Operation, JobRefused> {
         if self.stop.is_set() {
             return Err(JobRefused::Stopping);
         }
         let length = self.max_ttl.map_or(length, |most| most.min(length));
-        let wish = Wish { words, ..Wish::of(Amount::Exactly(units), caller) };
-        Ok(Order::new(self.ids.next(), &wish, units, units, Some(length)))
+        let change = ChangeRequest { words, ..ChangeRequest::of(Amount::Exactly(units), caller) };
+        Ok(Operation::new(self.ids.next(), &change, units, units, Some(length)))
     }
 
-    /// Waits until the time of `order` is over, or it is cancelled.
-    fn wait_for(&self, order: &Order) {
+    /// Waits until the time of `operation` is over, or it is cancelled.
+    fn wait_for(&self, operation: &Operation) {
         let mut running = lock(&self.running);
-        while !order.has_expired() && !order.is_cancelled() && !self.stop.is_set() {
-            let left = order.expires.map_or(LOOK, |expiry| expiry.at.saturating_duration_since(Instant::now()));
+        while !operation.has_expired() && !operation.is_cancelled() && !self.stop.is_set() {
+            let left = operation.expires.map_or(LOOK, |expiry| expiry.at.saturating_duration_since(Instant::now()));
             let waited = self.changed.wait_timeout(running, left.max(Duration::from_millis(1)));
             running = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -419,10 +420,11 @@ impl Jobs {
 }
 
 /// Has the log tell of a job that takes long, or goes past a limit.
-fn job_begins(group: &'static str, order: &Order) {
-    if order.is_risky || audit::is_long(order.expires.map(|expiry| expiry.at.saturating_duration_since(order.accepted)))
+fn job_begins(group: &'static str, operation: &Operation) {
+    if operation.is_risky
+        || audit::is_long(operation.expires.map(|expiry| expiry.at.saturating_duration_since(operation.accepted)))
     {
-        audit::begun(group, order.id, &order.words, &order.caller);
+        audit::begun(group, operation.id, &operation.words, &operation.caller);
     }
 }
 
@@ -435,7 +437,8 @@ fn sum(running: &[Arc<Job>], kind: usize) -> (usize, u64) {
 /// The units of the jobs of a kind that are about to end; `None` where there are none.
 fn about_to_end(running: &[Arc<Job>], kind: usize) -> Option<u64> {
     let soon = Instant::now() + ABOUT_TO_END;
-    let ends = |order: &Order| order.is_cancelled() || order.expires.is_some_and(|expiry| expiry.at <= soon);
-    let ending = running.iter().filter(|job| job.kind() == kind && ends(&job.order));
+    let ends =
+        |operation: &Operation| operation.is_cancelled() || operation.expires.is_some_and(|expiry| expiry.at <= soon);
+    let ending = running.iter().filter(|job| job.kind() == kind && ends(&job.operation));
     ending.map(|job| job.wanted).reduce(u64::saturating_add)
 }

@@ -12,13 +12,16 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::consumer::control::group::WORKER_STACK_BYTES;
 use crate::consumer::load::factor::Factoring;
+use crate::consumer::load::task::{LoadEnd, LoadFigures, Spec, Task};
 use crate::kernel::clock::thread_time;
 use crate::kernel::shutdown::Stop;
-use crate::kernel::signals::give_way;
+use crate::kernel::sys::give_way;
+use crate::service::json::{Value, thousandths};
 use crate::settings::Number;
+use crate::sync::WORKER_STACK_BYTES;
 use crate::sync::{lock, spawn};
+use crate::units::decimal::fixed;
 
 /// How often a thread wakes up to work its share. Its error in any window is at most the work of one period.
 const PERIOD: Duration = Duration::from_millis(4);
@@ -73,18 +76,7 @@ impl Target {
     }
 }
 
-/// How a load ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Its time was over.
-    Ended,
-    /// It was stopped.
-    Stopped,
-    /// The user's number is factored.
-    Factored,
-}
-
-impl End {
+impl LoadEnd {
     /// As the log tells it.
     pub fn words(self) -> &'static str {
         match self {
@@ -97,7 +89,7 @@ impl End {
 
 /// CPU time being used. One of its threads is the caller's own.
 #[derive(Debug)]
-pub struct Burn {
+pub struct CpuLoad {
     target: Target,
     /// Where it ends when its time is over; without, it never is.
     deadline: Option<Instant>,
@@ -120,8 +112,8 @@ enum Gate {
     Gone,
 }
 
-impl Burn {
-    /// Starts the threads it takes beside the caller's own; they wait for [`Burn::run`].
+impl CpuLoad {
+    /// Starts the threads it takes beside the caller's own; they wait for [`CpuLoad::run`].
     ///
     /// # Errors
     /// When the kernel has no thread left. Those that were started go away.
@@ -160,7 +152,7 @@ impl Burn {
     }
 
     /// Runs to its end, in the caller's thread and those that wait.
-    pub fn run(&self, stop: &Stop) -> End {
+    pub fn run(&self, stop: &Stop) -> LoadEnd {
         self.began.get_or_init(Instant::now);
         self.open(Gate::Open);
         let end = self.work(0, stop);
@@ -219,7 +211,7 @@ impl Burn {
         *waited.unwrap_or_else(PoisonError::into_inner) == Gate::Open
     }
 
-    fn work(&self, slot: usize, stop: &Stop) -> End {
+    fn work(&self, slot: usize, stop: &Stop) -> LoadEnd {
         give_way();
         let (began, at_start) = (*self.began.get_or_init(Instant::now), thread_time());
         let threads = self.used.len() as f64;
@@ -228,10 +220,10 @@ impl Burn {
         let mut forgiven = 0.0;
         loop {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return End::Ended;
+                return LoadEnd::Ended;
             }
             if self.cancelled.load(Ordering::Acquire) || stop.is_set() {
-                return End::Stopped;
+                return LoadEnd::Stopped;
             }
             let elapsed = began.elapsed();
             let time = thread_time() - at_start;
@@ -253,7 +245,7 @@ impl Burn {
                 if factoring.advance(DIVISIONS) {
                     if self.ends_with_number && self.number.set_by_user {
                         log::info!("Number factored: {factoring}");
-                        return End::Factored;
+                        return LoadEnd::Factored;
                     }
                     // It is only there to be worked on.
                     factoring = Factoring::new(self.number.value);
@@ -277,6 +269,62 @@ impl Burn {
     }
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuSpec {
+    /// Millicores, and how they are reached.
+    pub target: Target,
+    /// The contract's load: it ends when a number of the user's is factored.
+    pub is_contract: bool,
+    /// The number that is factored.
+    pub number: Number,
+}
+
+impl Spec for CpuSpec {
+    fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> io::Result<Box<dyn Task>> {
+        Ok(Box::new(CpuLoad::start(self.target, deadline, self.number, self.is_contract, stop)?))
+    }
+
+    fn told(&self, value: Value) -> Value {
+        let over = self.target.over;
+        let over = (!over.is_zero()).then(|| thousandths(over.as_secs_f64()));
+        value.with("target_millicores", self.target.to).with("over_seconds", over)
+    }
+
+    fn words(&self) -> String {
+        format!(" of {}m", self.target.to)
+    }
+}
+
+impl Task for Arc<CpuLoad> {
+    fn run(&self, stop: &Stop) -> Result<LoadEnd, String> {
+        Ok(CpuLoad::run(self, stop))
+    }
+
+    fn cancel(&self) {
+        CpuLoad::cancel(self);
+    }
+
+    fn figures(&self) -> LoadFigures {
+        LoadFigures { wanted: self.wanted(), achieved: self.achieved() }
+    }
+
+    fn most_millicores(&self) -> u64 {
+        self.target().to.max(self.wanted() as u64)
+    }
+
+    fn told(&self, value: Value) -> Value {
+        value
+            .with("target_millicores", self.target().to)
+            .with("wanted_millicores", thousandths(self.wanted()))
+            .with("achieved_millicores", thousandths(self.achieved()))
+    }
+
+    fn line(&self) -> String {
+        format!("{}m wanted  {}m achieved", fixed(self.wanted(), 0), fixed(self.achieved(), 0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,28 +345,28 @@ mod tests {
     fn it_ends_on_time_when_cancelled_and_when_stopped() {
         let stop = Stop::new().unwrap();
         let soon = Some(Instant::now() + Duration::from_millis(50));
-        let burn = Burn::start(Target::flat(1500), soon, NUMBER, true, &stop).unwrap();
-        assert_eq!(burn.run(&stop), End::Ended);
+        let burn = CpuLoad::start(Target::flat(1500), soon, NUMBER, true, &stop).unwrap();
+        assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Ended);
         assert!(burn.achieved() > 0.0);
-        let burn = Burn::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
+        let burn = CpuLoad::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
         thread::scope(|scope| {
-            let running = scope.spawn(|| burn.run(&stop));
+            let running = scope.spawn(|| CpuLoad::run(&burn, &stop));
             burn.cancel();
-            assert_eq!(running.join().unwrap(), End::Stopped);
+            assert_eq!(running.join().unwrap(), LoadEnd::Stopped);
         });
         stop.stop();
-        let burn = Burn::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
-        assert_eq!(burn.run(&stop), End::Stopped);
+        let burn = CpuLoad::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
+        assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Stopped);
     }
 
     #[test]
     fn the_users_number_ends_the_contracts_load_alone() {
         let stop = Stop::new().unwrap();
         let number = Number { value: 91, set_by_user: true };
-        let burn = Burn::start(Target::flat(1000), None, number, true, &stop).unwrap();
-        assert_eq!(burn.run(&stop), End::Factored);
+        let burn = CpuLoad::start(Target::flat(1000), None, number, true, &stop).unwrap();
+        assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Factored);
         let soon = Some(Instant::now() + Duration::from_millis(30));
-        let burn = Burn::start(Target::flat(100), soon, number, false, &stop).unwrap();
-        assert_eq!(burn.run(&stop), End::Ended);
+        let burn = CpuLoad::start(Target::flat(100), soon, number, false, &stop).unwrap();
+        assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Ended);
     }
 }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::consumer::fill::{Content, PAGE};
-use crate::consumer::load::cpu::End;
-use crate::consumer::load::{Figures, Spec, Task};
-use crate::consumer::workdir::DataFolder;
+use crate::consumer::disk::workdir::Workdir;
+use crate::consumer::fill::{Fill, PAGE};
+use crate::consumer::load::task::LoadEnd;
+use crate::consumer::load::task::{LoadFigures, Spec, Task};
 use crate::kernel::shutdown::Stop;
 use crate::kernel::sys::forget_cached;
 use crate::service::json::{Value, thousandths};
@@ -39,7 +39,7 @@ pub struct IoSpec {
     /// Bytes a second, written and read together; as many as the disk takes without.
     pub rate: Option<u64>,
     /// Where the files are.
-    pub folder: Arc<DataFolder>,
+    pub folder: Arc<Workdir>,
     /// What all loads have moved, this one included.
     pub moved: Arc<Moved>,
 }
@@ -140,17 +140,17 @@ impl IoTask {
 }
 
 impl Task for IoTask {
-    fn run(&self, stop: &Stop) -> Result<End, String> {
-        let (mut content, mut buffer) = (Content::new(), vec![0; BLOCK as usize]);
+    fn run(&self, stop: &Stop) -> Result<LoadEnd, String> {
+        let (mut content, mut buffer) = (Fill::new(), vec![0; BLOCK as usize]);
         let (mut files, mut looked) = (Vec::new(), None::<Instant>);
         let (began, mut forgiven) = (Instant::now(), 0.0);
         let mut turn = 0usize;
         loop {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(End::Ended);
+                return Ok(LoadEnd::Ended);
             }
             if self.cancelled.load(Ordering::Acquire) || stop.is_set() {
-                return Ok(End::Stopped);
+                return Ok(LoadEnd::Stopped);
             }
             let (written, read) = self.counts.moved.get();
             lock(&self.samples).note(Instant::now(), (written, read));
@@ -192,8 +192,8 @@ impl Task for IoTask {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    fn figures(&self) -> Figures {
-        Figures::default()
+    fn figures(&self) -> LoadFigures {
+        LoadFigures::default()
     }
 
     fn told(&self, value: Value) -> Value {
@@ -227,7 +227,7 @@ impl IoTask {
         path: &PathBuf,
         offset: u64,
         length: usize,
-        content: &mut Content,
+        content: &mut Fill,
         buffer: &mut [u8],
     ) -> io::Result<()> {
         let file: File = OpenOptions::new().read(true).write(true).open(path)?;

@@ -1,182 +1,30 @@
 //! What is done for a time: CPU and io loads. One at a time in each group; its worker holds the ticket for all of it.
 
 pub mod cpu;
-pub mod cpu_spec;
 pub mod factor;
 pub mod io;
+pub mod task;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::consumer::control::audit;
-use crate::consumer::control::group::{PATIENCE, Tally, WORKER_STACK_BYTES, count};
-use crate::consumer::control::id::{Id, Ids};
-use crate::consumer::control::operation::{Caller, Outcome};
-use crate::consumer::control::ticket::{Conflict, Request, Ticket};
-use crate::consumer::load::cpu::End;
+use crate::consumer::control::group::{OperationCounters, PATIENCE, count};
+use crate::consumer::control::id::Ids;
+use crate::consumer::control::operation::Outcome;
+use crate::consumer::control::ticket::{Conflict, Ticket, TicketRequest};
+use crate::consumer::load::task::{Load, LoadEnd, LoadRefused, LoadRequest};
 use crate::kernel::clock::saturating_add;
 use crate::kernel::shutdown::Stop;
-use crate::service::json::Value;
+use crate::sync::WORKER_STACK_BYTES;
 use crate::sync::{lock, spawn};
-use crate::units::strconv::NumberError;
 
 /// How long `stop` waits for the load to be over before it answers. It is over within milliseconds; the bound is the
 /// contract's promise about what comes after the answer.
 const STOPPING: Duration = Duration::from_millis(100);
 /// How long a load that is to replace another waits for its end.
 const REPLACING: Duration = Duration::from_secs(5);
-
-/// What a load is to do.
-pub trait Spec: Send + Sync {
-    /// Whether there is something to work on.
-    ///
-    /// # Errors
-    /// When there is not.
-    fn check(&self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    /// What is to be done, for programs: added to what is told of a dry run.
-    fn told(&self, value: Value) -> Value;
-
-    /// The same for people, in the middle of a sentence about the load: ` of 500m`, or nothing.
-    fn words(&self) -> String {
-        String::new()
-    }
-
-    /// Gets everything ready that can fail.
-    ///
-    /// # Errors
-    /// When the kernel refuses, or there is nothing to work on.
-    fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> std::io::Result<Box<dyn Task>>;
-}
-
-/// A load that is ready to run.
-pub trait Task: Send + Sync {
-    /// Runs until its deadline, or until it is cancelled or the service stops.
-    ///
-    /// # Errors
-    /// Why it failed.
-    fn run(&self, stop: &Stop) -> Result<End, String>;
-
-    /// Makes it end early, whether it runs already or not.
-    fn cancel(&self);
-
-    /// What is wanted and what is achieved, at this moment.
-    fn figures(&self) -> Figures;
-
-    /// Millicores that it uses at most from now on: a ramp's end, or where it is, if that is more.
-    fn most_millicores(&self) -> u64 {
-        0
-    }
-
-    /// The same and more, for programs: added to what is told of every load.
-    fn told(&self, value: Value) -> Value;
-
-    /// The same for people.
-    fn line(&self) -> String;
-}
-
-/// The CPU that a load wants and uses; what does not apply is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Millicores to be used at this moment.
-    pub wanted: f64,
-    /// Millicores used in the last second.
-    pub achieved: f64,
-}
-
-/// What a client asks for.
-pub struct LoadWish {
-    /// What to do.
-    pub spec: Box<dyn Spec>,
-    /// For how long; until it is stopped without.
-    pub length: Option<Duration>,
-    /// For how long at most, whatever is asked.
-    pub most: Option<Duration>,
-    /// In place of the one that runs.
-    pub replace: bool,
-    /// Who asks.
-    pub caller: Caller,
-    /// In which words.
-    pub words: String,
-}
-
-/// A load that was accepted.
-pub struct Load {
-    /// Its id.
-    pub id: Id,
-    /// What it does.
-    pub task: Box<dyn Task>,
-    /// When it was asked for.
-    pub sent: SystemTime,
-    /// When its time began, on a clock that nobody sets.
-    pub began: Instant,
-    /// For how long it was asked for, in whole seconds, as the contract tells it.
-    pub seconds: u64,
-    /// How long it really gets; `None` is until it is stopped.
-    pub length: Option<Duration>,
-    /// When it ends at the latest, if at all.
-    pub ends: Option<SystemTime>,
-    /// When it ends, on the same clock as `began`.
-    pub deadline: Option<Instant>,
-    /// Who asked for it.
-    pub caller: Caller,
-    /// In which words.
-    pub words: String,
-    cancelled: AtomicBool,
-    outcome: Mutex<Option<Outcome>>,
-}
-
-impl Load {
-    /// Whether it is to end early.
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
-    }
-
-    /// How it ended, once it has.
-    pub fn outcome(&self) -> Option<Outcome> {
-        lock(&self.outcome).clone()
-    }
-}
-
-/// Why a load was not started.
-#[derive(Debug)]
-pub enum LoadRefused {
-    /// Another one is pending or running.
-    Conflict(Conflict),
-    /// No time given.
-    Absent,
-    /// A time that is no number.
-    Number(NumberError),
-    /// Anything else that is wrong with what was asked.
-    Invalid(String),
-    /// More than there is.
-    TooMuch(String),
-    /// It could not be got ready.
-    NotStarted(std::io::Error),
-    /// The service stops.
-    Stopping,
-}
-
-/// What is wrong, and what would be right.
-impl fmt::Display for LoadRefused {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Conflict(Conflict::Pending) => out.write_str("a load is accepted and has not begun yet"),
-            Self::Conflict(Conflict::Busy) => {
-                out.write_str("a load runs; replace=true takes its place, DELETE ends it")
-            }
-            Self::Absent => out.write_str("for how long? time=90s, for example"),
-            Self::Number(error) => error.fmt(out),
-            Self::Invalid(why) | Self::TooMuch(why) => out.write_str(why),
-            Self::NotStarted(error) => write!(out, "it could not be started: {error}"),
-            Self::Stopping => out.write_str("the service stops"),
-        }
-    }
-}
 
 /// At most one load at a time.
 pub struct LoadGroup {
@@ -191,7 +39,7 @@ pub struct LoadGroup {
     max_ttl: Option<Duration>,
     load: Mutex<Current>,
     ended: Condvar,
-    tally: Tally,
+    counters: OperationCounters,
 }
 
 struct Current {
@@ -216,7 +64,7 @@ impl LoadGroup {
             max_ttl,
             load: Mutex::new(Current { load: None, trouble: None }),
             ended: Condvar::new(),
-            tally: Tally::default(),
+            counters: OperationCounters::default(),
         }
     }
 
@@ -231,8 +79,8 @@ impl LoadGroup {
     }
 
     /// What has become of its requests.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &OperationCounters {
+        &self.counters
     }
 
     /// The load that was accepted and is not over.
@@ -264,21 +112,21 @@ impl LoadGroup {
     /// Starts a load.
     ///
     /// # Errors
-    /// When one runs, something is wrong with the wish, or it cannot be started.
-    pub fn start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
-        let result = self.try_start(wish);
+    /// When one runs, something is wrong with the request, or it cannot be started.
+    pub fn start(self: &Arc<Self>, change: Result<LoadRequest, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
+        let result = self.try_start(change);
         count(match &result {
-            Ok(_) => &self.tally.accepted,
-            Err(LoadRefused::Conflict(_)) => &self.tally.conflicts,
-            Err(LoadRefused::TooMuch(_)) => &self.tally.too_much,
-            Err(LoadRefused::NotStarted(_) | LoadRefused::Stopping) => &self.tally.unavailable,
-            Err(_) => &self.tally.invalid,
+            Ok(_) => &self.counters.accepted,
+            Err(LoadRefused::Conflict(_)) => &self.counters.conflicts,
+            Err(LoadRefused::TooMuch(_)) => &self.counters.too_much,
+            Err(LoadRefused::NotStarted(_) | LoadRefused::Stopping) => &self.counters.unavailable,
+            Err(_) => &self.counters.invalid,
         });
         result
     }
 
-    fn try_start(self: &Arc<Self>, wish: Result<LoadWish, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
-        let replaces = wish.as_ref().is_ok_and(|wish| wish.replace);
+    fn try_start(self: &Arc<Self>, change: Result<LoadRequest, LoadRefused>) -> Result<Arc<Load>, LoadRefused> {
+        let replaces = change.as_ref().is_ok_and(|change| change.replace);
         let patience = Instant::now() + REPLACING;
         let _preparing = lock(&self.preparing);
         if let Err(conflict) = self.ticket.peek()
@@ -286,16 +134,16 @@ impl LoadGroup {
         {
             return Err(LoadRefused::Conflict(conflict));
         }
-        let wish = wish?;
+        let change = change?;
         if self.stop.is_set() {
             return Err(LoadRefused::Stopping);
         }
-        let length = self.length(&wish);
+        let length = self.length(&change);
         let (sent, began) = (SystemTime::now(), Instant::now());
         // A deadline that no clock reaches is none.
         let deadline = length.and_then(|length| began.checked_add(length));
         // Before another load is ended for it: one that cannot be started ends none.
-        let task = wish.spec.prepare(deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
+        let task = change.spec.prepare(deadline, &self.stop).map_err(LoadRefused::NotStarted)?;
         let request = match replaces {
             true => self.take_from_another(patience),
             false => self.ticket.take().map_err(LoadRefused::Conflict),
@@ -307,12 +155,12 @@ impl LoadGroup {
             task,
             sent,
             began,
-            seconds: wish.length.or(length).map_or(0, |length| length.as_secs()),
+            seconds: change.length.or(length).map_or(0, |length| length.as_secs()),
             length,
             ends: length.map(|length| saturating_add(sent, length)),
             deadline,
-            caller: wish.caller,
-            words: wish.words,
+            caller: change.caller,
+            words: change.words,
             cancelled: AtomicBool::new(false),
             outcome: Mutex::default(),
         });
@@ -324,13 +172,13 @@ impl LoadGroup {
             return Err(LoadRefused::NotStarted(error));
         }
         request.hand_over(id);
-        if let (Some(asked), Some(length)) = (wish.length, length)
-            && length < asked
+        if let (Some(params), Some(length)) = (change.length, length)
+            && length < params
         {
             log::info!(
                 "{} {id}: {} seconds asked for, capped at {} seconds",
                 self.work,
-                asked.as_secs(),
+                params.as_secs(),
                 length.as_secs()
             );
         }
@@ -338,12 +186,12 @@ impl LoadGroup {
     }
 
     /// How long a load gets; `None` is until it is stopped.
-    pub fn length(&self, wish: &LoadWish) -> Option<Duration> {
-        [wish.length, wish.most, self.max_ttl].into_iter().flatten().min()
+    pub fn length(&self, change: &LoadRequest) -> Option<Duration> {
+        [change.length, change.most, self.max_ttl].into_iter().flatten().min()
     }
 
     /// The ticket, whoever has it: what runs is cancelled.
-    fn take_from_another(&self, deadline: Instant) -> Result<Request, LoadRefused> {
+    fn take_from_another(&self, deadline: Instant) -> Result<TicketRequest, LoadRefused> {
         loop {
             let conflict = match self.ticket.take() {
                 Ok(request) => return Ok(request),
@@ -402,9 +250,9 @@ impl LoadGroup {
         }
         over.outcome = match result {
             Err(reason) => Outcome::Failed(reason),
-            Ok(End::Stopped) if load.is_cancelled() => Outcome::Cancelled,
-            Ok(End::Stopped) => Outcome::Stopped,
-            Ok(End::Ended | End::Factored) => Outcome::Done,
+            Ok(LoadEnd::Stopped) if load.is_cancelled() => Outcome::Cancelled,
+            Ok(LoadEnd::Stopped) => Outcome::Stopped,
+            Ok(LoadEnd::Ended | LoadEnd::Factored) => Outcome::Done,
         };
         drop(worker);
     }
@@ -422,11 +270,11 @@ impl Drop for Over<'_> {
         let (group, load) = (self.group, self.load);
         audit::load_ended(group.name, load.id, &load.words, &load.caller, &self.outcome, load.began.elapsed());
         let nanos = load.began.elapsed().as_nanos() as u64;
-        group.tally.work_nanos.fetch_add(nanos, Ordering::Relaxed);
+        group.counters.work_nanos.fetch_add(nanos, Ordering::Relaxed);
         count(match &self.outcome {
-            Outcome::Done => &group.tally.done,
-            Outcome::Failed(_) => &group.tally.failed,
-            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => &group.tally.cancelled,
+            Outcome::Done => &group.counters.done,
+            Outcome::Failed(_) => &group.counters.failed,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => &group.counters.cancelled,
         });
         *lock(&load.outcome) = Some(self.outcome.clone());
         let mut current = lock(&group.load);
@@ -446,6 +294,9 @@ impl Drop for Over<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consumer::control::operation::Caller;
+    use crate::consumer::load::task::{LoadFigures, Spec, Task};
+    use crate::service::json::Value;
     use std::sync::atomic::AtomicUsize;
     use std::thread;
 
@@ -477,19 +328,19 @@ mod tests {
     }
 
     impl Task for Sleeper {
-        fn run(&self, _: &Stop) -> Result<End, String> {
+        fn run(&self, _: &Stop) -> Result<LoadEnd, String> {
             while !self.cancelled.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            Ok(End::Stopped)
+            Ok(LoadEnd::Stopped)
         }
 
         fn cancel(&self) {
             self.cancelled.store(true, Ordering::SeqCst);
         }
 
-        fn figures(&self) -> Figures {
-            Figures::default()
+        fn figures(&self) -> LoadFigures {
+            LoadFigures::default()
         }
 
         fn told(&self, value: Value) -> Value {
@@ -516,8 +367,8 @@ mod tests {
                 scope.spawn(|| {
                     let spec = Box::new(Counted(Arc::clone(&alive)));
                     let (caller, words) = (Caller::nobody(), String::new());
-                    let wish = LoadWish { spec, length: None, most: None, replace: true, caller, words };
-                    group.start(Ok(wish)).map(drop).unwrap();
+                    let change = LoadRequest { spec, length: None, most: None, replace: true, caller, words };
+                    group.start(Ok(change)).map(drop).unwrap();
                 });
             }
         });

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use crate::consumer::admission::headroom::Promise;
+use crate::consumer::admission::headroom::Reservation;
 use crate::consumer::control::failure::Failure;
-use crate::consumer::control::operation::Kind;
+use crate::consumer::control::operation::MemoryKind;
 use crate::consumer::control::plan::{CLASSES, MEMORY, Plan};
 use crate::consumer::control::reconcile::{Steps, Work};
-use crate::consumer::fill::Content;
+use crate::consumer::fill::Fill;
 use crate::kernel::mapping::{Backing, HUGE_PAGE, Mapping};
 use crate::sync::lock;
 
@@ -43,8 +43,8 @@ struct Parts {
     of_class: [Vec<Mapping>; CLASSES],
     odd: Option<Mapping>,
     /// What all of them are made of.
-    kind: Kind,
-    content: Content,
+    kind: MemoryKind,
+    content: Fill,
 }
 
 impl Memory {
@@ -60,11 +60,11 @@ impl Memory {
     }
 
     /// What it is made of.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MemoryKind {
         match self.kind.load(Ordering::Acquire) {
-            FILE => Kind::File,
-            SHM => Kind::Shm,
-            _ => Kind::Anon,
+            FILE => MemoryKind::File,
+            SHM => MemoryKind::Shm,
+            _ => MemoryKind::Anon,
         }
     }
 
@@ -76,16 +76,16 @@ impl Memory {
     pub fn adjust(
         &self,
         plan: &Plan,
-        kind: Kind,
+        kind: MemoryKind,
         folder: &Path,
-        promise: &mut Promise,
+        reservation: &mut Reservation,
         work: &mut Work<'_>,
     ) -> Result<(), Failure> {
         let mut parts = lock(&self.parts);
         let held = self.held();
         let other_kind = parts.kind != kind && held.total() > 0;
         let exchanged = if other_kind { plan.total().min(held.total()) } else { plan.exchanged(&held) };
-        promise.keep_back(exchanged);
+        reservation.keep_back(exchanged);
         work.starts(held.total(), plan.total(), exchanged);
         let mut going = Vec::new();
         if other_kind {
@@ -101,13 +101,13 @@ impl Memory {
         }
         parts.kind = kind;
         let code = match kind {
-            Kind::Anon => 0,
-            Kind::File => FILE,
-            Kind::Shm => SHM,
+            MemoryKind::Anon => 0,
+            MemoryKind::File => FILE,
+            MemoryKind::Shm => SHM,
         };
         self.kind.store(code, Ordering::Release);
-        let mut steps = MemorySteps { memory: self, parts: &mut parts, plan, folder, promise, going, coming: None };
-        let result = work.walk(&mut steps);
+        let mut steps = MemorySteps { memory: self, parts: &mut parts, plan, folder, reservation, going, coming: None };
+        let result = work.reconcile(&mut steps);
         drop(steps);
         for class in &mut parts.of_class {
             class.shrink_to_fit();
@@ -154,7 +154,7 @@ struct MemorySteps<'m> {
     parts: &'m mut Parts,
     plan: &'m Plan,
     folder: &'m Path,
-    promise: &'m mut Promise,
+    reservation: &'m mut Reservation,
     /// Parts that go, the next one last: those of another kind, and the one that is given back piece by piece.
     going: Vec<Mapping>,
     coming: Option<Coming>,
@@ -194,10 +194,10 @@ impl MemorySteps<'_> {
 
     fn backing(&self) -> io::Result<Backing> {
         Ok(match self.parts.kind {
-            Kind::Anon => Backing::Private,
-            Kind::Shm => Backing::Shared,
+            MemoryKind::Anon => Backing::Private,
+            MemoryKind::Shm => Backing::Shared,
             // It has no name: whatever becomes of us, nothing is left behind.
-            Kind::File => Backing::File(tempfile::tempfile_in(self.folder)?),
+            MemoryKind::File => Backing::File(tempfile::tempfile_in(self.folder)?),
         })
     }
 }
@@ -245,7 +245,7 @@ impl Steps for MemorySteps<'_> {
             .write(coming.filled as usize, now as usize, &mut |bytes| content.fill(bytes))
             .map_err(Failure::of(format!("taking {size} bytes of memory")))?;
         coming.filled += now;
-        self.promise.kept(now);
+        self.reservation.kept(now);
         if coming.filled < size {
             self.coming = Some(coming);
             return Ok(now);
@@ -268,7 +268,7 @@ impl Steps for MemorySteps<'_> {
 mod tests {
     use super::*;
     use crate::consumer::control::id::Id;
-    use crate::consumer::control::operation::{Caller, Order, Pace, Wish};
+    use crate::consumer::control::operation::{Caller, ChangeRequest, Operation, Pace};
     use crate::consumer::control::plan::Scheme;
     use crate::consumer::control::reconcile::Level;
     use crate::kernel::shutdown::Stop;
@@ -288,19 +288,19 @@ mod tests {
             Self { memory: Memory::new(), level: Level::default(), stop: Stop::new().unwrap(), folder }
         }
 
-        fn adjust(&self, plan: &Plan, kind: Kind, over: Option<Duration>) -> Result<(), Failure> {
-            let mut wish = Wish::of(Amount::Exactly(0), Caller::nobody());
-            wish.pace = over.map(Pace::Over);
-            let order = Order::new(Id(1), &wish, 0, 0, None);
-            let mut work = Work::new(&order, &self.level, &self.stop);
-            self.memory.adjust(plan, kind, self.folder.path(), &mut Promise::none(), &mut work)
+        fn adjust(&self, plan: &Plan, kind: MemoryKind, over: Option<Duration>) -> Result<(), Failure> {
+            let mut change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
+            change.pace = over.map(Pace::Over);
+            let operation = Operation::new(Id(1), &change, 0, 0, None);
+            let mut work = Work::new(&operation, &self.level, &self.stop);
+            self.memory.adjust(plan, kind, self.folder.path(), &mut Reservation::none(), &mut work)
         }
     }
 
     #[test]
     fn what_is_held_follows_the_plan_up_and_down_whatever_it_is_made_of() {
         let bench = Bench::new();
-        for kind in [Kind::Anon, Kind::Shm, Kind::File, Kind::Anon] {
+        for kind in [MemoryKind::Anon, MemoryKind::Shm, MemoryKind::File, MemoryKind::Anon] {
             for bytes in [1, 30 << 20, 5 << 20] {
                 for over in [None, Some(Duration::from_millis(30))] {
                     for plan in [Plan::new(&MEMORY, bytes), Plan::exact(&MEMORY, bytes + 4097, 4096)] {
@@ -311,16 +311,16 @@ mod tests {
                 }
             }
         }
-        bench.adjust(&Plan::empty(&MEMORY), Kind::Shm, None).unwrap();
+        bench.adjust(&Plan::empty(&MEMORY), MemoryKind::Shm, None).unwrap();
         assert_eq!(bench.memory.held().total(), 0);
     }
 
     #[test]
     fn a_stop_half_way_leaves_a_true_account() {
         let bench = Bench::new();
-        bench.adjust(&Plan::new(&MEMORY, 1 << 20), Kind::Anon, None).unwrap();
+        bench.adjust(&Plan::new(&MEMORY, 1 << 20), MemoryKind::Anon, None).unwrap();
         bench.stop.stop();
-        let failed = bench.adjust(&Plan::new(&MEMORY, 8 << 20), Kind::Anon, None);
+        let failed = bench.adjust(&Plan::new(&MEMORY, 8 << 20), MemoryKind::Anon, None);
         assert!(matches!(failed, Err(Failure::Stopped)));
         assert_eq!(bench.memory.held().total(), 1 << 20);
     }
@@ -332,7 +332,7 @@ mod tests {
         let bench = Bench::new();
         // More than any address space has: the kernel refuses the large parts after the small ones are there.
         let impossible = Plan::of_counts(&HUGE, [3, 0, 0, 0, 1]);
-        let failure = bench.adjust(&impossible, Kind::Anon, None).unwrap_err().to_string();
+        let failure = bench.adjust(&impossible, MemoryKind::Anon, None).unwrap_err().to_string();
         assert!(failure.starts_with("taking 1152921504606846976 bytes of memory: "), "{failure}");
         assert_eq!(bench.memory.held().counts, [3, 0, 0, 0, 0]);
     }

@@ -32,7 +32,7 @@ impl Rejection {
 
 /// The versions we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub enum HttpVersion {
     /// HTTP/1.0
     Http10,
     /// HTTP/1.1
@@ -56,7 +56,7 @@ pub struct Head<'b> {
     /// What to do.
     pub method: Method,
     /// In which version of the protocol.
-    pub version: Version,
+    pub version: HttpVersion,
     /// The request target as sent, in origin form (path and query), or `*`.
     pub target: &'b [u8],
     /// The fields, in the order sent.
@@ -172,12 +172,12 @@ impl<'b> Head<'b> {
         check_host(&fields, version)?;
         let framing = framing(&fields, version)?;
         let keep_alive = match version {
-            Version::Http11 => !fields.lists("connection", "close"),
-            Version::Http10 => fields.lists("connection", "keep-alive") && !fields.lists("connection", "close"),
+            HttpVersion::Http11 => !fields.lists("connection", "close"),
+            HttpVersion::Http10 => fields.lists("connection", "keep-alive") && !fields.lists("connection", "close"),
         };
         let expects_continue = match fields.first("expect") {
             Some(value) if value.eq_ignore_ascii_case(b"100-continue") => {
-                version == Version::Http11 && framing != Framing::Empty
+                version == HttpVersion::Http11 && framing != Framing::Empty
             }
             Some(_) => return Err(Rejection::new(417, "the only expectation met is 100-continue")),
             None => false,
@@ -187,7 +187,7 @@ impl<'b> Head<'b> {
 }
 
 /// `METHOD SP target SP HTTP/1.x`, with exactly one space at each place.
-fn request_line(line: &[u8]) -> Result<(Method, &[u8], Version), Rejection> {
+fn request_line(line: &[u8]) -> Result<(Method, &[u8], HttpVersion), Rejection> {
     let mut words = line.split(|&b| b == b' ');
     let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
     else {
@@ -199,8 +199,8 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], Version), Rejection> {
         .and_then(|name| Method::from_str(name).ok())
         .ok_or(Rejection::bad("the method is not a token"))?;
     let version = match version {
-        b"HTTP/1.1" => Version::Http11,
-        b"HTTP/1.0" => Version::Http10,
+        b"HTTP/1.1" => HttpVersion::Http11,
+        b"HTTP/1.0" => HttpVersion::Http10,
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             return Err(Rejection::new(505, "only HTTP/1.1 and HTTP/1.0 are spoken here"));
         }
@@ -257,13 +257,13 @@ fn check_target<'b>(method: &Method, target: &'b [u8]) -> Result<&'b [u8], Rejec
     }
 }
 
-fn check_host(fields: &Fields<'_>, version: Version) -> Result<(), Rejection> {
+fn check_host(fields: &Fields<'_>, version: HttpVersion) -> Result<(), Rejection> {
     let mut hosts = fields.all("host");
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_authority(host) => Ok(()),
         (Some(_), None) => Err(Rejection::bad("malformed Host field")),
         (Some(_), Some(_)) => Err(Rejection::bad("more than one Host field")),
-        (None, _) if version == Version::Http11 => Err(Rejection::bad("no Host field")),
+        (None, _) if version == HttpVersion::Http11 => Err(Rejection::bad("no Host field")),
         (None, _) => Ok(()),
     }
 }
@@ -282,11 +282,11 @@ fn is_authority(text: &[u8]) -> bool {
     host_is_sound && port.iter().all(u8::is_ascii_digit)
 }
 
-fn framing(fields: &Fields<'_>, version: Version) -> Result<Framing, Rejection> {
+fn framing(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Rejection> {
     let mut codings = fields.all("transfer-encoding");
     let mut lengths = fields.all("content-length");
     if let Some(coding) = codings.next() {
-        if version == Version::Http10 {
+        if version == HttpVersion::Http10 {
             return Err(Rejection::bad("Transfer-Encoding in HTTP/1.0"));
         }
         if lengths.next().is_some() {

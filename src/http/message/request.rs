@@ -13,7 +13,7 @@ use crate::http::message::head::{Fields, Head, Rejection};
 use crate::http::message::query::Query;
 use crate::http::message::target::field_safe;
 use crate::http::server::listener::has_hung_up;
-use crate::http::server::throttle::{Brake, Hold};
+use crate::http::server::throttle::{Hold, Throttle};
 
 /// A checked request.
 pub struct Request<'b> {
@@ -29,7 +29,7 @@ pub struct Request<'b> {
     pub body: &'b [u8],
     /// Who asks: the other end of the connection, if it still is one.
     pub peer: Option<SocketAddr>,
-    pub(in crate::http) brake: &'b Arc<Brake>,
+    pub(in crate::http) throttle: &'b Arc<Throttle>,
     pub(in crate::http) stream: &'b TcpStream,
 }
 
@@ -42,7 +42,7 @@ impl Request<'_> {
     /// The right to take long over the answer; `None` when too many do already (then 503 is right). To be taken before
     /// anything is begun, and kept until the answer is given.
     pub fn hold(&self) -> Option<Hold> {
-        self.brake.take()
+        self.throttle.take()
     }
 
     /// Whether the client has closed its side while it waits: nobody may be there to read the answer.
@@ -69,7 +69,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The same answer, `delay` later: a brake for clients in a loop. It holds nothing but its connection.
+    /// The same answer, `delay` later: a throttle for clients in a loop. It holds nothing but its connection.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

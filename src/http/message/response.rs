@@ -5,14 +5,14 @@ use std::time::SystemTime;
 use httpdate::HttpDate;
 use tiny_http::Header;
 
-use crate::http::message::head::Version;
+use crate::http::message::head::HttpVersion;
 use crate::http::message::request::Text;
 
 /// How the connection stands, for the head of the answer.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Manner {
     /// The version the client spoke: a 1.0 client is answered in 1.0.
-    pub(in crate::http) version: Version,
+    pub(in crate::http) version: HttpVersion,
     /// Whether the connection lives on after this answer.
     pub(in crate::http) keep_alive: bool,
     /// Whether the client asked for the head alone.
@@ -29,8 +29,8 @@ pub(in crate::http) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u
     let mut head = Vec::with_capacity(256);
     let status = response.status_code();
     let version = match manner.version {
-        Version::Http10 => "HTTP/1.0 ",
-        Version::Http11 => "HTTP/1.1 ",
+        HttpVersion::Http10 => "HTTP/1.0 ",
+        HttpVersion::Http11 => "HTTP/1.1 ",
     };
     let line = [version, &status.0.to_string(), " ", status.default_reason_phrase(), "\r\n"];
     line.iter().for_each(|piece| head.extend_from_slice(piece.as_bytes()));
@@ -50,8 +50,8 @@ pub(in crate::http) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u
         push_field(&mut head, "Content-Type", header.value.as_str());
     }
     match (manner.keep_alive, manner.version) {
-        (false, Version::Http11) => push_field(&mut head, "Connection", "close"),
-        (true, Version::Http10) => push_field(&mut head, "Connection", "keep-alive"),
+        (false, HttpVersion::Http11) => push_field(&mut head, "Connection", "close"),
+        (true, HttpVersion::Http10) => push_field(&mut head, "Connection", "keep-alive"),
         _ => {}
     }
     head.extend_from_slice(b"\r\n");
@@ -86,7 +86,7 @@ mod tests {
         format!("{}Date: X{}", &text[..date], &text[date + "Date: Sat, 21 Nov 2026 09:44:56 GMT".len()..])
     }
 
-    const PLAIN: Manner = Manner { version: Version::Http11, keep_alive: true, head_only: false, chunked: false };
+    const PLAIN: Manner = Manner { version: HttpVersion::Http11, keep_alive: true, head_only: false, chunked: false };
 
     #[test]
     fn an_answer_is_what_the_original_sent() {
@@ -106,7 +106,7 @@ mod tests {
     fn the_connection_field_says_what_the_version_does_not() {
         let close = Manner { keep_alive: false, ..PLAIN };
         assert!(rendered(text(200, ""), close).contains("\r\nConnection: close\r\n"));
-        let old = Manner { version: Version::Http10, ..PLAIN };
+        let old = Manner { version: HttpVersion::Http10, ..PLAIN };
         assert!(rendered(text(200, ""), old).starts_with("HTTP/1.0 200 OK\r\n"));
         assert!(rendered(text(200, ""), old).contains("\r\nConnection: keep-alive\r\n"));
         assert!(!rendered(text(200, ""), Manner { keep_alive: false, ..old }).contains("Connection"));

@@ -13,32 +13,32 @@ use crate::http::bounds::{
     REFUSAL_DEADLINE,
 };
 use crate::http::message::body::{self, ReceiveError};
-use crate::http::message::head::{EndFinder, Framing, Head, Rejection, Version};
+use crate::http::message::head::{EndFinder, Framing, Head, HttpVersion, Rejection};
 use crate::http::message::query::Query;
 use crate::http::message::request::{Answer, BodyRule, Pieces, Request, Service, Text, field, refusal};
 use crate::http::message::response::{Manner, chunk, render};
 use crate::http::message::target::{percent_decode, split};
-use crate::http::server::slots::Seat;
-use crate::http::server::throttle::Brake;
+use crate::http::server::slots::Slot;
+use crate::http::server::throttle::Throttle;
 use crate::kernel::shutdown::Stop;
 
 /// What all connections share.
 pub(in crate::http) struct Edge {
     pub(in crate::http) service: Arc<dyn Service>,
-    pub(in crate::http) brake: Arc<Brake>,
+    pub(in crate::http) throttle: Arc<Throttle>,
     pub(in crate::http) stop: Stop,
 }
 
-/// Serves the connection in `seat` until one side is done with it.
-pub(in crate::http) fn serve(seat: &Seat, edge: &Edge) {
-    let mut connection = Connection { wire: Wire::new(&seat.place.stream), seat, head: Vec::new(), edge };
+/// Serves the connection in `slot` until one side is done with it.
+pub(in crate::http) fn serve(slot: &Slot, edge: &Edge) {
+    let mut connection = ServedConnection { wire: Wire::new(&slot.connection.stream), slot, head: Vec::new(), edge };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
     while let Ok(Next::Request) = connection.turn() {}
 }
 
 /// Answers 503 without serving, in the accepting thread, and so within a few milliseconds.
 pub(in crate::http) fn turn_away(mut stream: &TcpStream, reason: &'static str) {
-    let mut reply = Reply::closing(refusal(Rejection::new(503, reason)), false);
+    let mut reply = ReadyAnswer::closing(refusal(Rejection::new(503, reason)), false);
     reply.response.add_header(field("Retry-After", "1"));
     let (head, body) = render(reply.response, reply.manner);
     // What goes wrong here goes wrong for a client that we cannot serve anyway.
@@ -49,7 +49,7 @@ pub(in crate::http) fn turn_away(mut stream: &TcpStream, reason: &'static str) {
 }
 
 /// An answer that is ready to go.
-struct Reply {
+struct ReadyAnswer {
     response: Text,
     manner: Manner,
     /// If it is the last one, for how long to read on.
@@ -60,10 +60,10 @@ struct Reply {
     is_refusal: bool,
 }
 
-impl Reply {
+impl ReadyAnswer {
     /// Says why a request is not served. What follows it on the connection cannot be trusted, so that ends.
     fn closing(response: Text, head_only: bool) -> Self {
-        let manner = Manner { version: Version::Http11, keep_alive: false, head_only, chunked: false };
+        let manner = Manner { version: HttpVersion::Http11, keep_alive: false, head_only, chunked: false };
         Self { response, manner, linger: LINGER, pieces: None, is_refusal: true }
     }
 }
@@ -75,15 +75,15 @@ enum Next {
     End,
 }
 
-struct Connection<'p> {
+struct ServedConnection<'p> {
     wire: Wire<'p>,
-    seat: &'p Seat,
+    slot: &'p Slot,
     /// The head of the request being served.
     head: Vec<u8>,
     edge: &'p Edge,
 }
 
-impl Connection<'_> {
+impl ServedConnection<'_> {
     /// One request and its answer.
     fn turn(&mut self) -> io::Result<Next> {
         if self.edge.stop.is_set() {
@@ -91,15 +91,15 @@ impl Connection<'_> {
         }
         let mut bytes = std::mem::take(&mut self.head);
         let reply = match self.wire.read_head(&mut bytes) {
-            Ok(true) if !self.seat.place.serve() => return Ok(Next::End),
+            Ok(true) if !self.slot.connection.serve() => return Ok(Next::End),
             Ok(true) => match Head::parse(&bytes) {
                 Ok(head) => self.answer(&head)?,
-                Err(rejection) => Reply::closing(refusal(rejection), asks_for_head_alone(&bytes)),
+                Err(rejection) => ReadyAnswer::closing(refusal(rejection), asks_for_head_alone(&bytes)),
             },
             Ok(false) => return Ok(Next::End),
             Err(error) => {
                 let late = Rejection::new(408, "the request head did not come in time");
-                Reply::closing(refusal(error.rejection(late)?), asks_for_head_alone(self.wire.buffered()))
+                ReadyAnswer::closing(refusal(error.rejection(late)?), asks_for_head_alone(self.wire.buffered()))
             }
         };
         if reply.is_refusal {
@@ -112,10 +112,10 @@ impl Connection<'_> {
     }
 
     /// Reads the body and asks the handler.
-    fn answer(&mut self, head: &Head<'_>) -> io::Result<Reply> {
+    fn answer(&mut self, head: &Head<'_>) -> io::Result<ReadyAnswer> {
         let head_only = head.method == Method::Head;
         let service = &self.edge.service;
-        let refuse = |rejection| Ok(Reply::closing(service.refuse(head, rejection), head_only));
+        let refuse = |rejection| Ok(ReadyAnswer::closing(service.refuse(head, rejection), head_only));
         let (path, query) = split(head.target);
         let Some(path) = percent_decode(path) else {
             return refuse(Rejection::new(400, "malformed percent-escape in the path"));
@@ -133,7 +133,7 @@ impl Connection<'_> {
             fields: &head.fields,
             body: &body,
             peer: self.wire.stream.peer_addr().ok(),
-            brake: &self.edge.brake,
+            throttle: &self.edge.throttle,
             stream: self.wire.stream,
         };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
@@ -141,10 +141,10 @@ impl Connection<'_> {
         let Answer { response, delay, pieces } = answered.unwrap_or_else(|_| {
             service.refuse(head, Rejection::new(500, "the service failed on this request; it is logged")).into()
         });
-        self.edge.brake.hold(delay);
+        self.edge.throttle.hold(delay);
         let keep_alive = keep_alive && !self.edge.stop.is_set();
-        let gives_way = keep_alive && self.seat.is_wanted();
-        let chunked = pieces.is_some() && head.version == Version::Http11;
+        let gives_way = keep_alive && self.slot.is_wanted();
+        let chunked = pieces.is_some() && head.version == HttpVersion::Http11;
         let manner = Manner {
             version: head.version,
             // To a client of 1.0, the end of the connection is the end of a body of unknown length.
@@ -152,7 +152,13 @@ impl Connection<'_> {
             head_only,
             chunked,
         };
-        Ok(Reply { response, manner, linger: if gives_way { BRIEF_LINGER } else { LINGER }, pieces, is_refusal: false })
+        Ok(ReadyAnswer {
+            response,
+            manner,
+            linger: if gives_way { BRIEF_LINGER } else { LINGER },
+            pieces,
+            is_refusal: false,
+        })
     }
 
     fn read_body(&mut self, head: &Head<'_>, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
@@ -160,17 +166,21 @@ impl Connection<'_> {
         if head.framing == Framing::Empty {
             return Ok(Vec::new());
         }
-        self.seat.place.await_request();
+        self.slot.connection.await_request();
         if head.expects_continue && self.wire.buffered().is_empty() {
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n", b"")?;
         }
         self.wire.deadline = Instant::now() + BODY_DEADLINE;
         let body = body::read(&mut self.wire, head.framing, rule)?;
-        if self.seat.place.serve() { Ok(body) } else { Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()) }
+        if self.slot.connection.serve() {
+            Ok(body)
+        } else {
+            Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())
+        }
     }
 
-    fn give(&mut self, reply: Reply) -> io::Result<Next> {
-        let Reply { response, manner, linger, pieces, .. } = reply;
+    fn give(&mut self, reply: ReadyAnswer) -> io::Result<Next> {
+        let ReadyAnswer { response, manner, linger, pieces, .. } = reply;
         let (head, body) = render(response, manner);
         self.send(&head, &body)?;
         if let Some(pieces) = pieces.filter(|_| !manner.head_only) {
@@ -186,7 +196,7 @@ impl Connection<'_> {
     /// Sends a body as it is made. Between two pieces the connection waits on us.
     fn stream(&self, mut pieces: Pieces, chunked: bool) -> io::Result<()> {
         loop {
-            if !self.seat.place.serve() {
+            if !self.slot.connection.serve() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             // A body that breaks off must not look whole.
@@ -206,7 +216,7 @@ impl Connection<'_> {
 
     /// Sends a head and a body, in one write where the client keeps up, and within the deadline in any case.
     fn send(&self, mut head: &[u8], mut body: &[u8]) -> io::Result<()> {
-        self.seat.place.await_taking();
+        self.slot.connection.await_taking();
         let mut stream = self.wire.stream;
         // The socket's own time-out is the whole deadline, so only what the first write leaves over needs another.
         let deadline = Instant::now() + ANSWER_DEADLINE;
@@ -230,7 +240,7 @@ impl Connection<'_> {
         if shortened {
             stream.set_write_timeout(Some(ANSWER_DEADLINE))?;
         }
-        self.seat.place.answer_taken();
+        self.slot.connection.answer_taken();
         Ok(())
     }
 

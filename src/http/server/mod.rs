@@ -14,8 +14,8 @@ use crate::http::bounds::{ANSWER_DEADLINE, IDLE, THREAD_STACK_BYTES};
 use crate::http::message::request::Service;
 use crate::http::server::connection::Edge;
 use crate::http::server::listener::Listener;
-use crate::http::server::slots::{Permit, Places};
-use crate::http::server::throttle::Brake;
+use crate::http::server::slots::{Permit, Slots};
+use crate::http::server::throttle::Throttle;
 use crate::kernel::shutdown::Stop;
 use crate::sync::spawn;
 
@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A server that listens, and serves nobody yet.
 pub struct Server {
     listener: Listener,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     connections: usize,
     stop: Stop,
 }
@@ -38,7 +38,7 @@ impl Server {
     /// When the address cannot be had.
     pub fn bind(address: SocketAddr, connections: usize, stop: Stop) -> io::Result<Self> {
         let listener = Listener::bind(address)?;
-        Ok(Self { listener, places: Places::new(connections), connections, stop })
+        Ok(Self { listener, slots: Slots::new(connections), connections, stop })
     }
 
     /// Where it really listens: the port chosen, where 0 was asked for.
@@ -51,8 +51,8 @@ impl Server {
 
     /// Serves until the stop signal, then closes the listener. [`Drain`] has the connections that are left.
     pub fn serve(self, service: Arc<dyn Service>) -> Drain {
-        let brake = Brake::new(self.connections, self.stop.clone());
-        let edge = Arc::new(Edge { service, brake, stop: self.stop.clone() });
+        let throttle = Throttle::new(self.connections, self.stop.clone());
+        let edge = Arc::new(Edge { service, throttle, stop: self.stop.clone() });
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_set() {
             match self.accept() {
@@ -64,13 +64,13 @@ impl Server {
                 Err(error) => {
                     // EMFILE, ENFILE, ENOBUFS, ENOMEM: they pass, and a waiting connection may help them to.
                     log::warn!("Cannot accept a connection: {error}, next try in {} ms", pause.as_millis());
-                    self.places.make_way();
+                    self.slots.make_way();
                     self.stop.sleep(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
-        Drain(self.places)
+        Drain(self.slots)
     }
 
     /// The next connection and the permit taken for it before; `None` when it is gone or the service stops.
@@ -78,7 +78,7 @@ impl Server {
         if !self.listener.wait(&self.stop)? {
             return Ok(None);
         }
-        let Some(permit) = self.places.permit(&self.stop) else { return Ok(None) };
+        let Some(permit) = self.slots.permit(&self.stop) else { return Ok(None) };
         match self.listener.accept() {
             Ok(stream) => Ok(Some((permit, stream))),
             Err(error) => match error.kind() {
@@ -93,21 +93,21 @@ impl Server {
         // Neither can fail on a live socket with a time that is not zero; a dead one is found out by the first read.
         let _ = stream.set_read_timeout(Some(IDLE));
         let _ = stream.set_write_timeout(Some(ANSWER_DEADLINE));
-        let seat = permit.seat(stream);
-        let place = Arc::clone(&seat.place);
+        let slot = permit.occupy(stream);
+        let there = Arc::clone(&slot.connection);
         let edge = Arc::clone(edge);
-        let serve = move || connection::serve(&seat, &edge);
+        let serve = move || connection::serve(&slot, &edge);
         if let Err(error) = spawn("connection", THREAD_STACK_BYTES, Box::new(serve)) {
             log::warn!("Cannot start a thread for a connection: {error}");
             // Threads pass like descriptors do, and a waiting connection may help them to.
-            self.places.make_way();
-            connection::turn_away(&place.stream, "there is no thread for this connection, try again later");
+            self.slots.make_way();
+            connection::turn_away(&there.stream, "there is no thread for this connection, try again later");
         }
     }
 }
 
 /// The connections of a server that has stopped accepting.
-pub struct Drain(Arc<Places>);
+pub struct Drain(Arc<Slots>);
 
 impl Drain {
     /// Lets answers in flight go out, for at most `grace`, and closes all other connections at once.

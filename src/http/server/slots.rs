@@ -1,4 +1,4 @@
-//! The places connections take, and who gives way when none is left.
+//! The slots connections take, and who gives way when none is left.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,42 +10,42 @@ use crate::http::server::listener::has_unread;
 use crate::kernel::shutdown::Stop;
 use crate::sync::lock;
 
-/// How long to wait for a place before looking again for somebody who could give way.
+/// How long to wait for a slot before looking again for somebody who could give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How many of the longest waiting are looked at: where all of these wait on us, it is a flood, and the next one that is
 /// answered gives way.
 const CANDIDATES: usize = 16;
 
-/// A fixed number of places. A [`Permit`] is a place not sat in yet; a [`Seat`] is one with a connection in it. Both
-/// return the place when dropped.
+/// A fixed number of slots. A [`Permit`] is a slot without a connection yet; a [`Slot`] is one with a connection in it. Both
+/// return the slot when dropped.
 ///
-/// A connection that is told to give way has lost its place at once, though its thread needs a moment to find out:
+/// A connection that is told to give way has lost its slot at once, though its thread needs a moment to find out:
 /// the new one need not wait for that. How many may be on their way out at a time is bounded, too.
-pub(in crate::http) struct Places {
-    seats: Mutex<Seats>,
+pub(in crate::http) struct Slots {
+    table: Mutex<SlotTable>,
     freed: Condvar,
     capacity: usize,
     most_leaving: usize,
-    /// Somebody waits for a place, and nobody is there who waits for its client.
+    /// Somebody waits for a slot, and nobody is there who waits for its client.
     wanted: AtomicBool,
 }
 
-struct Seats {
+struct SlotTable {
     taken: usize,
     leaving: usize,
-    sat_in: Vec<Option<Sitting>>,
+    occupied: Vec<Option<Occupant>>,
     vacant: Vec<usize>,
 }
 
-struct Sitting {
-    place: Arc<Place>,
-    /// It has lost its place and is on its way out.
+struct Occupant {
+    connection: Arc<ConnectionState>,
+    /// It has lost its slot and is on its way out.
     leaving: bool,
 }
 
 /// One connection and whom it waits for.
-pub(in crate::http) struct Place {
+pub(in crate::http) struct ConnectionState {
     pub(in crate::http) stream: TcpStream,
     /// [`SERVED`], [`GONE`], or since when (in nanoseconds of `born`) it waits for its client, with the lowest bit
     /// telling an answer that is not taken from a request that does not come.
@@ -60,11 +60,11 @@ const GONE: u64 = u64::MAX;
 /// The lowest bit of a waiting state: an answer is on its way out.
 const ANSWERING: u64 = 1;
 
-impl Places {
+impl Slots {
     pub(in crate::http) fn new(capacity: usize) -> Arc<Self> {
-        let seats = Seats { taken: 0, leaving: 0, sat_in: Vec::new(), vacant: Vec::new() };
+        let table = SlotTable { taken: 0, leaving: 0, occupied: Vec::new(), vacant: Vec::new() };
         Arc::new(Self {
-            seats: Mutex::new(seats),
+            table: Mutex::new(table),
             freed: Condvar::new(),
             capacity,
             most_leaving: leaving_for(capacity),
@@ -72,93 +72,93 @@ impl Places {
         })
     }
 
-    /// A place for one more connection. Called only when one is waiting to be accepted: if no place is free, whoever
+    /// A slot for one more connection. Called only when one is waiting to be accepted: if no slot is free, whoever
     /// has waited longest on its client gives way. If nobody waits on its client, the next one that is answered does.
     ///
     /// Returns `None` once `stop` is set.
     pub(in crate::http) fn permit(self: &Arc<Self>, stop: &Stop) -> Option<Permit> {
-        let mut seats = lock(&self.seats);
-        while seats.taken >= self.capacity {
+        let mut table = lock(&self.table);
+        while table.taken >= self.capacity {
             if stop.is_set() {
                 return None;
             }
-            if seats.leaving < self.most_leaving {
-                if seats.send_longest_waiting_away() {
+            if table.leaving < self.most_leaving {
+                if table.evict_longest_waiting() {
                     continue;
                 }
                 self.wanted.store(true, Ordering::Release);
             }
-            let waited = self.freed.wait_timeout(seats, LOOK_AGAIN);
-            seats = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.freed.wait_timeout(table, LOOK_AGAIN);
+            table = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         self.wanted.store(false, Ordering::Release);
-        seats.taken += 1;
-        Some(Permit { places: Arc::clone(self), sat_in: false })
+        table.taken += 1;
+        Some(Permit { slots: Arc::clone(self), occupied: false })
     }
 
-    /// Makes whoever has waited longest on its client give way: for when descriptors or threads run out before places do.
+    /// Makes whoever has waited longest on its client give way: for when descriptors or threads run out before slots do.
     pub(in crate::http) fn make_way(&self) {
-        let mut seats = lock(&self.seats);
-        if seats.leaving < self.most_leaving {
-            seats.send_longest_waiting_away();
+        let mut table = lock(&self.table);
+        if table.leaving < self.most_leaving {
+            table.evict_longest_waiting();
         }
     }
 
     /// Closes all connections that wait for a request, and with `answers` those whose answer is not taken as well.
     pub(in crate::http) fn close_waiting(&self, answers: bool) {
-        for sitting in lock(&self.seats).sat_in.iter().flatten() {
-            let state = sitting.place.state.load(Ordering::Acquire);
+        for occupant in lock(&self.table).occupied.iter().flatten() {
+            let state = occupant.connection.state.load(Ordering::Acquire);
             if state & ANSWERING == 0 || answers {
-                sitting.place.send_away(state);
+                occupant.connection.evict(state);
             }
         }
     }
 
-    /// Waits until all places are free, at most for `patience`; says whether they are.
+    /// Waits until all slots are free, at most for `patience`; says whether they are.
     pub(in crate::http) fn wait_until_empty(&self, patience: Duration) -> bool {
-        let seats = lock(&self.seats);
-        let waited = self.freed.wait_timeout_while(seats, patience, |seats| seats.taken > 0);
-        let (seats, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        seats.taken == 0
+        let table = lock(&self.table);
+        let waited = self.freed.wait_timeout_while(table, patience, |table| table.taken > 0);
+        let (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        table.taken == 0
     }
 
-    fn give_back(&self, seat: Option<usize>) {
-        let mut seats = lock(&self.seats);
-        let sitting = seat.and_then(|index| {
-            seats.vacant.push(index);
-            seats.sat_in[index].take()
+    fn give_back(&self, index: Option<usize>) {
+        let mut table = lock(&self.table);
+        let occupant = index.and_then(|index| {
+            table.vacant.push(index);
+            table.occupied[index].take()
         });
-        if sitting.is_some_and(|sitting| sitting.leaving) {
-            seats.leaving -= 1;
+        if occupant.is_some_and(|occupant| occupant.leaving) {
+            table.leaving -= 1;
         } else {
-            seats.taken -= 1;
+            table.taken -= 1;
         }
-        drop(seats);
+        drop(table);
         self.freed.notify_all();
     }
 }
 
-impl Seats {
-    /// Takes the place away from whoever has waited longest on its client; says whether there was anybody.
+impl SlotTable {
+    /// Takes the slot away from whoever has waited longest on its client; says whether there was anybody.
     ///
     /// Where bytes have come that our thread has not read yet, the client waits on us.
-    fn send_longest_waiting_away(&mut self) -> bool {
-        let mut waiting: Vec<(Instant, u64, &mut Sitting)> = self
-            .sat_in
+    fn evict_longest_waiting(&mut self) -> bool {
+        let mut waiting: Vec<(Instant, u64, &mut Occupant)> = self
+            .occupied
             .iter_mut()
             .flatten()
-            .filter_map(|sitting| match sitting.place.state.load(Ordering::Acquire) {
+            .filter_map(|occupant| match occupant.connection.state.load(Ordering::Acquire) {
                 SERVED | GONE => None,
-                state => Some((sitting.place.born + Duration::from_nanos(state), state, sitting)),
+                state => Some((occupant.connection.born + Duration::from_nanos(state), state, occupant)),
             })
             .collect();
         for _ in 0..CANDIDATES {
             let longest = waiting.iter().enumerate().min_by_key(|&(_, &(since, ..))| since);
-            let Some((place, _)) = longest else { break };
-            let (_, state, sitting) = waiting.swap_remove(place);
-            let waits_on_us = state & ANSWERING == 0 && has_unread(&sitting.place.stream);
-            if !waits_on_us && sitting.place.send_away(state) {
-                sitting.leaving = true;
+            let Some((slot, _)) = longest else { break };
+            let (_, state, occupant) = waiting.swap_remove(slot);
+            let waits_on_us = state & ANSWERING == 0 && has_unread(&occupant.connection.stream);
+            if !waits_on_us && occupant.connection.evict(state) {
+                occupant.leaving = true;
                 self.leaving += 1;
                 self.taken -= 1;
                 return true;
@@ -168,62 +168,62 @@ impl Seats {
     }
 }
 
-/// A place that is kept for the next connection.
+/// A slot that is kept for the next connection.
 pub(in crate::http) struct Permit {
-    places: Arc<Places>,
-    /// Its seat returns the place.
-    sat_in: bool,
+    slots: Arc<Slots>,
+    /// Its slot returns it.
+    occupied: bool,
 }
 
 impl Permit {
-    /// Lets `stream` take the place.
-    pub(in crate::http) fn seat(mut self, stream: TcpStream) -> Seat {
-        self.sat_in = true;
-        let places = Arc::clone(&self.places);
+    /// Lets `stream` take the slot.
+    pub(in crate::http) fn occupy(mut self, stream: TcpStream) -> Slot {
+        self.occupied = true;
+        let slots = Arc::clone(&self.slots);
         // It has waited for its client from the start: until a request is there, it may give way.
-        let place = Arc::new(Place { stream, state: AtomicU64::new(SERVED), born: Instant::now() });
-        place.await_request();
-        let mut seats = lock(&places.seats);
-        let index = seats.vacant.pop().unwrap_or_else(|| {
-            seats.sat_in.push(None);
-            seats.sat_in.len() - 1
+        let connection = Arc::new(ConnectionState { stream, state: AtomicU64::new(SERVED), born: Instant::now() });
+        connection.await_request();
+        let mut table = lock(&slots.table);
+        let index = table.vacant.pop().unwrap_or_else(|| {
+            table.occupied.push(None);
+            table.occupied.len() - 1
         });
-        seats.sat_in[index] = Some(Sitting { place: Arc::clone(&place), leaving: false });
-        drop(seats);
-        Seat { places, index, place }
+        table.occupied[index] = Some(Occupant { connection: Arc::clone(&connection), leaving: false });
+        drop(table);
+        Slot { slots, index, connection }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.sat_in {
-            self.places.give_back(None);
+        if !self.occupied {
+            self.slots.give_back(None);
         }
     }
 }
 
-/// A place with a connection in it.
-pub(in crate::http) struct Seat {
-    places: Arc<Places>,
+/// A slot with a connection in it.
+pub(in crate::http) struct Slot {
+    slots: Arc<Slots>,
     index: usize,
-    pub(in crate::http) place: Arc<Place>,
+    pub(in crate::http) connection: Arc<ConnectionState>,
 }
 
-impl Seat {
-    /// Whether this connection is to end with its answer, because somebody waits for a place and nobody else can give
+impl Slot {
+    /// Whether this connection is to end with its answer, because somebody waits for a slot and nobody else can give
     /// way. Asked once an answer; only one connection is told so.
     pub(in crate::http) fn is_wanted(&self) -> bool {
-        self.places.wanted.load(Ordering::Acquire) && self.places.wanted.swap(false, Ordering::AcqRel)
+        self.slots.wanted.load(Ordering::Acquire) && self.slots.wanted.swap(false, Ordering::AcqRel)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.places.give_back(Some(self.index));
+        self.slots.give_back(Some(self.index));
     }
 }
 
-impl Place {
+impl ConnectionState {
     /// From now on we work for this connection. Returns whether it is still there; if not, it was told to give way.
     pub(in crate::http) fn serve(&self) -> bool {
         let state = self.state.load(Ordering::Acquire);
@@ -262,7 +262,7 @@ impl Place {
     }
 
     /// Closes the connection if it still waits as `state` says, waking its thread; says whether it did.
-    fn send_away(&self, state: u64) -> bool {
+    fn evict(&self, state: u64) -> bool {
         let waits = state != SERVED && state != GONE;
         let gone = waits && self.state.compare_exchange(state, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if gone {
@@ -287,43 +287,43 @@ mod tests {
 
     #[test]
     fn the_longest_waiting_gives_way_and_the_served_never_does() {
-        let places = Places::new(3);
+        let slots = Slots::new(3);
         let stop = Stop::new().unwrap();
         let mut clients = Vec::new();
-        let mut seats: Vec<Seat> = (0..3)
+        let mut table: Vec<Slot> = (0..3)
             .map(|_| {
                 let (stream, client) = pair();
                 clients.push(client);
-                places.permit(&stop).unwrap().seat(stream)
+                slots.permit(&stop).unwrap().occupy(stream)
             })
             .collect();
-        assert!(seats[0].place.serve(), "the first is the longest here, but it is being served");
-        seats[1].place.await_taking();
-        seats[2].place.await_request();
-        places.make_way();
-        assert!(!seats[1].place.serve(), "the second had waited longest");
-        assert!(seats[2].place.serve());
-        seats.remove(1);
-        assert!(places.permit(&stop).is_some(), "its place is free again");
+        assert!(table[0].connection.serve(), "the first is the longest here, but it is being served");
+        table[1].connection.await_taking();
+        table[2].connection.await_request();
+        slots.make_way();
+        assert!(!table[1].connection.serve(), "the second had waited longest");
+        assert!(table[2].connection.serve());
+        table.remove(1);
+        assert!(slots.permit(&stop).is_some(), "its place is free again");
         stop.stop();
-        let kept = places.permit(&stop).unwrap();
-        assert!(places.permit(&stop).is_none(), "all are served, and the service stops");
-        drop((kept, seats));
-        assert!(places.wait_until_empty(Duration::ZERO));
+        let kept = slots.permit(&stop).unwrap();
+        assert!(slots.permit(&stop).is_none(), "all are served, and the service stops");
+        drop((kept, table));
+        assert!(slots.wait_until_empty(Duration::ZERO));
     }
 
     #[test]
     fn at_the_end_answers_get_their_time() {
-        let places = Places::new(2);
+        let slots = Slots::new(2);
         let stop = Stop::new().unwrap();
         let (one, _client_one) = pair();
         let (two, _client_two) = pair();
-        let reading = places.permit(&stop).unwrap().seat(one);
-        let answering = places.permit(&stop).unwrap().seat(two);
-        answering.place.await_taking();
-        places.close_waiting(false);
-        assert!(!reading.place.serve());
-        places.close_waiting(true);
-        assert!(!answering.place.serve());
+        let reading = slots.permit(&stop).unwrap().occupy(one);
+        let answering = slots.permit(&stop).unwrap().occupy(two);
+        answering.connection.await_taking();
+        slots.close_waiting(false);
+        assert!(!reading.connection.serve());
+        slots.close_waiting(true);
+        assert!(!answering.connection.serve());
     }
 }

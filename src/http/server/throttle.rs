@@ -1,4 +1,4 @@
-//! The brake: answers that are held back on purpose or take long, and how many may be at a time.
+//! Throttled answers: those that are held back on purpose or take long, and how many may be at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,15 +9,15 @@ use crate::kernel::shutdown::Stop;
 /// Bounds the answers that are not given at once. Such an answer keeps its connection's permit and cannot give way to a
 /// new connection, so at most half the permits may be held like that at a time: above that, an answer that is held back
 /// goes out at once, and one that would take long is refused.
-pub(in crate::http) struct Brake {
+pub(in crate::http) struct Throttle {
     free: AtomicUsize,
     stop: Stop,
 }
 
 /// The right to an answer that takes long. Returned when dropped.
-pub struct Hold(Arc<Brake>);
+pub struct Hold(Arc<Throttle>);
 
-impl Brake {
+impl Throttle {
     pub(in crate::http) fn new(connections: usize, stop: Stop) -> Arc<Self> {
         Arc::new(Self { free: AtomicUsize::new(connections / 2), stop })
     }
@@ -54,24 +54,24 @@ mod tests {
     #[test]
     fn at_most_half_the_connections_wait() {
         let stop = Stop::new().unwrap();
-        let brake = Brake::new(4, stop.clone());
+        let throttle = Throttle::new(4, stop.clone());
         let waiting: Vec<_> = (0..2)
             .map(|_| {
-                let brake = Arc::clone(&brake);
-                thread::spawn(move || brake.hold(Duration::from_secs(60)))
+                let throttle = Arc::clone(&throttle);
+                thread::spawn(move || throttle.hold(Duration::from_secs(60)))
             })
             .collect();
-        while brake.free.load(Ordering::Acquire) > 0 {
+        while throttle.free.load(Ordering::Acquire) > 0 {
             thread::yield_now();
         }
         let start = Instant::now();
-        brake.hold(Duration::from_secs(60));
+        throttle.hold(Duration::from_secs(60));
         assert!(start.elapsed() < Duration::from_secs(30), "the third goes out at once");
         stop.stop();
         for thread in waiting {
             thread.join().unwrap();
         }
         assert!(start.elapsed() < Duration::from_secs(30), "those who waited leave when the service stops");
-        assert_eq!(brake.free.load(Ordering::Acquire), 2);
+        assert_eq!(throttle.free.load(Ordering::Acquire), 2);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::consumer::control::id::Id;
-use crate::consumer::control::operation::Order;
+use crate::consumer::control::operation::Operation;
 use crate::consumer::control::store::{Goal, Limit};
 use crate::consumer::control::ticket::Conflict;
 use crate::units::quantity::{Unit, in_words};
@@ -43,27 +43,27 @@ pub type Report = (Account, Result<Goal, String>);
 
 /// A moment's truth about a group, told without waiting for anything.
 pub struct Snapshot {
-    /// Where the last order is.
+    /// Where the last operation is.
     pub phase: Phase,
-    /// The last order.
-    pub order: Option<Arc<Order>>,
+    /// The last operation.
+    pub operation: Option<Arc<Operation>>,
     /// What is held, in the store's unit.
     pub held: u64,
     /// Why the last work failed.
     pub trouble: Option<String>,
 }
 
-/// An order, and the bounds it was accepted within.
+/// An operation, and the bounds it was accepted within.
 pub struct Accepted {
-    /// The order.
-    pub order: Arc<Order>,
+    /// The operation.
+    pub operation: Arc<Operation>,
     /// What it makes: sizes and counts.
     pub parts: Vec<(u64, u64)>,
     /// The limit, where growing needed one.
     pub limit: Option<Limit>,
 }
 
-/// What would become of a wish.
+/// What would become of a change.
 pub struct Preview {
     /// Units asked for, resolved.
     pub requested: u64,
@@ -167,7 +167,7 @@ impl From<Conflict> for Refused {
 
 /// What has become of a group's requests so far, for metrics.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct OperationCounters {
     /// Orders accepted.
     pub accepted: AtomicU64,
     /// Refused because work was pending or running.

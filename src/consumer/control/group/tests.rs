@@ -3,16 +3,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::consumer::admission::headroom::Guard;
+use crate::consumer::admission::headroom::MemoryAdmission;
 use crate::consumer::control::group::*;
-use crate::consumer::countable::{Maker, Names, TokenStore};
-use crate::consumer::workdir::DataFolder;
+use crate::consumer::countable::{Countable, CountableStore, Names};
+use crate::consumer::disk::workdir::Workdir;
 use crate::kernel::Kernel;
 
 /// Things that are only counted.
-struct Counter(Arc<AtomicU64>, AtomicU64);
+struct TestCountable(Arc<AtomicU64>, AtomicU64);
 
-impl Maker for Counter {
+impl Countable for TestCountable {
     fn names(&self) -> &'static Names {
         &Names { name: "thing", work: "CreateThings()", limit: "HIGHTHINGLIM", cost: 1 }
     }
@@ -40,18 +40,18 @@ impl Maker for Counter {
 /// A group of things, and how many there are.
 fn group(folder: &Path) -> (Arc<Group>, Arc<AtomicU64>) {
     let things = Arc::new(AtomicU64::new(0));
-    let store = TokenStore::new(
-        Box::new(Counter(Arc::clone(&things), AtomicU64::new(0))),
-        Guard::new(Kernel::default(), 0),
+    let store = CountableStore::new(
+        Box::new(TestCountable(Arc::clone(&things), AtomicU64::new(0))),
+        MemoryAdmission::new(Kernel::default(), 0),
         None,
     );
-    let intent = Intent::new(Arc::new(DataFolder::new(folder, Amount::Exactly(0))), Kernel::default(), "thing");
-    let group = Group::new(Arc::new(store), intent, Arc::new(Ids::new()), Stop::new().unwrap(), None);
+    let forced_note = ForcedNote::new(Arc::new(Workdir::new(folder, Amount::Exactly(0))), Kernel::default(), "thing");
+    let group = Group::new(Arc::new(store), forced_note, Arc::new(Ids::new()), Stop::new().unwrap(), None);
     (Arc::new(group), things)
 }
 
-fn things(count: u64, ttl: Option<Duration>) -> Wish {
-    Wish { ttl, ..Wish::of(Amount::Exactly(count), Caller::nobody()) }
+fn things(count: u64, ttl: Option<Duration>) -> ChangeRequest {
+    ChangeRequest { ttl, ..ChangeRequest::of(Amount::Exactly(count), Caller::nobody()) }
 }
 
 fn eventually(what: &str, mut check: impl FnMut() -> bool) {
@@ -67,18 +67,18 @@ fn what_is_held_is_kept_when_the_next_worker_gives_up() {
     let folder = tempfile::tempdir().unwrap();
     let (group, held) = group(folder.path());
     let ttl = PATIENCE + Duration::from_secs(1);
-    let first = group.set(Ok(things(10, Some(ttl)))).unwrap().order;
+    let first = group.set(Ok(things(10, Some(ttl)))).unwrap().operation;
     assert_eq!(group.wait(&first, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
     // A request that is held up for longer than its worker waits.
     let request = group.queue.ticket().take().unwrap();
-    let order = Arc::new(Order::new(group.ids.next(), &things(20, None), 20, 20, None));
-    group.spawn(&order, Goal::Count(20), group.store.promise_nothing()).unwrap();
-    group.write_down(&order, Goal::Count(20));
-    assert!(matches!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
-    group.queue.hand_over(request, order.id, Arc::clone(&order));
+    let operation = Arc::new(Operation::new(group.ids.next(), &things(20, None), 20, 20, None));
+    group.spawn(&operation, Goal::Count(20), group.store.reserve_nothing()).unwrap();
+    group.write_down(&operation, Goal::Count(20));
+    assert!(matches!(group.wait(&operation, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
+    group.queue.hand_over(request, operation.id, Arc::clone(&operation));
     let snapshot = group.snapshot();
     assert_eq!((snapshot.phase, snapshot.held), (Phase::Failed, 10));
-    assert_eq!(snapshot.order.map(|order| order.id), Some(first.id), "what is held is the first order's");
+    assert_eq!(snapshot.operation.map(|operation| operation.id), Some(first.id), "what is held is the first order's");
     assert_eq!(group.account().map(|account| account.goal), Ok(Goal::Count(10)));
     eventually("what has expired is released", || held.load(Ordering::SeqCst) == 0);
 }
@@ -88,13 +88,13 @@ fn a_late_note_does_not_say_pending() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = group(folder.path());
     let request = group.queue.ticket().take().unwrap();
-    let order = Arc::new(Order::new(group.ids.next(), &things(20, None), 20, 20, None));
-    group.spawn(&order, Goal::Count(20), group.store.promise_nothing()).unwrap();
-    assert!(matches!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
-    group.write_down(&order, Goal::Count(20));
-    group.queue.hand_over(request, order.id, Arc::clone(&order));
+    let operation = Arc::new(Operation::new(group.ids.next(), &things(20, None), 20, 20, None));
+    group.spawn(&operation, Goal::Count(20), group.store.reserve_nothing()).unwrap();
+    assert!(matches!(group.wait(&operation, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
+    group.write_down(&operation, Goal::Count(20));
+    group.queue.hand_over(request, operation.id, Arc::clone(&operation));
     assert_eq!(group.snapshot().phase, Phase::Failed);
-    let next = group.set(Ok(things(5, None))).unwrap().order;
+    let next = group.set(Ok(things(5, None))).unwrap().operation;
     assert_eq!(group.wait(&next, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
 }
 
@@ -103,8 +103,8 @@ fn the_most_does_not_refuse_itself() {
     let folder = tempfile::tempdir().unwrap();
     let (group, held) = group(folder.path());
     let most = Amount::MostLess(0);
-    assert!(group.preview(&Wish::of(most, Caller::nobody())).unwrap().refused.is_none());
-    let order = group.set(Ok(Wish::of(most, Caller::nobody()))).unwrap().order;
-    assert_eq!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
-    assert_eq!(held.load(Ordering::SeqCst), order.requested);
+    assert!(group.preview(&ChangeRequest::of(most, Caller::nobody())).unwrap().refused.is_none());
+    let operation = group.set(Ok(ChangeRequest::of(most, Caller::nobody()))).unwrap().operation;
+    assert_eq!(group.wait(&operation, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
+    assert_eq!(held.load(Ordering::SeqCst), operation.requested);
 }

@@ -20,18 +20,18 @@ fn model(check: impl Fn() + Sync + Send + 'static) {
 }
 
 #[derive(Clone)]
-struct Order(Arc<Inner>);
+struct ModelOperation(Arc<ModelState>);
 
-struct Inner {
+struct ModelState {
     id: u64,
     is_release: bool,
     cancelled: AtomicBool,
     ended: AtomicBool,
 }
 
-impl Order {
+impl ModelOperation {
     fn new(id: u64, is_release: bool) -> Self {
-        Self(Arc::new(Inner { id, is_release, cancelled: AtomicBool::new(false), ended: AtomicBool::new(false) }))
+        Self(Arc::new(ModelState { id, is_release, cancelled: AtomicBool::new(false), ended: AtomicBool::new(false) }))
     }
 
     fn is_cancelled(&self) -> bool {
@@ -43,39 +43,39 @@ impl Order {
     }
 }
 
-impl Entry for Order {
+impl Entry for ModelOperation {
     fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
     }
 }
 
-struct Group {
-    queue: Queue<Order>,
+struct ModelGroup {
+    queue: Queue<ModelOperation>,
     holds: AtomicBool,
     works: AtomicBool,
 }
 
-impl Group {
+impl ModelGroup {
     fn new() -> Arc<Self> {
         Arc::new(Self { queue: Queue::default(), holds: AtomicBool::new(false), works: AtomicBool::new(false) })
     }
 
-    /// A worker: its own order, then the releases that wait.
-    fn work(&self, mut order: Order) {
-        let mut worker = self.queue.ticket().claim(Id(order.0.id), PATIENCE).unwrap();
+    /// A worker: its own operation, then the releases that wait.
+    fn work(&self, mut operation: ModelOperation) {
+        let mut worker = self.queue.ticket().claim(Id(operation.0.id), PATIENCE).unwrap();
         loop {
             assert!(!self.works.swap(true, Ordering::SeqCst), "two work at once");
-            if order.0.is_release {
-                assert!(!order.is_cancelled(), "a release is cancelled");
+            if operation.0.is_release {
+                assert!(!operation.is_cancelled(), "a release is cancelled");
                 self.holds.store(false, Ordering::SeqCst);
-            } else if !order.is_cancelled() {
+            } else if !operation.is_cancelled() {
                 self.holds.store(true, Ordering::SeqCst);
             }
-            order.0.ended.store(true, Ordering::SeqCst);
+            operation.0.ended.store(true, Ordering::SeqCst);
             assert!(self.works.swap(false, Ordering::SeqCst));
             match self.queue.next(worker, || None) {
                 None => return,
-                Some((same, next)) => (worker, order) = (same, next),
+                Some((same, next)) => (worker, operation) = (same, next),
             }
         }
     }
@@ -83,38 +83,39 @@ impl Group {
     /// A client that sets, and its worker in the same thread. Whether it was accepted.
     fn set(&self, id: u64) -> bool {
         let Ok(request) = self.queue.ticket().take() else { return false };
-        let order = Order::new(id, false);
-        self.queue.hand_over(request, Id(id), order.clone());
-        self.work(order);
+        let operation = ModelOperation::new(id, false);
+        self.queue.hand_over(request, Id(id), operation.clone());
+        self.work(operation);
         true
     }
 
     /// A client that releases, and its worker, if it is first. Returns the release that does it.
-    fn release(&self, id: u64) -> Order {
-        let order = Order::new(id, true);
-        match self.queue.release(&order, |other| other.0.is_release && !other.has_ended() && !other.is_cancelled()) {
-            Place::First(request) => {
-                self.queue.hand_over(request, Id(id), order.clone());
-                self.work(order.clone());
-                order
+    fn release(&self, id: u64) -> ModelOperation {
+        let operation = ModelOperation::new(id, true);
+        match self.queue.release(&operation, |other| other.0.is_release && !other.has_ended() && !other.is_cancelled())
+        {
+            QueuePlace::First(request) => {
+                self.queue.hand_over(request, Id(id), operation.clone());
+                self.work(operation.clone());
+                operation
             }
-            Place::Waits { displaced } => {
+            QueuePlace::Waits { displaced } => {
                 assert!(displaced.is_none(), "the other release would have done");
-                order
+                operation
             }
-            Place::Joined(other) => other,
+            QueuePlace::Joined(other) => other,
         }
     }
 }
 
-fn is_free(group: &Group) {
+fn is_free(group: &ModelGroup) {
     assert!(!matches!(group.queue.ticket().peek(), Err(Conflict::Pending | Conflict::Busy)));
 }
 
 #[test]
 fn a_release_beside_work_releases() {
     model(|| {
-        let group = Group::new();
+        let group = ModelGroup::new();
         let setter = {
             let group = Arc::clone(&group);
             thread::spawn(move || group.set(1))
@@ -129,7 +130,7 @@ fn a_release_beside_work_releases() {
 #[test]
 fn two_releases_beside_work_release_and_cancel_nothing_but_the_work() {
     model(|| {
-        let group = Group::new();
+        let group = ModelGroup::new();
         let releaser = {
             let group = Arc::clone(&group);
             thread::spawn(move || group.release(2))
@@ -149,13 +150,13 @@ fn two_releases_beside_work_release_and_cancel_nothing_but_the_work() {
 #[test]
 fn what_is_set_before_a_release_is_not_held_after_it() {
     model(|| {
-        let group = Group::new();
+        let group = ModelGroup::new();
         let request = group.queue.ticket().take().unwrap();
-        let order = Order::new(1, false);
-        group.queue.hand_over(request, Id(1), order.clone());
+        let operation = ModelOperation::new(1, false);
+        group.queue.hand_over(request, Id(1), operation.clone());
         let worker = {
             let group = Arc::clone(&group);
-            thread::spawn(move || group.work(order))
+            thread::spawn(move || group.work(operation))
         };
         let release = group.release(2);
         worker.join().unwrap();

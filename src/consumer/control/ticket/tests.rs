@@ -8,7 +8,7 @@ use std::thread;
 const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(20);
 
-fn value(ticket: &Ticket) -> Value {
+fn value(ticket: &Ticket) -> TicketValue {
     ticket.0.lock().value
 }
 
@@ -16,16 +16,16 @@ fn value(ticket: &Ticket) -> Value {
 fn free_to_request_to_free() {
     let ticket = Ticket::new();
     let request = ticket.take().unwrap();
-    assert_eq!(value(&ticket), Value::Request);
+    assert_eq!(value(&ticket), TicketValue::Request);
     drop(request);
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
 }
 
 #[test]
 fn request_to_pending_to_worker_to_free() {
     let ticket = Ticket::new();
     ticket.take().unwrap().hand_over(Id(7));
-    assert_eq!(value(&ticket), Value::Pending(Id(7)));
+    assert_eq!(value(&ticket), TicketValue::Pending(Id(7)));
     assert_eq!(ticket.take().err(), Some(Conflict::Pending));
     assert_eq!(ticket.peek(), Err(Conflict::Pending));
     let worker = ticket.claim(Id(7), NOW).unwrap();
@@ -33,7 +33,7 @@ fn request_to_pending_to_worker_to_free() {
     assert_eq!(ticket.take().err(), Some(Conflict::Busy));
     assert_eq!(ticket.peek(), Err(Conflict::Busy));
     drop(worker);
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
     assert_eq!(ticket.peek(), Ok(1), "one work has ended");
 }
 
@@ -55,7 +55,7 @@ fn another_timestamp_is_put_back() {
     let ticket = Ticket::new();
     ticket.take().unwrap().hand_over(Id(7));
     assert_eq!(ticket.claim(Id(8), Duration::from_millis(10)).err(), Some(GaveUp));
-    assert_eq!(value(&ticket), Value::Pending(Id(7)));
+    assert_eq!(value(&ticket), TicketValue::Pending(Id(7)));
     assert!(ticket.claim(Id(7), NOW).is_ok());
 }
 
@@ -66,7 +66,7 @@ fn a_worker_that_gave_up_leaves_nothing_pending() {
     let request = ticket.take().unwrap();
     assert_eq!(ticket.claim(Id(7), NOW).err(), Some(GaveUp));
     request.hand_over(Id(7));
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
     // And the next request goes its way.
     ticket.take().unwrap().hand_over(Id(9));
     assert!(ticket.claim(Id(9), NOW).is_ok());
@@ -103,7 +103,7 @@ fn a_panic_puts_the_right_value_back() {
         panic!("in a request");
     }));
     assert!(panicked.is_err());
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
     ticket.take().unwrap().hand_over(Id(7));
     let worker = ticket.clone();
     let panicked = thread::spawn(move || {
@@ -111,7 +111,7 @@ fn a_panic_puts_the_right_value_back() {
         panic!("in a worker");
     });
     assert!(panicked.join().is_err());
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
 }
 
 /// All the interleavings of two requests and their workers, each of which may also give up at any moment, over the
@@ -119,7 +119,7 @@ fn a_panic_puts_the_right_value_back() {
 #[test]
 fn every_schedule_of_two_requests_and_two_workers_ends_free() {
     #[derive(Clone, Copy, PartialEq)]
-    enum Step {
+    enum TestStep {
         Take,
         HandOver,
         Claim,
@@ -127,36 +127,36 @@ fn every_schedule_of_two_requests_and_two_workers_ends_free() {
         End,
     }
     // A request takes, spawns its worker, and hands over; the worker may claim or give up before or after that.
-    fn run(schedule: &[(usize, Step)]) -> bool {
+    fn run(schedule: &[(usize, TestStep)]) -> bool {
         let ticket = Ticket::new();
-        let mut requests: [Option<Request>; 2] = [None, None];
+        let mut requests: [Option<TicketRequest>; 2] = [None, None];
         let mut workers: [Option<Worker>; 2] = [None, None];
         let mut spawned = [false; 2];
         for &(who, step) in schedule {
             let id = Id(who as u64 + 1);
             match step {
-                Step::Take if requests.iter().all(Option::is_none) => {
+                TestStep::Take if requests.iter().all(Option::is_none) => {
                     requests[who] = ticket.take().ok();
                     spawned[who] = requests[who].is_some();
                 }
                 // Take would wait for the other request: this schedule is another one's twin.
-                Step::Take => return false,
-                Step::HandOver => {
+                TestStep::Take => return false,
+                TestStep::HandOver => {
                     if let Some(request) = requests[who].take() {
                         request.hand_over(id);
                     }
                 }
-                Step::Claim if spawned[who] && value(&ticket) == Value::Pending(id) => {
+                TestStep::Claim if spawned[who] && value(&ticket) == TicketValue::Pending(id) => {
                     workers[who] = ticket.claim(id, NOW).ok();
                     assert!(workers[who].is_some());
                     spawned[who] = false;
                 }
-                Step::GiveUp if spawned[who] && value(&ticket) != Value::Pending(id) => {
+                TestStep::GiveUp if spawned[who] && value(&ticket) != TicketValue::Pending(id) => {
                     assert!(ticket.claim(id, NOW).is_err());
                     spawned[who] = false;
                 }
-                Step::Claim | Step::GiveUp => {}
-                Step::End => drop(workers[who].take()),
+                TestStep::Claim | TestStep::GiveUp => {}
+                TestStep::End => drop(workers[who].take()),
             }
             assert!(workers.iter().flatten().count() <= 1, "two workers overlap");
             assert!(
@@ -172,10 +172,10 @@ fn every_schedule_of_two_requests_and_two_workers_ends_free() {
                 drop(ticket.claim(Id(who as u64 + 1), NOW));
             }
         }
-        assert_eq!(value(&ticket), Value::Free, "a ticket was lost");
+        assert_eq!(value(&ticket), TicketValue::Free, "a ticket was lost");
         true
     }
-    fn explore(left: &mut [Vec<Step>; 2], schedule: &mut Vec<(usize, Step)>, runs: &mut [usize; 2]) {
+    fn explore(left: &mut [Vec<TestStep>; 2], schedule: &mut Vec<(usize, TestStep)>, runs: &mut [usize; 2]) {
         if left.iter().all(Vec::is_empty) {
             runs[usize::from(run(schedule))] += 1;
             return;
@@ -191,15 +191,15 @@ fn every_schedule_of_two_requests_and_two_workers_ends_free() {
             left[who].insert(0, step);
         }
     }
-    let orders = [
-        vec![Step::Take, Step::HandOver, Step::Claim, Step::End],
-        vec![Step::Take, Step::GiveUp, Step::HandOver, Step::End],
-        vec![Step::Take, Step::HandOver, Step::GiveUp, Step::Claim, Step::End],
-        vec![Step::Take, Step::GiveUp, Step::Claim, Step::HandOver, Step::Claim, Step::End],
+    let operations = [
+        vec![TestStep::Take, TestStep::HandOver, TestStep::Claim, TestStep::End],
+        vec![TestStep::Take, TestStep::GiveUp, TestStep::HandOver, TestStep::End],
+        vec![TestStep::Take, TestStep::HandOver, TestStep::GiveUp, TestStep::Claim, TestStep::End],
+        vec![TestStep::Take, TestStep::GiveUp, TestStep::Claim, TestStep::HandOver, TestStep::Claim, TestStep::End],
     ];
     let mut runs = [0; 2];
-    for one in &orders {
-        for two in &orders {
+    for one in &operations {
+        for two in &operations {
             explore(&mut [one.clone(), two.clone()], &mut Vec::new(), &mut runs);
         }
     }
@@ -250,6 +250,6 @@ fn in_a_crowd_no_ticket_is_lost_and_no_two_workers_overlap() {
         .collect();
     crowd.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(accepted.load(Ordering::Acquire), worked.load(Ordering::Acquire));
-    assert_eq!(value(&ticket), Value::Free);
+    assert_eq!(value(&ticket), TicketValue::Free);
     assert_eq!(ticket.peek(), Ok(worked.load(Ordering::Acquire) as u64));
 }

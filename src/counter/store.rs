@@ -26,7 +26,7 @@ pub trait Total: Send + Sync {
 
 /// How it went, for metrics.
 #[derive(Default)]
-pub struct Tally {
+pub struct TotalCounters {
     /// The last total that was handed out here.
     pub last: AtomicU64,
     /// Requests that had no total.
@@ -35,7 +35,7 @@ pub struct Tally {
     pub away: AtomicBool,
 }
 
-impl Tally {
+impl TotalCounters {
     /// One more request.
     pub fn count(&self, result: &Result<u64, String>) {
         match result {

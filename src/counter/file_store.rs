@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::counter::total::{PATIENCE, Total};
+use crate::counter::store::{PATIENCE, Total};
 use crate::kernel::filesystem::is_same_file;
 use crate::service::lifecycle::check_data_folder;
 use crate::sync::lock;
@@ -28,7 +28,7 @@ const DIGITS: usize = 20;
 const MOST_BYTES: usize = 64;
 
 /// The file.
-pub struct Shared {
+pub struct FileStore {
     path: PathBuf,
     /// Locked for the threads of this process, and the file for the other processes.
     open: Mutex<Open>,
@@ -40,7 +40,7 @@ struct Open {
     highest: u64,
 }
 
-impl Shared {
+impl FileStore {
     /// Opens the file in this folder, or makes it.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ fn write(file: &File, number: u64) -> io::Result<()> {
     file.write_all_at(format!("{number:0DIGITS$}\n").as_bytes(), 0)
 }
 
-impl Total for Shared {
+impl Total for FileStore {
     fn next(&self) -> Result<u64, String> {
         self.with(|open| {
             let next = open.highest.checked_add(1).ok_or_else(|| io::Error::other("the number is at its end"))?;
@@ -155,10 +155,10 @@ mod tests {
     fn each_number_is_handed_out_once() {
         let folder = tempfile::tempdir().unwrap();
         // Two openings are two processes to the lock.
-        let totals = [Shared::open(folder.path()).unwrap(), Shared::open(folder.path()).unwrap()];
+        let totals = [FileStore::open(folder.path()).unwrap(), FileStore::open(folder.path()).unwrap()];
         let mut all: Vec<u64> = thread::scope(|scope| {
             let counting =
-                |total| scope.spawn(move || (0..500).map(|_| Shared::next(total).unwrap()).collect::<Vec<_>>());
+                |total| scope.spawn(move || (0..500).map(|_| FileStore::next(total).unwrap()).collect::<Vec<_>>());
             let threads: Vec<_> = totals.iter().cycle().take(6).map(counting).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
@@ -172,18 +172,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for text in ["x", "\n", "-1", "99999999999999999999", "1 2"] {
             std::fs::write(folder.path().join(NAME), text).unwrap();
-            let error = Shared::open(folder.path()).err().unwrap();
+            let error = FileStore::open(folder.path()).err().unwrap();
             assert!(error.to_string().contains("something else"), "{error}");
             assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), text);
         }
         std::fs::write(folder.path().join(NAME), "41").unwrap();
-        assert_eq!(Shared::open(folder.path()).unwrap().next(), Ok(42));
+        assert_eq!(FileStore::open(folder.path()).unwrap().next(), Ok(42));
     }
 
     #[test]
     fn a_lock_that_is_never_let_go_of_is_waited_for_in_bounds() {
         let folder = tempfile::tempdir().unwrap();
-        let total = Shared::open(folder.path()).unwrap();
+        let total = FileStore::open(folder.path()).unwrap();
         let other = File::open(folder.path().join(NAME)).unwrap();
         other.lock().unwrap();
         assert!(total.next().unwrap_err().contains("locked"));

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::client::reply::{good, printable, stranger};
-use crate::client::{Service, Trouble, has_reader};
+use crate::client::{Remote, Trouble, has_reader};
 
 /// How often a watched status is drawn.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub struct Show {
 }
 
 impl Show {
-    pub(super) fn run(&self, service: &Service<'_>) -> Result<(), Trouble> {
+    pub(super) fn run(&self, service: &Remote<'_>) -> Result<(), Trouble> {
         loop {
             let text = self.ask(service);
             // Who watches wants to see what comes after a restart, too.
@@ -46,7 +46,7 @@ impl Show {
         has_reader(&format!("{clear}{text}"))
     }
 
-    fn ask(&self, service: &Service<'_>) -> Result<String, Trouble> {
+    fn ask(&self, service: &Remote<'_>) -> Result<String, Trouble> {
         let target = match self.group {
             Some(group) if self.json => format!("/api/{group}?format=json"),
             _ if self.json => String::from("/api/status?format=json"),

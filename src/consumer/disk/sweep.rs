@@ -12,11 +12,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::consumer::control::forced_note;
-use crate::kernel::filesystem::{self, Kind};
-use crate::kernel::signals::host_name;
+use crate::kernel::filesystem::{self, FileSystemKind};
+use crate::kernel::sys::host_name;
 use crate::kernel::sys::rename_new;
 
+/// What the names of notes begin with that a dead process may leave. They are no class folders and no data files, so they
+/// count nowhere.
+pub(in crate::consumer) const NOTE_PREFIX: &str = ".intent-";
+/// More than a note has.
+const MOST_BYTES: u64 = 2048;
+/// More notes than there are groups.
+const MOST_NOTES: usize = 16;
 /// The marker's name. It is no class folder and no data file, so it counts nowhere.
 const MARKER: &str = ".testero";
 /// The first line of a marker.
@@ -30,13 +36,13 @@ const TRIES: usize = 16;
 
 /// A folder of our own in the data folder, with a folder for each class in it.
 #[derive(Debug)]
-pub struct Folder {
+pub struct OwnFolder {
     path: PathBuf,
     /// Held locked until the process ends.
     _marker: File,
 }
 
-impl Folder {
+impl OwnFolder {
     /// Makes a folder in `parent`, and in it the folders `classes`.
     ///
     /// # Errors
@@ -126,7 +132,7 @@ fn random_name() -> String {
 /// On a network file system a lock may say nothing about other machines, so only markers that name this one count.
 pub fn sweep(parent: &Path) -> Vec<String> {
     let mut notes = Vec::new();
-    let shared = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Network);
+    let shared = filesystem::kind(parent).is_ok_and(|kind| kind == FileSystemKind::Network);
     let Ok(entries) = fs::read_dir(parent) else { return notes };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -172,7 +178,7 @@ fn sweep_one(path: &Path, staging: bool, shared: bool, notes: &mut Vec<String>) 
     if !ours || (shared && !here) || !is_still(&marker_path, &marker)? {
         return Ok(false);
     }
-    notes.append(&mut forced_note::read(path));
+    notes.append(&mut read_notes(path));
     remove_marked(path, &mut || ())?;
     Ok(true)
 }
@@ -228,6 +234,22 @@ fn gone(result: io::Result<()>, path: &Path) -> io::Result<()> {
     }
 }
 
+/// The notes in the folder of a dead process. Only what can be printed is read.
+fn read_notes(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(NOTE_PREFIX));
+    // A link or a pipe is none of ours.
+    let files = ours.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    files.take(MOST_NOTES).filter_map(|entry| read_one(&entry.path())).collect()
+}
+
+fn read_one(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    let text: String = String::from_utf8_lossy(&bytes).trim().chars().filter(|c| !c.is_control()).collect();
+    (!text.is_empty()).then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,7 +264,7 @@ mod tests {
     #[test]
     fn a_folder_is_made_whole_and_removed_whole() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::create(parent.path(), &["d-1".into(), "d-2".into()]).unwrap();
+        let folder = OwnFolder::create(parent.path(), &["d-1".into(), "d-2".into()]).unwrap();
         let found = names(parent.path());
         assert_eq!(found.len(), 1);
         assert!(found[0].len() == 7 && found[0].bytes().all(|b| b.is_ascii_lowercase()));
@@ -258,7 +280,7 @@ mod tests {
     #[test]
     fn a_living_owner_is_left_alone_and_a_dead_one_swept() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::create(parent.path(), &["d-1".into()]).unwrap();
+        let folder = OwnFolder::create(parent.path(), &["d-1".into()]).unwrap();
         fs::write(folder.path().join("d-1/f-1"), "x").unwrap();
         sweep(parent.path());
         assert_eq!(names(parent.path()).len(), 1, "its owner lives");
@@ -335,7 +357,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         for _ in 0..50 {
-                            let folder = Folder::create(parent.path(), &["d-1".into()]).unwrap();
+                            let folder = OwnFolder::create(parent.path(), &["d-1".into()]).unwrap();
                             assert!(folder.path().join("d-1").is_dir() && folder.path().join(MARKER).is_file());
                             folder.remove(&mut || ()).unwrap();
                         }
@@ -350,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_parent_that_is_not_there_is_an_error() {
-        let error = Folder::create(Path::new("/does/not/exist"), &[]).unwrap_err();
+        let error = OwnFolder::create(Path::new("/does/not/exist"), &[]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

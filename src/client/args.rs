@@ -6,117 +6,23 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::client::call::Call;
+use crate::client::commands::{COMMANDS, COMMON, Flag, SERVICE, SHELLS, TIME, Takes};
 use crate::client::completions::Shell;
 use crate::client::http::Http;
-use crate::client::show::Show;
 use crate::client::spread::{By, Spread};
-use crate::client::{Job, PATIENCE, What};
+use crate::client::status::Show;
+use crate::client::{Action, ClientCommand, PATIENCE};
 use crate::http::client::{Url, with_port};
-use crate::service::access::TokenSource;
 use crate::settings::consumer;
+use crate::settings::token::TokenSource;
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
-
-/// A flag: its name, the parameter it becomes, and what it takes.
-pub struct Flag {
-    /// Without its dashes.
-    pub name: &'static str,
-    parameter: &'static str,
-    /// What its value is.
-    pub takes: Takes,
-}
-
-/// What a flag's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// It has none.
-    Nothing,
-    /// A duration: `90s`.
-    Span,
-    /// An amount a second, or in all.
-    Amount,
-    /// One of these.
-    OneOf(&'static [&'static str]),
-    /// Anything.
-    Text,
-}
-
-const fn flag(name: &'static str, parameter: &'static str, takes: Takes) -> Flag {
-    Flag { name, parameter, takes }
-}
-
-/// The flags of every command that asks a service.
-pub const COMMON: [Flag; 3] =
-    [flag("url", "", Takes::Text), flag("token", "", Takes::Text), flag("token-file", "", Takes::Text)];
-const OVER: Flag = flag("over", "over", Takes::Span);
-const RATE: Flag = flag("rate", "rate", Takes::Amount);
-const WAIT: Flag = flag("wait", "", Takes::Nothing);
-const DRY_RUN: Flag = flag("dry-run", "dry_run", Takes::Nothing);
-const TTL: Flag = flag("ttl", "ttl", Takes::Span);
-const EXACT: Flag = flag("exact", "exact", Takes::Nothing);
-const FORCE: Flag = flag("force", "force", Takes::Nothing);
-const TIME: Flag = flag("time", "duration", Takes::Span);
-const REPLACE: Flag = flag("replace", "replace", Takes::Nothing);
-const JSON: Flag = flag("json", "", Takes::Nothing);
-const FOR: Flag = flag("for", "for", Takes::Span);
-const SERVICE: Flag = flag("service", "", Takes::Text);
-const BY: Flag = flag("by", "", Takes::OneOf(&["even", "available"]));
-
-const SET_MEMORY: [Flag; 9] = [
-    TTL,
-    OVER,
-    RATE,
-    EXACT,
-    FORCE,
-    flag("kind", "kind", Takes::OneOf(&["anon", "file", "shm"])),
-    flag("touch", "touch", Takes::Span),
-    DRY_RUN,
-    WAIT,
-];
-const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", "fsync", Takes::Nothing), DRY_RUN, WAIT];
-const SET_COUNT: [Flag; 6] = [TTL, OVER, RATE, FORCE, DRY_RUN, WAIT];
-const CPU_LOAD: [Flag; 6] = [flag("cpu", "cpu", Takes::Amount), TIME, OVER, REPLACE, DRY_RUN, WAIT];
-const IO_LOAD: [Flag; 5] = [RATE, TIME, REPLACE, DRY_RUN, WAIT];
-const RELEASE: [Flag; 3] = [OVER, RATE, WAIT];
-const SPREAD_MEMORY: [Flag; 7] = [SERVICE, BY, TTL, OVER, RATE, EXACT, FORCE];
-const SPREAD_CPU: [Flag; 6] = [SERVICE, BY, TIME, OVER, REPLACE, WAIT];
-
-/// What stands behind a command: its second word, whether an amount follows, and its flags.
-pub type Verb = (&'static str, bool, &'static [Flag]);
-
-/// All commands that ask a service, and what stands behind them. An empty second word is none.
-pub const COMMANDS: &[(&str, &[Verb])] = &[
-    ("status", &[("", false, &[flag("watch", "", Takes::Nothing), JSON])]),
-    ("mem", &[("set", true, &SET_MEMORY), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("disk", &[("set", true, &SET_DISK), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("inode", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("pid", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("fd", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("cpu", &[("load", false, &CPU_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
-    ("io", &[("load", false, &IO_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
-    ("release", &[("", false, &[])]),
-    ("ready", &[("disable", false, &[FOR]), ("enable", false, &[])]),
-    ("health", &[("disable", false, &[FOR]), ("enable", false, &[])]),
-    ("http", &[("", false, &[flag("timeout", "", Takes::Span)])]),
-    ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
-];
-
-/// Methods that are offered for `testero http`; it takes others as well.
-pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// For how long a load runs that does not say: long enough to see it, too short to be forgotten.
 const LOAD_TIME: &str = "60s";
 
-/// The shells there is a script for.
-pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
-
-/// Whether a first word is a command of this kind.
-pub fn is_command(word: &str) -> bool {
-    word == "completions" || COMMANDS.iter().any(|(command, _)| *command == word)
-}
-
 /// What was said to a command.
-struct Said {
+struct Arguments {
     words: Vec<String>,
     /// Flags that were given, with their values.
     flags: Vec<(&'static Flag, String)>,
@@ -131,9 +37,9 @@ pub fn read(
     mut parser: Parser,
     variable: &dyn Fn(&str) -> Option<OsString>,
     default_url: impl FnOnce() -> Result<String, String>,
-) -> Result<Option<Job>, String> {
+) -> Result<Option<ClientCommand>, String> {
     let mut second = None;
-    let mut said = Said { words: Vec::new(), flags: Vec::new() };
+    let mut said = Arguments { words: Vec::new(), flags: Vec::new() };
     let verbs = COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs);
     let verb_of = |second: Option<&str>| verbs.iter().find(|(word, ..)| *word == second.unwrap_or_default());
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -176,7 +82,7 @@ pub fn read(
     said.checked(flags, &format!("testero {command} {word}"))?;
     let what = if command == "http" {
         let timeout = said.value("timeout").map_or(Ok(PATIENCE), span)?;
-        What::Http(Http::parse(&said.words, timeout)?)
+        Action::Http(Http::parse(&said.words, timeout)?)
     } else {
         said.has_words(*takes_amount, &format!("testero {command} {word}"))?;
         said.what(command, word)?
@@ -187,23 +93,23 @@ pub fn read(
         _ => default_url()?,
     };
     Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
-    Ok(Some(Job { what, url, token: said.token(variable)? }))
+    Ok(Some(ClientCommand { what, url, token: said.token(variable)? }))
 }
 
 fn text(word: OsString, what: &str) -> Result<String, String> {
     word.into_string().map_err(|word| format!("{what}: '{}' is not UTF-8", word.display()))
 }
 
-fn completions(words: &[String]) -> Result<Job, String> {
+fn completions(words: &[String]) -> Result<ClientCommand, String> {
     let shell = match words {
         [shell] => Shell::parse(shell),
         _ => None,
     };
     let shell = shell.ok_or_else(|| format!("testero completions: for which shell? {}", SHELLS.join(", ")))?;
-    Ok(Job { what: What::Completions(shell), url: String::new(), token: None })
+    Ok(ClientCommand { what: Action::Completions(shell), url: String::new(), token: None })
 }
 
-impl Said {
+impl Arguments {
     fn value(&self, name: &str) -> Option<&str> {
         self.flags.iter().rev().find(|(flag, _)| flag.name == name).map(|(_, value)| value.as_str())
     }
@@ -271,14 +177,14 @@ impl Said {
         Ok(parameters)
     }
 
-    fn what(&self, command: &str, word: &str) -> Result<What, String> {
+    fn what(&self, command: &str, word: &str) -> Result<Action, String> {
         let unit = unit_of(if command == "spread" { word } else { command });
         // A plan is told at once: there is nothing to wait for.
         let wait = self.has("wait") && !self.has("dry-run");
         let call = |method, path: String, parameters: Vec<(&'static str, String)>, done: String| {
-            Ok(What::Call(Call { method, path, parameters, wait, unit, done }))
+            Ok(Action::Call(Call { method, path, parameters, wait, unit, done }))
         };
-        let show = |group| Ok(What::Show(Show { group, json: self.has("json"), watch: self.has("watch") }));
+        let show = |group| Ok(Action::Show(Show { group, json: self.has("json"), watch: self.has("watch") }));
         match (command, word) {
             ("status", _) => show(None),
             (group, "get") => show(COMMANDS.iter().map(|(known, _)| *known).find(|known| *known == group)),
@@ -303,7 +209,7 @@ impl Said {
         }
     }
 
-    fn spread(&self, group: &str) -> Result<What, String> {
+    fn spread(&self, group: &str) -> Result<Action, String> {
         let unit = unit_of(group);
         let services: Vec<String> = self
             .flags
@@ -322,7 +228,7 @@ impl Said {
         let by = if self.value("by") == Some("available") { By::Available } else { By::Even };
         let group = ["mem", "disk", "cpu"].into_iter().find(|known| *known == group).unwrap_or("mem");
         let parameters = if group == "cpu" { self.of_load(unit)? } else { self.parameters(unit)? };
-        Ok(What::Spread(Spread {
+        Ok(Action::Spread(Spread {
             group,
             amount: self.amount(unit)?,
             words: self.words[0].clone(),
@@ -365,14 +271,14 @@ fn unit_of(group: &str) -> Unit {
 mod tests {
     use super::*;
 
-    fn job(words: &[&str]) -> Result<Option<Job>, String> {
+    fn job(words: &[&str]) -> Result<Option<ClientCommand>, String> {
         let none = |_: &str| None;
         read(words[0], Parser::from_args(&words[1..]), &none, || Ok(String::from("http://127.0.0.1:8080")))
     }
 
     fn target(words: &[&str]) -> (&'static str, String) {
         match job(words).unwrap().unwrap().what {
-            What::Call(call) => (call.method, call.target()),
+            Action::Call(call) => (call.method, call.target()),
             other => panic!("{other:?}"),
         }
     }

@@ -1,13 +1,11 @@
 //! The folder in DATADIR that all who need one share: made at the start, made again when it has vanished.
 
-pub mod sweep;
-
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::consumer::disk::Disk;
-use crate::kernel::filesystem::{self, Kind};
+use crate::consumer::disk::files::Disk;
+use crate::kernel::filesystem::{self, FileSystemKind};
 use crate::sync::lock;
 use crate::units::quantity::Amount;
 
@@ -15,31 +13,31 @@ use crate::units::quantity::Amount;
 const CLOSED: &str = "the service stops";
 
 /// The folder, or why there is none: then whoever needs it is told so, and it is tried again, until it is closed.
-pub struct DataFolder {
+pub struct Workdir {
     parent: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<WorkdirState>,
     in_memory: bool,
     /// Bytes of its file system that are to stay free.
     kept_free: u64,
 }
 
-struct State {
+struct WorkdirState {
     disk: Result<Arc<Disk>, String>,
     /// For good: nothing is made in DATADIR from now on.
     is_closed: bool,
 }
 
-impl DataFolder {
+impl Workdir {
     /// A new folder in `parent`. So much of its file system is to stay free, where that is a disk.
     pub fn new(parent: &Path, kept_free: Amount) -> Self {
         let disk = create(parent);
         if let Err(reason) = &disk {
             log::error!("No files can be written, memory and CPU work all the same: {reason}");
         }
-        let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
+        let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == FileSystemKind::Memory);
         let size = || filesystem::size(parent).unwrap_or(0);
         let kept_free = if in_memory { 0 } else { kept_free.resolve(size(), 0).unwrap_or_default() };
-        let state = Mutex::new(State { disk, is_closed: false });
+        let state = Mutex::new(WorkdirState { disk, is_closed: false });
         Self { parent: parent.to_owned(), state, in_memory, kept_free }
     }
 
@@ -56,6 +54,12 @@ impl DataFolder {
         let available = filesystem::available(&self.parent);
         let available = available.map_err(|error| format!("{}: {error}", self.parent.display()))?;
         Ok(available.saturating_sub(if force { 0 } else { self.kept_free }))
+    }
+
+    /// Its file system as what bounds files.
+    pub fn bound(&self, force: bool) -> String {
+        let less = if self.kept_free > 0 && !force { ", less EVICTIONRESERVE" } else { "" };
+        format!("the file system of {}{less}", self.parent.display())
     }
 
     /// Whether what is written there is memory (tmpfs).
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn a_closed_folder_is_not_made_again() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = DataFolder::new(parent.path(), Amount::Exactly(0));
+        let folder = Workdir::new(parent.path(), Amount::Exactly(0));
         let disk = folder.close().unwrap();
         disk.remove(&mut || ()).unwrap();
         assert_eq!(folder.mend(), Err(String::from(CLOSED)));

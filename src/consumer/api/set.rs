@@ -1,0 +1,213 @@
+//! `set` and `add`: a total of what is held is asked for, and answered at once, at its end, or as it is reached.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::consumer::Consumer;
+use crate::consumer::api::account::parts;
+use crate::consumer::api::known;
+use crate::consumer::api::params::{Params, caller, words};
+use crate::consumer::api::refusals::{not_done, refused, say_late, stopping};
+use crate::consumer::api::status::{group_line, of_group, of_order};
+use crate::consumer::api::table::{Holder, Route};
+use crate::consumer::api::text;
+use crate::consumer::api::waiting::{JSON_LINES, Long, PAUSE, PROGRESS, TEXT_LINES, long_answer};
+use crate::consumer::control::group::{Accepted, Group, Preview, Refused};
+use crate::consumer::control::operation::{ChangeRequest, Operation, Outcome};
+use crate::http::{Answer, Hold, Request};
+use crate::kernel::clock::utc_stamp;
+use crate::object;
+use crate::service::json::Value;
+use crate::service::problem::{json, say, unsaid, with_field};
+use crate::units::quantity::Amount;
+
+impl Consumer {
+    /// `set` and `add`, which are the same.
+    pub(super) fn set(&self, holder: Holder, request: &Request<'_>, params: &Params<'_, '_>) -> Answer {
+        if request.changes_nothing() {
+            return unsaid();
+        }
+        let group = self.group(holder);
+        let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
+        let change = params.change(group.store().unit(), known(Route::Set(holder)), caller(request), words(request));
+        if let Some(answer) = self.previewed(holder, verb, &change, params) {
+            return answer;
+        }
+        if params.json
+            && let Err(why) = change
+        {
+            // Here what is wrong with a request is told at once, whatever runs.
+            group.counters().invalid.fetch_add(1, Ordering::Relaxed);
+            return self.refused(holder, verb, why, params);
+        }
+        self.operation(
+            holder,
+            verb,
+            request,
+            params,
+            &|change| match change {
+                // In JSON, nothing is what a release leaves, and a release is never busy.
+                Ok(change) if params.json && change.amount == Amount::Exactly(0) => group.release(&change),
+                change => group.set(change),
+            },
+            change,
+        )
+    }
+
+    /// What would become of a change, where that is what is asked for.
+    pub(super) fn previewed(
+        &self,
+        holder: Holder,
+        verb: &str,
+        change: &Result<ChangeRequest, Refused>,
+        params: &Params<'_, '_>,
+    ) -> Option<Answer> {
+        let group = self.group(holder);
+        match params.flag("dry_run") {
+            Ok(false) => None,
+            Err(why) => Some(self.refused(holder, verb, Refused::Invalid(why), params)),
+            // What is wrong with the change itself is told as without.
+            Ok(true) => match group.preview(change.as_ref().ok()?) {
+                Ok(mut preview) => {
+                    // As without: a release is never busy, and in JSON a set of nothing is one.
+                    let releases = verb == "release" || (params.json && preview.requested == 0);
+                    if let Some(conflict) = group.conflict().filter(|_| !releases) {
+                        preview.refused = Some(Refused::Conflict(conflict));
+                    }
+                    Some(previewed(holder, group, &preview, params.json))
+                }
+                Err(why) => Some(self.refused(holder, verb, why, params)),
+            },
+        }
+    }
+
+    /// Gives an operation, and answers as the client wants it: at once, when it is done, or as it goes.
+    pub(super) fn operation(
+        &self,
+        holder: Holder,
+        verb: &str,
+        request: &Request<'_>,
+        params: &Params<'_, '_>,
+        give: &dyn Fn(Result<ChangeRequest, Refused>) -> Result<Accepted, Refused>,
+        change: Result<ChangeRequest, Refused>,
+    ) -> Answer {
+        let group = self.group(holder);
+        let hold = match long_answer(request, params) {
+            Ok(hold) => hold,
+            Err(problem) if problem.is_of_the_client() => {
+                return self.refused(holder, verb, Refused::Invalid(problem.message), params);
+            }
+            Err(problem) => return problem.answer(params.json),
+        };
+        let accepted = match give(change) {
+            Ok(accepted) => accepted,
+            Err(why) => return self.refused(holder, verb, why, params),
+        };
+        params.is_accepted();
+        let operation = Arc::clone(&accepted.operation);
+        match hold {
+            Long::No if params.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
+            Long::No => say(text::accepted(holder, operation.requested, operation.id)),
+            Long::Wait(_hold) => match group.wait(&operation, PAUSE, &mut || request.client_is_gone()) {
+                None if self.stop.is_set() => stopping().answer(params.json),
+                // It has not ended, and nobody seems to be there any more: what is true is that it is accepted.
+                None if params.json => json(202, &receipt(group, &accepted)),
+                None => say(text::accepted(holder, operation.requested, operation.id)),
+                Some(outcome) => waited(self, holder, &operation, &outcome, params.json),
+            },
+            Long::Follow(hold) => self.follow(holder, operation, hold, params.json),
+        }
+    }
+
+    /// Progress as it is made, then the outcome.
+    fn follow(&self, holder: Holder, operation: Arc<Operation>, hold: Hold, as_json: bool) -> Answer {
+        let (group, stop) = (Arc::clone(self.group(holder)), self.stop.clone());
+        let mut hold = Some(hold);
+        let mut first = true;
+        let next = move || {
+            hold.as_ref()?;
+            // The first line comes at once, so that the client sees that something goes on.
+            let outcome = match std::mem::take(&mut first) {
+                true => operation.outcome(),
+                false => group.wait(&operation, PROGRESS, &mut || true),
+            };
+            let over = outcome.is_some() || stop.is_set();
+            if over {
+                hold = None;
+            }
+            let line = if as_json {
+                let mut line = of_order(&group, &operation);
+                line = line.with("outcome", outcome.as_ref().map(ToString::to_string));
+                line.to_string()
+            } else {
+                let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
+                format!("{}{end}", group_line(&group, Some(&operation)))
+            };
+            Some(line + "\n")
+        };
+        Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
+    }
+
+    fn refused(&self, holder: Holder, verb: &str, why: Refused, params: &Params<'_, '_>) -> Answer {
+        let in_words = text::refusal(holder, verb, &why);
+        self.log(params, &format!("refused: {in_words}"));
+        if params.json { refused(&why, self.group(holder).store().unit()).answer(true) } else { say_late(in_words) }
+    }
+}
+
+/// The answer to who waited for the end.
+fn waited(consumer: &Consumer, holder: Holder, operation: &Operation, outcome: &Outcome, as_json: bool) -> Answer {
+    let told = text::accepted(holder, operation.requested, operation.id);
+    match outcome {
+        Outcome::Done if as_json => json(200, &of_group(consumer, consumer.group(holder))),
+        Outcome::Done => say(told),
+        other => not_done(other, &told, "a release took its place", as_json),
+    }
+}
+
+/// What is told of an operation that was accepted.
+fn receipt(group: &Group, accepted: &Accepted) -> Value {
+    let operation = &accepted.operation;
+    object! {
+        "group": group.store().name(),
+        "id": operation.id.to_string(),
+        "requested": operation.requested,
+        "planned": operation.planned,
+        "parts": parts(&accepted.parts),
+        "limit": accepted.limit.as_ref().map(|limit| limit.most),
+        "expires": operation.expires.map(|expiry| utc_stamp(expiry.shown)),
+        "status": "/api/status",
+    }
+}
+
+fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) -> Answer {
+    let noun = text::words(holder).noun;
+    if as_json {
+        let why = preview.refused.as_ref().map(|why| text::refusal(holder, "set", why));
+        return json(
+            200,
+            &object! {
+                "dry_run": true,
+                "group": group.store().name(),
+                "fits": preview.refused.is_none(),
+                "reason": why,
+                "requested": preview.requested,
+                "planned": preview.planned,
+                "parts": parts(&preview.parts),
+                "limit": preview.limit.most,
+                "limit_source": preview.limit.source.as_str(),
+                "most": preview.most,
+            },
+        );
+    }
+    let mut lines = String::new();
+    for (size, count) in &preview.parts {
+        lines += &format!("Size: {size}, count: {count}, total size: {}\n", size.saturating_mul(*count));
+    }
+    lines += &format!("Total for {} {noun}: {} {noun}.\n", preview.requested, preview.planned);
+    say(lines
+        + &match &preview.refused {
+            None => String::from("It would fit; nothing was done."),
+            Some(why) => format!("It would be refused; nothing was done: {}", text::refusal(holder, "set", why)),
+        })
+}
