@@ -148,6 +148,11 @@ impl Desk {
         lock(&self.inner).place.clone()
     }
 
+    /// How many bits the current number has.
+    pub fn bits(&self) -> u64 {
+        lock(&self.inner).place.current.bits()
+    }
+
     /// Whether the state is on no disk where a start would find it: files of it were removed, moved or replaced.
     pub fn is_missing(&self) -> bool {
         self.missing.load(Ordering::Relaxed)

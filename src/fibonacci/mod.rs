@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! routes   a request becomes a step, and the number it leads to an answer
+//! budget   how many bytes of answers may be on their way
 //! desk     requests hand in steps and wait: one sync for all that are there (group commit)
 //! ledger   steps in a journal, and what becomes of it when the disk fails
 //! journal, csv   the bytes of its two files
@@ -10,6 +11,7 @@
 //! sequence the numbers
 //! ```
 
+mod budget;
 pub mod csv;
 pub mod desk;
 pub mod files;
@@ -32,6 +34,7 @@ use crate::settings::fibonacci::{Durability, Settings};
 use crate::shutdown::Stop;
 use crate::sync::spawn;
 
+use budget::Budget;
 use desk::Desk;
 use files::{Folder, LOCK, OnDisk};
 use ledger::Ledger;
@@ -54,6 +57,8 @@ struct Fibonacci {
     folder: Arc<OnDisk>,
     /// Damaged files that were found.
     damaged: OnceLock<usize>,
+    /// For answers on their way.
+    budget: Arc<Budget>,
     front: Front,
 }
 
@@ -69,6 +74,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
         desk: OnceLock::new(),
         folder: Arc::new(OnDisk::new(&settings.data_dir)?),
         damaged: OnceLock::new(),
+        budget: Budget::new(),
         front: Front::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;

@@ -1,8 +1,12 @@
 //! The routes: a request becomes a step, and the number it leads to an answer.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use num_bigint::BigUint;
 
 use super::Fibonacci;
+use super::budget::Budget;
 use super::desk::{Desk, Refusal};
 use super::sequence::{Place, Step};
 use crate::answers::{Problem, json, probe, say, unsaid};
@@ -12,6 +16,7 @@ use crate::http::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
 use crate::json::Value;
 use crate::object;
+use crate::sync::spawn;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +72,7 @@ impl Fibonacci {
             Route::Metrics => self.metrics(request),
             Route::Current | Route::Step(_) => match self.desk.get() {
                 None => Problem::new(503, "waiting", WAITING).answer(as_json),
-                Some(desk) => number(desk, route, request, as_json),
+                Some(desk) => number(desk, &self.budget, route, request, as_json),
             },
         }
     }
@@ -110,13 +115,27 @@ impl Fibonacci {
     }
 }
 
+/// Numbers of so many bits, 300,000 digits, are converted with a larger stack, of so many bytes.
+const LONG_BITS: u64 = 1_000_000;
+const DIGITS_STACK_BYTES: usize = 1 << 20;
 const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
+const BUSY: &str = "too many long answers are on their way to clients that do not take them; ask again in a moment";
 const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
 
-fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+fn number(desk: &Desk, budget: &Arc<Budget>, route: Route, request: &Request<'_>, as_json: bool) -> Answer {
+    // HEAD changes nothing, so there is nothing to say.
+    if matches!(route, Route::Step(_)) && request.changes_nothing() {
+        return unsaid();
+    }
+    // Before the step: one that was made has to be answered.
+    let bytes = match route {
+        Route::Step(Step::Reset) => 0,
+        _ => most_bytes(desk, as_json),
+    };
+    let Some(share) = budget.take(bytes) else {
+        return Problem::new(503, "busy", BUSY).answer(as_json);
+    };
     let place = match route {
-        // HEAD changes nothing, so there is nothing to say.
-        Route::Step(_) if request.changes_nothing() => return unsaid(),
         Route::Step(step) => match desk.step(step) {
             Ok(place) => place,
             Err(refusal) => {
@@ -130,16 +149,40 @@ fn number(desk: &Desk, route: Route, request: &Request<'_>, as_json: bool) -> An
         },
         _ => desk.place(),
     };
-    match route {
+    let answer = match route {
         _ if as_json => json(200, &state(&place)),
         Route::Step(Step::Reset) => say(Value::from(capitals(&place)).to_string()),
-        _ => say(place.current.to_string()),
+        _ => say(digits(&place.current)),
+    };
+    Answer { held: Some(Box::new(share)), ..answer }
+}
+
+/// A number, in decimal. A very long one is converted in a thread of its own: the multiplications recurse deeper than the
+/// stack of a connection is.
+fn digits(number: &Arc<BigUint>) -> String {
+    if number.bits() >= LONG_BITS {
+        let (result, theirs) = (Arc::new(OnceLock::new()), Arc::clone(number));
+        let into = Arc::clone(&result);
+        let thread = spawn("digits", DIGITS_STACK_BYTES, Box::new(move || drop(into.set(theirs.to_string()))));
+        if thread.is_ok_and(|thread| thread.join().is_ok())
+            && let Some(text) = Arc::into_inner(result).and_then(OnceLock::into_inner)
+        {
+            return text;
+        }
     }
+    number.to_string()
+}
+
+/// About what an answer takes at most while it is made and sent: the digits, copies of them, and what the conversion needs.
+fn most_bytes(desk: &Desk, as_json: bool) -> u64 {
+    // A digit is more than three bits.
+    let digits = desk.bits() / 3;
+    digits * if as_json { 10 } else { 4 }
 }
 
 /// The state, for programs. The numbers are JSON numbers of any length.
 fn state(place: &Place) -> Value {
-    let number = |number: &num_bigint::BigUint| Value::Digits(number.to_string());
+    let number = |number: &Arc<BigUint>| Value::Digits(digits(number));
     object! {
         "position": place.mark.position(),
         "previous": number(&place.previous),

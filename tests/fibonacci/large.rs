@@ -102,3 +102,13 @@ fn a_long_journal_is_read_in_no_time() {
     assert_eq!((found.hits, found.index()), (steps.len() as u64, index as u64));
     assert!(began.elapsed() < PATIENCE / 2);
 }
+
+#[test]
+fn a_number_of_a_million_digits_is_answered() {
+    // Its conversion needs more stack than a connection has.
+    let testero = start(&folder_at(0, 4_780_000), &["--limit-digits", "1000000"]);
+    let number = testero.get("/current");
+    assert_eq!(number.trim_end().len(), 998_961);
+    assert_eq!(remainder(number.trim_end()), number_at(4_780_000));
+    assert_eq!(testero.get("/healthz"), "ok\n");
+}
