@@ -148,9 +148,9 @@ impl Desk {
         lock(&self.inner).place.clone()
     }
 
-    /// How many bits the current number has.
-    pub fn bits(&self) -> u64 {
-        lock(&self.inner).place.current.bits()
+    /// How many digits the current number has.
+    pub fn digits(&self) -> u64 {
+        lock(&self.inner).place.current.digits() as u64
     }
 
     /// Whether the state is on no disk where a start would find it: files of it were removed, moved or replaced.

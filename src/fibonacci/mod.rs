@@ -8,7 +8,8 @@
 //! journal, csv   the bytes of its two files
 //! recovery what a start makes of the files it finds
 //! files    the folder they are in, which tests can cut the power of
-//! sequence the numbers
+//! sequence where it stands, and what a step makes of it
+//! number, transform   the numbers, in decimal, and how long ones are multiplied
 //! ```
 
 mod budget;
@@ -17,11 +18,13 @@ pub mod desk;
 pub mod files;
 pub mod journal;
 pub mod ledger;
+pub mod number;
 #[cfg(test)]
 mod powercut;
 pub mod recovery;
 mod routes;
 pub mod sequence;
+mod transform;
 
 use std::io;
 use std::sync::{Arc, OnceLock};

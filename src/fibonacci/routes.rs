@@ -1,14 +1,13 @@
 //! The routes: a request becomes a step, and the number it leads to an answer.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-
-use num_bigint::BigUint;
 
 use super::Fibonacci;
 use super::budget::Budget;
 use super::desk::{Desk, Refusal};
-use super::sequence::{Place, Step};
+use super::number::Number;
+use super::sequence::{Place, Step, bits};
 use crate::answers::{Problem, json, probe, say, unsaid};
 use crate::decimal::Plain;
 use crate::exposition::Kind;
@@ -16,7 +15,6 @@ use crate::http::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
 use crate::json::Value;
 use crate::object;
-use crate::sync::spawn;
 
 /// What a path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +89,7 @@ impl Fibonacci {
             if let Some(desk) = self.desk.get() {
                 let place = desk.place();
                 page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
-                let bytes = place.current.bits().div_ceil(8);
+                let bytes = bits(place.mark.index).div_ceil(8);
                 page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
                 page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
                 let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -115,9 +113,6 @@ impl Fibonacci {
     }
 }
 
-/// Numbers of so many bits, 300,000 digits, are converted with a larger stack, of so many bytes.
-const LONG_BITS: u64 = 1_000_000;
-const DIGITS_STACK_BYTES: usize = 1 << 20;
 const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
 const BUSY: &str = "too many long answers are on their way to clients that do not take them; ask again in a moment";
 const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
@@ -152,37 +147,19 @@ fn number(desk: &Desk, budget: &Arc<Budget>, route: Route, request: &Request<'_>
     let answer = match route {
         _ if as_json => json(200, &state(&place)),
         Route::Step(Step::Reset) => say(Value::from(capitals(&place)).to_string()),
-        _ => say(digits(&place.current)),
+        _ => say(place.current.text()),
     };
     Answer { held: Some(Box::new(share)), ..answer }
 }
 
-/// A number, in decimal. A very long one is converted in a thread of its own: the multiplications recurse deeper than the
-/// stack of a connection is.
-fn digits(number: &Arc<BigUint>) -> String {
-    if number.bits() >= LONG_BITS {
-        let (result, theirs) = (Arc::new(OnceLock::new()), Arc::clone(number));
-        let into = Arc::clone(&result);
-        let thread = spawn("digits", DIGITS_STACK_BYTES, Box::new(move || drop(into.set(theirs.to_string()))));
-        if thread.is_ok_and(|thread| thread.join().is_ok())
-            && let Some(text) = Arc::into_inner(result).and_then(OnceLock::into_inner)
-        {
-            return text;
-        }
-    }
-    number.to_string()
-}
-
-/// About what an answer takes at most while it is made and sent: the digits, copies of them, and what the conversion needs.
+/// About what an answer takes at most while it is made and sent: the digits, and copies of them.
 fn most_bytes(desk: &Desk, as_json: bool) -> u64 {
-    // A digit is more than three bits.
-    let digits = desk.bits() / 3;
-    digits * if as_json { 10 } else { 4 }
+    desk.digits() * if as_json { 10 } else { 4 }
 }
 
 /// The state, for programs. The numbers are JSON numbers of any length.
 fn state(place: &Place) -> Value {
-    let number = |number: &Arc<BigUint>| Value::Digits(digits(number));
+    let number = |number: &Number| Value::Digits(number.text());
     object! {
         "position": place.mark.position(),
         "previous": number(&place.previous),
@@ -196,6 +173,7 @@ fn state(place: &Place) -> Value {
 fn capitals(place: &Place) -> String {
     let Place { mark, previous, current, next } = place;
     let (hits, position) = (mark.hits, mark.position());
+    let [current, next, previous] = [current, next, previous].map(|number| number.text());
     format!(r#"{{"Current":{current},"Hitcount":{hits},"Next":{next},"Position":{position},"Previous":{previous}}}"#)
 }
 
