@@ -17,12 +17,6 @@ pub fn line(place: &Place) -> String {
     line
 }
 
-/// The hits and the position that it says, whatever the numbers after them.
-pub fn counts(bytes: &[u8]) -> Option<(u64, u64)> {
-    let [hits, position, ..] = fields(bytes)?;
-    Some((hits.parse().ok()?, position.parse().ok()?))
-}
-
 fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
     let text = std::str::from_utf8(bytes).ok()?.trim_ascii();
     let mut fields = text.split(',').map(str::trim_ascii);
@@ -78,7 +72,6 @@ mod tests {
             let place = Place::at(Mark { hits: 77, index });
             let line = line(&place);
             assert_eq!(mark(line.as_bytes()), Some(place.mark), "{line}");
-            assert_eq!(counts(line.as_bytes()), Some((77, place.mark.position())));
         }
         assert_eq!(line(&Place::at(Mark { hits: 5, index: 6 })), "5,6,5,8,13\n");
     }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use super::export::Export;
 use super::journal::MOST_STEPS;
 use super::ledger::Ledger;
 use super::sequence::{Place, Step};
@@ -259,6 +260,14 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Writes the original's file; `false` when that is to be tried again with a newer place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn export(&self, export: &mut Export, place: &Place) -> io::Result<bool> {
+        export.write(&self.ledger, place)
     }
 
     fn commit(&self, ledger: &mut Ledger, steps: &[Step], mark: super::sequence::Mark) -> Result<(), Refusal> {
