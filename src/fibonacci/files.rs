@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat};
 
 use crate::limits::filesystem::is_same_file;
 use crate::role::check_data_folder;
@@ -225,7 +225,9 @@ impl Folder for OnDisk {
         let directory = self.directory();
         // O_APPEND, so that after a cut the end is where the file now ends.
         let file = directory.open_file(name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::APPEND)?;
-        Ok(Box::new(FileOnDisk { file, path: self.path(name), directory }))
+        let path = self.path(name);
+        let number = named(&path, file.metadata()).map(|it| (it.dev(), it.ino()))?;
+        Ok(Box::new(FileOnDisk { file, number, path, directory }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -276,6 +278,8 @@ fn stamp(stat: &Stat) -> Stamp {
 
 struct FileOnDisk {
     file: File,
+    /// Its device and inode.
+    number: (u64, u64),
     /// What it was created as, for errors.
     path: PathBuf,
     directory: Arc<Directory>,
@@ -299,8 +303,15 @@ impl Appended for FileOnDisk {
     }
 
     fn check(&self, name: &str, length: u64) -> io::Result<()> {
-        self.directory.check()?;
         let path = self.directory.path.join(name);
+        // One call proves all of it where all is well; otherwise it is found out what is wrong.
+        if let Ok(there) = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW)
+            && (there.st_dev, there.st_ino) == self.number
+            && there.st_size as u64 == length
+        {
+            return Ok(());
+        }
+        self.directory.check()?;
         if !self.directory.is_linked(name, &self.file)? {
             return Err(missing(&path, "was removed or replaced"));
         }
