@@ -1,7 +1,12 @@
 //! Whole numbers of any length, kept in decimal, as clients see them: so a long one is written in a millisecond or two,
 //! where a conversion from binary takes hundreds, and read as fast.
 
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::thread::{self, Builder};
+
 use super::transform::{Transform, add, mul};
+use crate::sync::lock;
 
 /// Decimal digits of a limb.
 const LIMB_DIGITS: usize = 18;
@@ -9,6 +14,10 @@ const LIMB: u64 = 10u64.pow(LIMB_DIGITS as u32);
 /// A limb is so many coefficients of a transform, each below [`COEFFICIENT`].
 const COEFFICIENTS: usize = 3;
 const COEFFICIENT: u64 = 1_000_000;
+/// Transforms of this length or more, a millisecond of work, are done on two cores.
+const LONG: usize = 1 << 15;
+/// For a thread that transforms, which recurses once for each halving.
+const STACK_BYTES: usize = 64 * 1024;
 /// The least index whose number has more than a limb.
 const BEYOND_ONE_LIMB: u64 = 88;
 
@@ -137,17 +146,42 @@ fn transform_length(limbs: usize) -> usize {
 /// product is below 3 · 10^12 · the coefficients, so the transform's prime has room for numbers of 36 million digits.
 fn double(transform: &Transform, here: &Number, before: &Number) -> (Number, Number) {
     let length = transform_length(here.0.len());
-    let (mut a, mut b) = (here.spread(length), before.spread(length));
-    transform.forward(&mut a);
-    transform.forward(&mut b);
+    let forward = |number: &Number| {
+        let mut values = number.spread(length);
+        transform.forward(&mut values);
+        values
+    };
+    let (mut a, mut b) = on_two_cores(length, || forward(here), || forward(before));
     for (a, b) in a.iter_mut().zip(&mut b) {
         let (here, before) = (*a, *b);
         *a = mul(here, add(here, add(before, before)));
         *b = add(mul(here, here), mul(before, before));
     }
-    transform.inverse(&mut a);
-    transform.inverse(&mut b);
-    (Number::gather(&a), Number::gather(&b))
+    let inverse = |mut values: Vec<u64>| {
+        transform.inverse(&mut values);
+        Number::gather(&values)
+    };
+    on_two_cores(length, || inverse(std::mem::take(&mut a)), || inverse(std::mem::take(&mut b)))
+}
+
+/// Does both, at the same time where that saves more than a thread costs.
+fn on_two_cores<T: Default + Send>(length: usize, one: impl FnOnce() -> T + Send, other: impl FnOnce() -> T) -> (T, T) {
+    if length < LONG {
+        return (one(), other());
+    }
+    let one = Mutex::new(Some(one));
+    // It is called once.
+    let first = || lock(&one).take().map_or_else(T::default, |one| one());
+    thread::scope(|scope| {
+        let thread = Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, first);
+        let other = other();
+        let theirs = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // Where there may be no more threads, one does both.
+            Err(_) => first(),
+        };
+        (theirs, other)
+    })
 }
 
 /// What Fibonacci's number of an index leaves modulo the transform's prime.
