@@ -72,7 +72,7 @@ fn populate_and_write(plan: &Plan) -> Duration {
                 bytes.fill(b'x');
                 Ok(())
             };
-            part.write(0, size as usize, fill).unwrap();
+            part.write(0, size as usize, &mut &fill).unwrap();
             parts.push(std::hint::black_box(part));
         }
     }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use crate::http::head::Fields;
 use crate::http::query::Query;
 use crate::http::{Answer, Method, Response, StatusCode, Text, content, field, text};
-use crate::json::Value;
+use crate::json::{ToJson, Value};
 use crate::object;
 
 /// JSON.
@@ -28,13 +28,14 @@ pub struct Problem {
     code: &'static str,
     /// The sentence for people.
     pub message: String,
-    details: Vec<(&'static str, Value)>,
+    /// Further members of the error, in JSON.
+    details: Value,
 }
 
 impl Problem {
     /// An error of this status, with a word for programs and a sentence for people.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Vec::new() }
+        Self { status, code, message: message.into(), details: Value::object() }
     }
 
     /// Whether it is for the client to mend.
@@ -43,8 +44,8 @@ impl Problem {
     }
 
     /// With one more member, in JSON.
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.details.push((name, value.into()));
+    pub fn with(mut self, name: &'static str, value: impl ToJson) -> Self {
+        self.details.add(name, &value);
         self
     }
 
@@ -52,11 +53,8 @@ impl Problem {
     pub fn answer(self, as_json: bool) -> Answer {
         let Self { status, code, message, details } = self;
         let answer = if as_json {
-            let mut error = object! { "status": u64::from(status), "code": code, "message": message };
-            for (name, value) in details {
-                error = error.with(name, value);
-            }
-            json(status, &object! { "error": error })
+            let error = object! { "status": u64::from(status), "code": code, "message": message };
+            json(status, &object! { "error": error.joined(&details.to_string()) })
         } else {
             let phrase = StatusCode(status).default_reason_phrase();
             text(status, format!("{status} {phrase}: {message}\n")).into()

@@ -1,28 +1,18 @@
-//! JSON as we write it: a tree of values, and its text (RFC 8259). We read none.
+//! JSON as we write it (RFC 8259): each value is its text from the beginning, since a tree of them would only be built to
+//! be written. We read none here.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::decimal::Plain;
 
-/// A JSON value.
+/// A JSON value, written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// A whole number.
-    Int(i128),
-    /// A whole number of any length, in decimal digits.
-    Digits(String),
-    /// Any other number; what is not finite is written as `null`.
-    Float(f64),
-    /// Text.
-    Text(String),
-    /// A list.
-    List(Vec<Value>),
-    /// An object; its members keep their order.
-    Object(Vec<(&'static str, Value)>),
+pub struct Value(String);
+
+/// What can be written as JSON.
+pub trait ToJson {
+    /// Appends it.
+    fn write(&self, out: &mut String);
 }
 
 /// A number to the thousandth: more would be noise.
@@ -33,104 +23,160 @@ pub fn thousandths(value: f64) -> f64 {
 /// An object from its members: `object! { "a": 1, "b": "two" }`.
 #[macro_export]
 macro_rules! object {
-    ($($name:literal : $value:expr),* $(,)?) => {
-        $crate::json::Value::Object(vec![$(($name, $crate::json::Value::from($value))),*])
-    };
+    ($($name:literal : $value:expr),* $(,)?) => {{
+        #[allow(unused_mut, reason = "an object may have no members")]
+        let mut object = $crate::json::Value::object();
+        $(object.add($name, &$value);)*
+        object
+    }};
 }
 
 impl Value {
+    /// `value`, written.
+    pub fn of(value: &dyn ToJson) -> Self {
+        let mut text = String::new();
+        value.write(&mut text);
+        Self(text)
+    }
+
+    /// An object without members.
+    pub fn object() -> Self {
+        Self(String::from("{}"))
+    }
+
+    /// One more member of an object.
+    #[inline(never)]
+    pub fn add(&mut self, name: &str, value: &dyn ToJson) {
+        debug_assert!(self.0.ends_with('}'), "{} is no object", self.0);
+        self.0.pop();
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        name.write(&mut self.0);
+        self.0.push(':');
+        value.write(&mut self.0);
+        self.0.push('}');
+    }
+
     /// The same object with one more member.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        if let Self::Object(members) = &mut self {
-            members.push((name, value.into()));
+    pub fn with(mut self, name: &str, value: impl ToJson) -> Self {
+        self.add(name, &value);
+        self
+    }
+
+    /// One object of the members of two; the other one may be text of ours, without blanks at its ends.
+    #[must_use]
+    pub fn joined(mut self, other: &str) -> Self {
+        let members = other.strip_prefix('{').unwrap_or(other);
+        self.0.pop();
+        if self.0.len() > 1 && members != "}" {
+            self.0.push(',');
         }
+        self.0.push_str(members);
         self
     }
 }
 
+/// A list.
+pub fn list(values: impl IntoIterator<Item = Value>) -> Value {
+    let mut text = String::from("[");
+    for (place, Value(value)) in values.into_iter().enumerate() {
+        text.push_str(if place > 0 { "," } else { "" });
+        text.push_str(&value);
+    }
+    text.push(']');
+    Value(text)
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl ToJson for Value {
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.0);
+    }
+}
+
+impl ToJson for str {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        let mut plain = 0;
+        for (at, byte) in self.bytes().enumerate() {
+            // DEL is allowed, and harmless to escape: a log line of JSON stays printable.
+            if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
+                continue;
+            }
+            out.push_str(&self[plain..at]);
+            plain = at + 1;
+            match byte {
+                b'"' => out.push_str("\\\""),
+                b'\\' => out.push_str("\\\\"),
+                b'\n' => out.push_str("\\n"),
+                b'\r' => out.push_str("\\r"),
+                b'\t' => out.push_str("\\t"),
+                other => _ = write!(out, "\\u{other:04x}"),
+            }
+        }
+        out.push_str(&self[plain..]);
+        out.push('"');
+    }
+}
+
+impl ToJson for &str {
+    fn write(&self, out: &mut String) {
+        (**self).write(out);
+    }
+}
+
+impl ToJson for String {
+    fn write(&self, out: &mut String) {
+        self.as_str().write(out);
+    }
+}
+
+/// A number; what is not finite is written as `null`.
+impl ToJson for f64 {
+    fn write(&self, out: &mut String) {
+        match self.is_finite() {
+            true => _ = write!(out, "{}", Plain(*self)),
+            false => out.push_str("null"),
+        }
+    }
+}
+
+/// A whole number of any length, in decimal digits.
+pub struct Digits(pub String);
+
+impl ToJson for Digits {
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.0);
+    }
+}
+
+impl<T: ToJson> ToJson for Option<T> {
+    fn write(&self, out: &mut String) {
         match self {
-            Self::Null => out.write_str("null"),
-            Self::Bool(value) => value.fmt(out),
-            Self::Int(value) => value.fmt(out),
-            Self::Digits(digits) => out.write_str(digits),
-            Self::Float(value) if value.is_finite() => Plain(*value).fmt(out),
-            Self::Float(_) => out.write_str("null"),
-            Self::Text(text) => write_text(out, text),
-            Self::List(values) => {
-                out.write_str("[")?;
-                for (place, value) in values.iter().enumerate() {
-                    out.write_str(if place > 0 { "," } else { "" })?;
-                    value.fmt(out)?;
-                }
-                out.write_str("]")
-            }
-            Self::Object(members) => {
-                out.write_str("{")?;
-                for (place, (name, value)) in members.iter().enumerate() {
-                    out.write_str(if place > 0 { "," } else { "" })?;
-                    write_text(out, name)?;
-                    out.write_str(":")?;
-                    value.fmt(out)?;
-                }
-                out.write_str("}")
-            }
+            Some(value) => value.write(out),
+            None => out.push_str("null"),
         }
     }
 }
 
-fn write_text(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    out.write_str("\"")?;
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        // DEL is allowed, and harmless to escape: a log line of JSON stays printable.
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
-            continue;
-        }
-        out.write_str(&text[plain..at])?;
-        plain = at + 1;
-        match byte {
-            b'"' => out.write_str("\\\"")?,
-            b'\\' => out.write_str("\\\\")?,
-            b'\n' => out.write_str("\\n")?,
-            b'\r' => out.write_str("\\r")?,
-            b'\t' => out.write_str("\\t")?,
-            other => write!(out, "\\u{other:04x}")?,
-        }
-    }
-    out.write_str(&text[plain..])?;
-    out.write_str("\"")
-}
-
-macro_rules! from {
-    ($($type:ty => $arm:expr),* $(,)?) => {
-        $(impl From<$type> for Value {
-            fn from(value: $type) -> Self {
-                ($arm)(value)
+macro_rules! as_displayed {
+    ($($type:ty),*) => {
+        $(impl ToJson for $type {
+            fn write(&self, out: &mut String) {
+                _ = write!(out, "{self}");
             }
         })*
     };
 }
 
-from! {
-    bool => Value::Bool,
-    u64 => |value| Value::Int(i128::from(value)),
-    u32 => |value| Value::Int(i128::from(value)),
-    i64 => |value| Value::Int(i128::from(value)),
-    usize => |value| Value::Int(value as i128),
-    f64 => Value::Float,
-    &str => |value: &str| Value::Text(value.to_owned()),
-    String => Value::Text,
-    Vec<Value> => Value::List,
-}
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
+as_displayed!(bool, u64, u32, i64, usize);
 
 #[cfg(test)]
 mod tests {
@@ -140,22 +186,31 @@ mod tests {
     fn values_are_written_as_json() {
         let value = object! {
             "a": 1u64, "b": -2i64, "c": 1.5, "d": f64::NAN, "e": None::<u64>, "f": true,
-            "g": vec![Value::from("x"), object! {}], "h": u64::MAX,
+            "g": list([Value::of(&"x"), object! {}]), "h": u64::MAX,
         };
         let text = r#"{"a":1,"b":-2,"c":1.5,"d":null,"e":null,"f":true,"g":["x",{}],"h":18446744073709551615}"#;
         assert_eq!(value.to_string(), text);
     }
 
     #[test]
+    fn two_objects_become_one() {
+        let (none, one) = (object! {}, object! { "a": 1u64 });
+        assert_eq!(one.clone().joined(r#"{"b":2}"#).to_string(), r#"{"a":1,"b":2}"#);
+        assert_eq!(one.clone().joined("{}"), one);
+        assert_eq!(none.clone().joined(&one.to_string()), one);
+        assert_eq!(none.clone().joined("{}"), none);
+    }
+
+    #[test]
     fn text_is_escaped() {
-        let text = Value::from("é\"\\\n\r\t\u{0}\u{1f}\u{7f}😀");
+        let text = Value::of(&"é\"\\\n\r\t\u{0}\u{1f}\u{7f}😀");
         assert_eq!(text.to_string(), "\"é\\\"\\\\\\n\\r\\t\\u0000\\u001f\\u007f😀\"");
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_ends_its_string_early(text: String) {
-            let written = Value::from(text.as_str()).to_string();
+            let written = Value::of(&text).to_string();
             let inside = &written[1..written.len() - 1];
             proptest::prop_assert!(!inside.bytes().any(|byte| byte < 0x20));
             let mut escaped = false;

@@ -25,8 +25,8 @@ pub fn is_json() -> bool {
 ///
 /// A panic in a request is an answer of 500 to that request, so its line belongs beside the others.
 pub fn start(as_json: bool, identity: &Identity) {
-    let environment = env_logger::Env::default().default_filter_or("info");
-    let mut logger = env_logger::Builder::from_env(environment);
+    let mut logger = env_logger::Builder::new();
+    logger.parse_filters(std::env::var("RUST_LOG").as_deref().unwrap_or("info"));
     JSON.store(as_json, Ordering::Relaxed);
     if as_json {
         let identity = identity.clone();
@@ -53,10 +53,5 @@ fn json_line(record: &log::Record<'_>, identity: &Identity) -> String {
     if record.target() != FIELDS {
         return line.with("message", message).to_string();
     }
-    // Two objects become one: `{a}` and `{b}` are `{a,b}`.
-    let mut text = line.to_string();
-    text.pop();
-    text.push(',');
-    text.push_str(message.trim_start_matches('{'));
-    text
+    line.joined(&message).to_string()
 }

@@ -34,6 +34,19 @@ impl Role {
     /// # Errors
     /// When the address cannot be had.
     pub fn begin(listen: SocketAddr, identity: &Identity, warnings: &[String]) -> io::Result<Self> {
+        Self::begin_with(listen, identity, warnings, None)
+    }
+
+    /// The same, with so many connections at most.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn begin_with(
+        listen: SocketAddr,
+        identity: &Identity,
+        warnings: &[String],
+        most: Option<usize>,
+    ) -> io::Result<Self> {
         let caught = Caught::start()?;
         let stop = Stop::new()?;
         warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -46,6 +59,7 @@ impl Role {
             threads: kernel.threads_available(),
             memory: kernel.memory_available().limit,
         });
+        let connections = most.map_or(connections, |most| most.min(connections));
         let server = Server::bind(listen, connections, stop.clone())
             .map_err(|error| io::Error::new(error.kind(), format!("Cannot listen on {listen}: {error}")))?;
         Ok(Self { stop, connections, server, caught })

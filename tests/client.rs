@@ -165,7 +165,7 @@ fn flags_reach_the_service() {
     assert_eq!(testero.group("mem").text("state"), "working");
     says(&testero, "mem release");
     testero.in_state("mem", "idle");
-    says(&testero, "pid set max-100000 --dry-run --force");
+    says(&testero, "pid set max-10 --dry-run --force");
 }
 
 #[test]

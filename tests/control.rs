@@ -310,7 +310,7 @@ fn amounts_are_the_same_in_both_modes() {
     let text = testero.get("/api/mem/set?size=512Mi");
     assert_eq!(text, "Could not get size: strconv.ParseUint: parsing \"512Mi\": invalid syntax\n");
     let text = testero.get("/api/mem/set?amount=250m");
-    assert!(text.starts_with("Could not get size: ") && text.contains("CPU"), "{text}");
+    assert!(text.starts_with("Invalid request: amount: ") && text.contains("CPU"), "{text}");
 }
 
 #[test]

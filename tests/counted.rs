@@ -106,7 +106,7 @@ fn they_are_set_in_words_like_memory_and_files() {
         assert_eq!(absent, format!("No count specified: set?count=<number of {noun}>\n"));
         for wrong in ["-1", "x", "1.5.2", "250m", "1Qi"] {
             let answer = testero.get(&format!("/api/{name}/set?count={wrong}"));
-            assert!(answer.starts_with("Could not get size: "), "{name} {wrong}: {answer}");
+            assert!(answer.starts_with("Invalid request: count: "), "{name} {wrong}: {answer}");
             let (status, body) = testero.status_and_json("POST", &format!("/api/{name}/set?count={wrong}"));
             assert_eq!((status, body.text("error.code")), (400, "invalid"), "{name} {wrong}: {body:?}");
         }

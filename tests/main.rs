@@ -18,6 +18,7 @@ mod counter;
 mod cpu;
 mod disk;
 mod edge;
+mod ending;
 mod exposition;
 #[cfg(feature = "fibonacci")]
 mod fibonacci;
@@ -38,6 +39,7 @@ mod operate;
 mod outcomes;
 #[cfg(feature = "page")]
 mod page;
+mod parameters;
 mod process;
 mod quota;
 mod ramps;

@@ -229,6 +229,12 @@ fn answers_are_as_the_contract_says() {
         ("POST", "/ConsumeMem?megabytes=99999&durationSec=1", 422),
         ("POST", "/BumpMetric?metric=qps&delta=2.5&durationSec=1", 200),
         ("POST", "/GetCurrentStatus", 200),
+        ("GET", "/api/jobs", 200),
+        ("DELETE", "/api/cpu", 200),
+        ("DELETE", "/api/jobs", 200),
+        ("DELETE", "/fault/delay", 200),
+        ("DELETE", "/fault", 200),
+        ("POST", "/api/mem/set?amount=max-2Gi", 400),
         ("DELETE", "/api?wait=true", 200),
         ("DELETE", "/api", 202),
     ] {

@@ -30,29 +30,48 @@ pub struct Asked<'r, 'b> {
     pub began: Instant,
     /// Whether the log has a line on it already.
     logged: Cell<bool>,
+    /// The parameters that the path has had from the start, beside which text passes over whatever it does not know.
+    own: Option<&'static [&'static str]>,
     /// Asked for in JSON: then old names take new values, and unknown ones are refused.
     pub json: bool,
 }
 
+/// The name that is known everywhere.
+const EVERYWHERE: [&str; 1] = ["format"];
+/// Those that mean true as bare words.
+const SWITCHES: [&str; 8] = ["dry_run", "wait", "exact", "force", "fsync", "follow", "replace", "ignore"];
 /// The names a set of memory takes.
-pub const MEMORY: [&str; 11] =
-    ["size", "amount", "exact", "kind", "touch", "force", "ttl", "rate", "over", "wait", "follow"];
+pub const MEMORY: [&str; 12] =
+    ["size", "amount", "exact", "kind", "touch", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
 /// Those of files.
-pub const FILES: [&str; 10] = ["size", "amount", "exact", "fsync", "force", "ttl", "rate", "over", "wait", "follow"];
+pub const FILES: [&str; 11] =
+    ["size", "amount", "exact", "fsync", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
 /// Those of what is counted.
-pub const COUNTED: [&str; 9] = ["size", "amount", "count", "force", "ttl", "rate", "over", "wait", "follow"];
+pub const COUNTED: [&str; 10] =
+    ["size", "amount", "count", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
 /// Those of a release.
-pub const RELEASE: [&str; 4] = ["rate", "over", "wait", "follow"];
+pub const RELEASE: [&str; 5] = ["rate", "over", "wait", "follow", "dry_run"];
 /// Those of a CPU load.
-pub const CPU: [&str; 9] = ["time", "duration", "ttl", "cpu", "millicores", "over", "replace", "wait", "follow"];
+pub const CPU: [&str; 10] =
+    ["time", "duration", "ttl", "cpu", "millicores", "over", "replace", "wait", "follow", "dry_run"];
 /// Those of an io load.
-pub const IO: [&str; 7] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow"];
+pub const IO: [&str; 8] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow", "dry_run"];
+
+/// A parameter that was given: its name, and its value.
+type Given<'b> = (&'static str, Cow<'b, [u8]>);
 
 impl<'r, 'b> Asked<'r, 'b> {
-    /// The parameters of `request`.
-    pub fn of(request: &'r Request<'b>, json: bool) -> Self {
-        let (query, form) = (request.query, Query(request.body));
-        Self { request, query, form, began: Instant::now(), logged: Cell::new(false), json }
+    /// The parameters of `request` with this `form`, of a path that had parameters of its `own` from the start.
+    pub fn of(request: &'r Request<'b>, form: &'b [u8], json: bool, own: Option<&'static [&'static str]>) -> Self {
+        Self {
+            request,
+            query: request.query,
+            form: Query(form),
+            began: Instant::now(),
+            logged: Cell::new(false),
+            own,
+            json,
+        }
     }
 
     /// Has the log tell what came of it, under this id.
@@ -81,13 +100,23 @@ impl<'r, 'b> Asked<'r, 'b> {
         self.bytes(name).map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
-    /// The value of a switch.
+    /// Whether a parameter was sent, with a value or without.
+    pub fn has(&self, name: &str) -> bool {
+        self.form.names(name) || self.query.names(name)
+    }
+
+    fn is_bare(&self, name: &str) -> bool {
+        self.form.is_bare(name) || self.query.is_bare(name)
+    }
+
+    /// The value of a switch; as a bare word it is on.
     ///
     /// # Errors
     /// When it is neither on nor off.
     pub fn flag(&self, name: &str) -> Result<bool, String> {
         match self.text(name).as_deref() {
-            None | Some("false") => Ok(false),
+            None => Ok(self.is_bare(name)),
+            Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(other) => Err(format!("{name}={other:?} is neither true nor false")),
         }
@@ -122,33 +151,38 @@ impl<'r, 'b> Asked<'r, 'b> {
     }
 
     /// Refuses what would be passed over: names that mean nothing here, names without a value or said twice, and pairs
-    /// that cannot be read. A misspelt `ttl` would hold for ever, and so would an empty one. The text contract passes
-    /// them all over.
+    /// that cannot be read. A misspelt `ttl` would hold for ever, and so would an empty one. The contract passes them all
+    /// over, so text does beside the contract's own parameters, as long as there is no other that is `known`.
     ///
     /// # Errors
     /// Which one that is.
     pub fn only(&self, known: &[&str]) -> Result<(), String> {
-        if !self.json {
+        if !self.json
+            && let Some(own) = self.own
+            && !known.iter().chain(&EVERYWHERE).any(|name| !own.contains(name) && self.has(name))
+        {
             return Ok(());
         }
         let shown = String::from_utf8_lossy;
+        let all = || [known, &EVERYWHERE].concat().join(", ");
         for part in [self.form, self.query] {
             if let Some(pair) = part.unsound() {
                 return Err(format!("{:?} cannot be read: a malformed escape, or a ; in it", shown(pair)));
             }
             for (place, (name, value)) in part.pairs().enumerate() {
-                if !known.iter().chain(&["format", "dry_run"]).any(|known| known.as_bytes() == name.as_ref()) {
-                    return Err(format!("unknown parameter {:?}; there are {}", shown(&name), known.join(", ")));
-                }
-                if value.is_empty() {
-                    let known = known.join(", ");
-                    return Err(format!(
-                        "{} has no value: leave it out, or give it one; there are {known}",
-                        shown(&name)
-                    ));
+                let is_this = |known: &&&str| known.as_bytes() == name.as_ref();
+                let Some(known) = known.iter().chain(&EVERYWHERE).find(is_this) else {
+                    return Err(format!("unknown parameter {:?}; there are {}", shown(&name), all()));
+                };
+                if value.is_empty() && !(SWITCHES.contains(known) && part.is_bare(known)) {
+                    return Err(format!("{known} has no value: leave it out, or give it one; there are {}", all()));
                 }
                 if part.pairs().take(place).any(|(other, _)| other == name) {
-                    return Err(format!("{} is given twice: which one counts?", shown(&name)));
+                    return Err(format!("{known} is given twice: which one counts?"));
+                }
+                // Also where it has nothing to say: a dry run waits for nothing.
+                if SWITCHES.contains(known) {
+                    self.flag(known)?;
                 }
             }
         }
@@ -166,17 +200,24 @@ impl<'r, 'b> Asked<'r, 'b> {
     }
 
     fn amount(&self, unit: Unit) -> Result<Amount, Refused> {
-        let size = self.bytes("size");
-        let newer = ["amount", "count"].into_iter().find_map(|name| self.text(name));
-        match (size, newer) {
-            (Some(_), Some(_)) => {
-                Err(Refused::Invalid(String::from("size and amount are both given: which one counts?")))
-            }
-            (None, None) => Err(Refused::Absent),
+        match self.one_of(&["size", "amount", "count"]).map_err(Refused::Invalid)? {
+            None => Err(Refused::Absent),
             // What the contract has, as it has it.
-            (Some(size), None) if !self.json => parse_unsigned(&size).map(Amount::Exactly).map_err(Refused::Number),
-            (Some(size), None) => Amount::parse(&String::from_utf8_lossy(&size), unit).map_err(Refused::Invalid),
-            (None, Some(amount)) => Amount::parse(&amount, unit).map_err(Refused::Invalid),
+            Some(("size", size)) if !self.json => parse_unsigned(&size).map(Amount::Exactly).map_err(Refused::Number),
+            Some((name, amount)) => Amount::parse(&String::from_utf8_lossy(&amount), unit)
+                .map_err(|why| Refused::Invalid(format!("{name}: {why}"))),
+        }
+    }
+
+    /// The one of these names that has a value, and that.
+    ///
+    /// # Errors
+    /// When more than one has.
+    fn one_of(&self, names: &[&'static str]) -> Result<Option<Given<'b>>, String> {
+        let mut given = names.iter().filter_map(|name| Some((*name, self.bytes(name)?)));
+        match (given.next(), given.next()) {
+            (Some((one, _)), Some((other, _))) => Err(both(one, other)),
+            (one, _) => Ok(one),
         }
     }
 
@@ -207,7 +248,7 @@ impl<'r, 'b> Asked<'r, 'b> {
         wish.ttl = self.length("ttl")?;
         let rate = self.text("rate").map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
         wish.pace = match (rate.transpose()?, self.span("over")?) {
-            (Some(_), Some(_)) => return Err(String::from("rate and over are both given: which one counts?")),
+            (Some(_), Some(_)) => return Err(both("rate", "over")),
             (Some(0), None) => return Err(String::from("rate must be more than 0 a second")),
             (Some(rate), None) => Some(Pace::Rate(rate)),
             (None, over) => over.map(Pace::Over),
@@ -217,16 +258,14 @@ impl<'r, 'b> Asked<'r, 'b> {
 
     /// For how long a load is to be.
     fn time(&self) -> Result<Option<Duration>, LoadRefused> {
-        match (self.bytes("time"), self.text("duration").or_else(|| self.text("ttl"))) {
-            (Some(_), Some(_)) => {
-                Err(LoadRefused::Invalid(String::from("time and duration are both given: which one counts?")))
-            }
-            (None, None) => Err(LoadRefused::Absent),
-            (Some(time), None) if !self.json => {
+        match self.one_of(&["time", "duration", "ttl"]).map_err(LoadRefused::Invalid)? {
+            None => Err(LoadRefused::Absent),
+            Some(("time", time)) if !self.json => {
                 parse_unsigned(&time).map(|seconds| Some(Duration::from_secs(seconds))).map_err(LoadRefused::Number)
             }
-            (Some(time), None) => span(&String::from_utf8_lossy(&time)).map(Some).map_err(LoadRefused::Invalid),
-            (None, Some(time)) => span(&time).map(Some).map_err(LoadRefused::Invalid),
+            Some((name, time)) => span(&String::from_utf8_lossy(&time))
+                .map(Some)
+                .map_err(|why| LoadRefused::Invalid(format!("{name}: {why}"))),
         }
     }
 
@@ -236,12 +275,21 @@ impl<'r, 'b> Asked<'r, 'b> {
     /// What is wrong with it.
     pub fn cpu(&self) -> Result<(Option<Amount>, Duration), LoadRefused> {
         let wrong = LoadRefused::Invalid;
-        let amount = match (self.text("cpu"), self.number("millicores", 0, u64::MAX).map_err(wrong)?) {
-            (Some(_), Some(_)) => {
-                return Err(wrong(String::from("cpu and millicores are both given: which one counts?")));
+        let amount = match self.one_of(&["cpu", "millicores"]).map_err(wrong)? {
+            None => None,
+            Some(("cpu", cpu)) => {
+                let cpu = String::from_utf8_lossy(&cpu);
+                Some(Amount::parse(&cpu, Unit::Millicores).map_err(|why| wrong(format!("cpu: {why}")))?)
             }
-            (Some(cpu), None) => Some(Amount::parse(&cpu, Unit::Millicores).map_err(wrong)?),
-            (None, millicores) => millicores.map(Amount::Exactly),
+            Some((_, text)) => match parse_unsigned(&text) {
+                Ok(millicores) => Some(Amount::Exactly(millicores)),
+                Err(_) => {
+                    let text = String::from_utf8_lossy(&text);
+                    let meant = quantity(&text, Unit::Millicores)
+                        .map(|meant| format!("; cpu={text} is {meant}m, millicores={meant}"));
+                    return Err(wrong(format!("millicores={text:?} is no whole number{}", meant.unwrap_or_default())));
+                }
+            },
         };
         Ok((amount, self.span("over").map_err(wrong)?.unwrap_or_default()))
     }
@@ -275,19 +323,30 @@ impl<'r, 'b> Asked<'r, 'b> {
 /// # Errors
 /// When it is less than can be measured, or more than all cores.
 pub fn cpu_target(amount: Option<Amount>, over: Duration, cores: u64, limit: u64) -> Result<Target, LoadRefused> {
-    let millicores = amount.map_or(1000, |amount| amount.resolve(limit, limit));
+    let millicores = amount.map_or(Ok(1000), |amount| amount.resolve(limit, limit)).map_err(LoadRefused::Invalid)?;
     if millicores < FEWEST_MILLICORES {
         return Err(LoadRefused::Invalid(format!(
             "{millicores}m is too little: a load is {FEWEST_MILLICORES}m at least"
         )));
     }
     if millicores > cores * 1000 {
+        // Who writes millicores where cores are meant asks for a thousand times as much.
+        let hint = match amount {
+            Some(Amount::Exactly(asked)) if asked % 1000 == 0 && (1..=cores * 1000).contains(&(asked / 1000)) => {
+                format!("; {} millicores are written {0}m", asked / 1000)
+            }
+            _ => String::new(),
+        };
         return Err(LoadRefused::TooMuch(format!(
-            "{millicores}m is more than the {cores} cores there are, {}m",
+            "{millicores}m is more than the {cores} cores there are, {}m{hint}",
             cores * 1000
         )));
     }
     Ok(Target { from: if over.is_zero() { millicores } else { 0 }, to: millicores, over })
+}
+
+fn both(one: &str, other: &str) -> String {
+    format!("{one} and {other} are both given: which one counts?")
 }
 
 /// Who sent `request`.

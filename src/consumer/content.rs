@@ -78,7 +78,7 @@ fn noise() -> io::Result<Mapping> {
     // Whole pages, whatever their size.
     let length = (NOISE + PAGE).next_multiple_of(page_size() as usize);
     let mut noise = Mapping::new(length, Backing::Private)?;
-    noise.write(0, length, |bytes| {
+    noise.write(0, length, &mut |bytes| {
         for word in bytes.chunks_exact_mut(8) {
             state ^= state << 13;
             state ^= state >> 7;

@@ -36,7 +36,7 @@ impl DataFolder {
         }
         let in_memory = filesystem::kind(parent).is_ok_and(|kind| kind == Kind::Memory);
         let size = || filesystem::size(parent).unwrap_or(0);
-        let kept_free = if in_memory { 0 } else { kept_free.resolve(size(), 0) };
+        let kept_free = if in_memory { 0 } else { kept_free.resolve(size(), 0).unwrap_or_default() };
         let state = Mutex::new(State { disk, is_closed: false });
         Self { parent: parent.to_owned(), state, in_memory, kept_free }
     }

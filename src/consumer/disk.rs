@@ -131,7 +131,7 @@ impl Disk {
                 files.push(Numbered { number, path: entry.path(), size, is_cut: false });
             }
         }
-        files.sort_unstable_by(|a, b| (a.number, &a.path).cmp(&(b.number, &b.path)));
+        files.sort_unstable_by_key(|file| file.number);
         Ok(files)
     }
 }

@@ -1,7 +1,7 @@
 //! Faults on request: what a cluster does with a service that dies, hangs, is slow, fails, or does not want to stop.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ use crate::sync::{lock, spawn};
 
 /// How often a hung answer looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often an exit that is on its way looks whether it still is.
+const END_LOOK: Duration = Duration::from_millis(100);
 
 /// What is wrong with us at the moment.
 #[derive(Default)]
@@ -22,8 +24,10 @@ pub struct Faults {
     /// Counts answers, so that a share of them fails, evenly.
     answers: AtomicU64,
     term: Mutex<Term>,
-    /// The process is to end: there is no need for more than one reason.
-    ends: AtomicBool,
+    /// The run of exit or abort that is on its way: there is no need for more than one. 0 is none.
+    ends: AtomicU64,
+    /// Counts those runs.
+    end_runs: AtomicU64,
     /// Counts runs of log lines: a new one ends the one before.
     log_run: AtomicU64,
 }
@@ -45,37 +49,58 @@ impl Faults {
     ///
     /// # Errors
     /// When there is no thread to wait in.
-    pub fn exit(&self, code: u8, after: Duration) -> std::io::Result<()> {
-        self.later(after, move || {
+    pub fn exit(self: &Arc<Self>, code: u8, after: Duration) -> std::io::Result<()> {
+        let exit = move || {
             log::warn!("Fault: exit with {code}");
             process::exit(i32::from(code))
-        })
+        };
+        self.later(after, Box::new(exit))
     }
 
     /// Ends the process as a crash does, after a while.
     ///
     /// # Errors
     /// When there is no thread to wait in.
-    pub fn abort(&self, after: Duration) -> std::io::Result<()> {
-        self.later(after, || {
+    pub fn abort(self: &Arc<Self>, after: Duration) -> std::io::Result<()> {
+        let abort = || {
             log::warn!("Fault: abort");
             process::abort()
-        })
+        };
+        self.later(after, Box::new(abort))
     }
 
-    fn later(&self, after: Duration, fault: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        if self.ends.swap(true, Ordering::AcqRel) {
+    fn later(self: &Arc<Self>, after: Duration, fault: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+        let run = self.end_runs.fetch_add(1, Ordering::AcqRel) + 1;
+        if self.ends.compare_exchange(0, run, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return Err(std::io::Error::other("an exit or abort is on its way already"));
         }
         // A moment more, so that the answer leaves first.
-        let wait = after.max(Duration::from_millis(50));
+        let due = Instant::now() + after.max(Duration::from_millis(50));
+        let faults = Arc::clone(self);
         let work = move || {
-            thread::sleep(wait);
-            fault();
+            let is_on_its_way = || faults.ends.load(Ordering::Acquire) == run;
+            while is_on_its_way() && Instant::now() < due {
+                thread::sleep(due.saturating_duration_since(Instant::now()).min(END_LOOK));
+            }
+            if is_on_its_way() {
+                fault();
+            }
         };
         let started = spawn("fault", WORKER_STACK_BYTES, Box::new(work)).map(|_| ());
-        self.ends.store(started.is_ok(), Ordering::Release);
+        if started.is_err() {
+            self.ends.store(0, Ordering::Release);
+        }
         started
+    }
+
+    /// The exit or abort that is on its way does not come.
+    pub fn end_exit(&self) {
+        self.ends.store(0, Ordering::Release);
+    }
+
+    /// The run of log lines ends.
+    pub fn end_log(&self) {
+        self.log_run.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Answers nothing for so long.

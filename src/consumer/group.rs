@@ -289,11 +289,12 @@ impl Group {
     /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
     fn resolve(&self, wish: &Wish, held: u64) -> Result<(u64, Option<Box<dyn Outlook + '_>>), Refused> {
         if !wish.amount.is_relative() {
-            return Ok((wish.amount.resolve(0, 0), None));
+            return Ok((wish.amount.resolve(0, 0).map_err(Refused::Invalid)?, None));
         }
         let outlook = self.store.look(held, &How { force: false, ..wish.how }).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*outlook, held, wish);
-        Ok((wish.amount.resolve(limit.most, most), Some(outlook).filter(|_| !wish.how.force)))
+        let amount = wish.amount.resolve(limit.most, most).map_err(Refused::Invalid)?;
+        Ok((amount, Some(outlook).filter(|_| !wish.how.force)))
     }
 
     fn admit(&self, asked: &Asked<'_>, wish: &Wish) -> Result<Promise, Refused> {
@@ -372,7 +373,7 @@ impl Group {
     }
 
     /// Waits until the work of `order` is over; `None` when `give_up` says so first, which is asked once a second.
-    pub fn wait(&self, order: &Order, pause: Duration, mut give_up: impl FnMut() -> bool) -> Option<Outcome> {
+    pub fn wait(&self, order: &Order, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> Option<Outcome> {
         loop {
             let book = lock(&self.book);
             let waited = self.changed.wait_timeout_while(book, pause, |_| order.outcome().is_none());
@@ -414,6 +415,8 @@ impl Group {
             return;
         }
         (book.goal, book.phase, book.order) = (goal, Phase::Pending, Some(Arc::clone(order)));
+        // What the order before it failed of is not told of this one.
+        book.trouble = None;
         drop(book);
         self.store.accepted(goal.total(), &order.how);
         self.changed.notify_all();

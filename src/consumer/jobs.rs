@@ -2,16 +2,17 @@
 //! Kubernetes' resource-consumer, so that autoscaling tests can point at this service.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::burn::{Burn, End, Target};
 use super::group::WORKER_STACK_BYTES;
-use super::id::Ids;
+use super::id::{Id, Ids};
 use super::intent::Intent;
 use super::mapping::page_size;
 use super::memory::Memory;
-use super::order::{Caller, Kind, Order, Outcome, Wish};
+use super::order::{Caller, Expiry, Kind, Order, Outcome, Wish};
 use super::plan::{MEMORY, Plan};
 use super::quantity::Amount;
 use super::stores::MemoryStore;
@@ -26,6 +27,17 @@ use crate::sync::{lock, spawn};
 pub const MOST_JOBS: usize = 64;
 /// How soon a job notices that it is cancelled.
 const LOOK: Duration = Duration::from_millis(100);
+/// Who starts a job anew as often as it ends comes a little before or after that. A job is about to end when it has so
+/// little time left.
+const ABOUT_TO_END: Duration = Duration::from_secs(1);
+/// How long a new job waits for those at most: giving back memory takes its time.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How jobs end, or do not begin.
+pub const OUTCOMES: [&str; 4] = ["done", "cancelled", "failed", "refused"];
+/// The kinds of jobs.
+pub const KINDS: [&str; 2] = ["cpu", "mem"];
+const CPU: usize = 0;
+const MEM: usize = 1;
 
 /// Why a job was not started.
 #[derive(Debug)]
@@ -48,26 +60,64 @@ pub struct Jobs {
     max_ttl: Option<Duration>,
     memory: Arc<MemoryStore>,
     intent: Intent,
-    running: Mutex<Running>,
+    running: Mutex<Vec<Arc<Job>>>,
     changed: Condvar,
+    /// How many have ended, by [`KINDS`] and [`OUTCOMES`].
+    ended: [[AtomicU64; OUTCOMES.len()]; KINDS.len()],
 }
 
-#[derive(Default)]
-struct Running {
-    cpu: Vec<Arc<CpuJob>>,
-    memory: Vec<Arc<MemoryJob>>,
+/// A job that runs.
+pub struct Listed {
+    /// Its id.
+    pub id: Id,
+    /// One of [`KINDS`].
+    pub kind: &'static str,
+    /// Millicores or bytes it is to use.
+    pub wanted: u64,
+    /// Those it uses.
+    pub used: f64,
+    /// Who asked for it.
+    pub caller: String,
+    /// In which words.
+    pub words: String,
+    /// When it ends.
+    pub expires: Option<Expiry>,
 }
 
-struct CpuJob {
+/// A job that was started: its id, and when it ends.
+pub type Started = (Id, Option<Expiry>);
+
+struct Job {
     order: Order,
-    burn: Arc<Burn>,
-    millicores: u64,
+    /// Millicores or bytes it is to use.
+    wanted: u64,
+    uses: Uses,
 }
 
-struct MemoryJob {
-    order: Order,
-    level: Level,
-    bytes: u64,
+enum Uses {
+    Cpu(Arc<Burn>),
+    Memory(Arc<Level>),
+}
+
+impl Job {
+    /// Its place in [`KINDS`].
+    fn kind(&self) -> usize {
+        usize::from(matches!(self.uses, Uses::Memory(_)))
+    }
+
+    fn used(&self) -> f64 {
+        match &self.uses {
+            Uses::Cpu(burn) => burn.achieved(),
+            Uses::Memory(level) => level.get() as f64,
+        }
+    }
+
+    fn cancel(&self) {
+        self.order.cancel();
+        if let Uses::Cpu(burn) = &self.uses {
+            burn.cancel();
+        }
+    }
 }
 
 /// A moment's sums over all jobs.
@@ -97,8 +147,8 @@ impl Jobs {
         max_ttl: Option<Duration>,
         stop: Stop,
     ) -> Arc<Self> {
-        let (running, changed) = (Mutex::default(), Condvar::new());
-        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed })
+        let (running, changed, ended) = (Mutex::default(), Condvar::new(), Default::default());
+        Arc::new(Self { ids, stop, number, max_ttl, memory, intent, running, changed, ended })
     }
 
     /// Uses so many millicores more, for so long, `beside` those of the running load.
@@ -112,38 +162,41 @@ impl Jobs {
         beside: u64,
         caller: Caller,
         words: String,
-    ) -> Result<(), JobRefused> {
-        let order = self.order(millicores, length, caller, words)?;
-        let deadline = order.expires.map(|expiry| expiry.at);
+    ) -> Result<Started, JobRefused> {
+        let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
-        if running.cpu.len() >= MOST_JOBS {
-            return Err(JobRefused::Full);
+        loop {
+            let (count, taken) = sum(&running, CPU);
+            let left = (cores() * 1000).saturating_sub(taken + beside);
+            let is_full = count >= MOST_JOBS;
+            if !is_full && millicores <= left {
+                break;
+            }
+            let refused = if is_full { JobRefused::Full } else { JobRefused::TooMuch(left) };
+            running = self.turn(running, until, CPU, left, millicores).ok_or(refused)?;
         }
-        let left = (cores() * 1000).saturating_sub(running.cpu.iter().map(|job| job.millicores).sum::<u64>() + beside);
-        if millicores > left {
-            return Err(JobRefused::TooMuch(left));
-        }
+        let order = self.order(millicores, length, caller, words)?;
+        let started = (order.id, order.expires);
+        let deadline = order.expires.map(|expiry| expiry.at);
         let burn = Burn::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
         let burn = burn.map_err(JobRefused::NotStarted)?;
-        let job = Arc::new(CpuJob { order, burn, millicores });
+        let job = Arc::new(Job { order, wanted: millicores, uses: Uses::Cpu(Arc::clone(&burn)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             job_begins("cpu", &own.order);
-            let outcome = match own.burn.run(&jobs.stop) {
+            let outcome = match burn.run(&jobs.stop) {
                 End::Stopped if own.order.is_cancelled() => Outcome::Cancelled,
                 End::Stopped => Outcome::Stopped,
                 End::Ended | End::Factored => Outcome::Done,
             };
-            audit::ended("cpu", &own.order, &outcome, own.order.accepted.elapsed());
-            lock(&jobs.running).cpu.retain(|job| !Arc::ptr_eq(job, &own));
-            jobs.changed.notify_all();
+            jobs.is_over(&own, &outcome);
         };
         if let Err(error) = spawn("cpu job", WORKER_STACK_BYTES, Box::new(work)) {
-            job.burn.cancel();
+            job.cancel();
             return Err(JobRefused::NotStarted(error));
         }
-        running.cpu.push(job);
-        Ok(())
+        running.push(job);
+        Ok(started)
     }
 
     /// Holds so many bytes of memory more, for so long.
@@ -156,23 +209,39 @@ impl Jobs {
         length: Duration,
         caller: Caller,
         words: String,
-    ) -> Result<(), JobRefused> {
-        let mut order = self.order(bytes, length, caller, words)?;
+    ) -> Result<Started, JobRefused> {
+        let until = Instant::now() + PATIENCE;
         let mut running = lock(&self.running);
-        if running.memory.len() >= MOST_JOBS {
-            return Err(JobRefused::Full);
-        }
-        let (mut promise, is_risky) = self.memory.admit_job(bytes).map_err(JobRefused::TooMuch)?;
+        let (mut promise, is_risky) = loop {
+            let (left, refused) = if sum(&running, MEM).0 >= MOST_JOBS {
+                (bytes, JobRefused::Full)
+            } else {
+                match self.memory.admit_job(bytes) {
+                    Ok(admitted) => break admitted,
+                    Err(left) => (left, JobRefused::TooMuch(left)),
+                }
+            };
+            running = self.turn(running, until, MEM, left, bytes).ok_or(refused)?;
+        };
+        let mut order = match self.order(bytes, length, caller, words) {
+            Ok(order) => order,
+            Err(refused) => {
+                self.memory.job_is_over(bytes);
+                return Err(refused);
+            }
+        };
+        let started = (order.id, order.expires);
         order.is_risky = is_risky;
         if is_risky {
             self.intent.note(Some(&order));
         }
-        let job = Arc::new(MemoryJob { order, level: Level::default(), bytes });
+        let level = Arc::new(Level::default());
+        let job = Arc::new(Job { order, wanted: bytes, uses: Uses::Memory(Arc::clone(&level)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));
         let work = move || {
             let memory = Memory::new();
             let plan = Plan::exact(&MEMORY, bytes, page_size());
-            let mut work = Work::new(&own.order, &own.level, &jobs.stop);
+            let mut work = Work::new(&own.order, &level, &jobs.stop);
             if own.order.is_risky {
                 jobs.intent.sync();
             }
@@ -190,27 +259,99 @@ impl Jobs {
                 };
             }
             drop(memory);
-            own.level.set(0);
+            level.set(0);
             jobs.memory.job_is_over(bytes);
-            audit::ended("mem", &own.order, &outcome, own.order.accepted.elapsed());
-            let mut running = lock(&jobs.running);
-            running.memory.retain(|job| !Arc::ptr_eq(job, &own));
-            jobs.nothing_to_note(&running);
-            drop(running);
-            jobs.changed.notify_all();
+            jobs.is_over(&own, &outcome);
         };
         if let Err(error) = spawn("memory job", WORKER_STACK_BYTES, Box::new(work)) {
             self.memory.job_is_over(bytes);
             self.nothing_to_note(&running);
             return Err(JobRefused::NotStarted(error));
         }
-        running.memory.push(job);
-        Ok(())
+        running.push(job);
+        Ok(started)
+    }
+
+    /// Waits a moment where jobs of this kind that are about to end leave the room for `wanted` that is not `left` now.
+    /// `None` when there is nothing to wait for any more.
+    fn turn<'r>(
+        &self,
+        running: MutexGuard<'r, Vec<Arc<Job>>>,
+        until: Instant,
+        kind: usize,
+        left: u64,
+        wanted: u64,
+    ) -> Option<MutexGuard<'r, Vec<Arc<Job>>>> {
+        let freed = about_to_end(&running, kind);
+        let fits = left.saturating_add(freed?) >= wanted;
+        if !fits || Instant::now() >= until || self.stop.is_set() {
+            return None;
+        }
+        Some(self.changed.wait_timeout(running, LOOK).unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Logs and counts the end of `own`, which runs no more.
+    fn is_over(&self, own: &Arc<Job>, outcome: &Outcome) {
+        audit::ended(KINDS[own.kind()], &own.order, outcome, own.order.accepted.elapsed());
+        let place = match outcome {
+            Outcome::Done => 0,
+            Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => 1,
+            Outcome::Failed(_) => 2,
+        };
+        self.ended[own.kind()][place].fetch_add(1, Ordering::Relaxed);
+        let mut running = lock(&self.running);
+        running.retain(|job| !Arc::ptr_eq(job, own));
+        if own.kind() == MEM {
+            self.nothing_to_note(&running);
+        }
+        drop(running);
+        self.changed.notify_all();
+    }
+
+    /// One more was refused, of memory or of CPU.
+    pub fn count_refused(&self, of_memory: bool) {
+        self.ended[usize::from(of_memory)][3].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many jobs have ended how: kind, outcome, number.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let of =
+            |kind: usize, place: usize| (KINDS[kind], OUTCOMES[place], self.ended[kind][place].load(Ordering::Relaxed));
+        (0..KINDS.len() * OUTCOMES.len()).map(move |at| of(at / OUTCOMES.len(), at % OUTCOMES.len()))
+    }
+
+    /// All jobs that run.
+    pub fn list(&self) -> Vec<Listed> {
+        let listed = |job: &Arc<Job>| Listed {
+            id: job.order.id,
+            kind: KINDS[job.kind()],
+            wanted: job.wanted,
+            used: job.used(),
+            caller: job.order.caller.to_string(),
+            words: job.order.words.clone(),
+            expires: job.order.expires,
+        };
+        lock(&self.running).iter().map(listed).collect()
+    }
+
+    /// Cancels the job of this id, or all of them, and waits a moment for their end; whether there are any.
+    pub fn cancel(&self, one: Option<Id>) -> bool {
+        let is_meant = |job: &Arc<Job>| one.is_none_or(|id| job.order.id == id);
+        let running = lock(&self.running);
+        let mut found = false;
+        for job in running.iter().filter(|job| is_meant(job)) {
+            job.cancel();
+            found = true;
+        }
+        self.changed.notify_all();
+        let some = |running: &mut Vec<_>| running.iter().any(is_meant);
+        drop(self.changed.wait_timeout_while(running, LOOK * 2, some));
+        found
     }
 
     /// The note goes with the last job that it could be about.
-    fn nothing_to_note(&self, running: &Running) {
-        if !running.memory.iter().any(|job| job.order.is_risky) {
+    fn nothing_to_note(&self, running: &[Arc<Job>]) {
+        if !running.iter().any(|job| job.order.is_risky) {
             self.intent.note(None);
         }
     }
@@ -218,35 +359,15 @@ impl Jobs {
     /// At the stop: waits, at most for `patience`, until all jobs have ended.
     pub(super) fn wait_for_end(&self, patience: Duration) {
         self.changed.notify_all();
-        self.wait_until_none(lock(&self.running), patience);
-    }
-
-    fn wait_until_none(&self, running: MutexGuard<'_, Running>, patience: Duration) {
-        let some = |running: &mut Running| !running.cpu.is_empty() || !running.memory.is_empty();
-        drop(self.changed.wait_timeout_while(running, patience, some));
-    }
-
-    /// Cancels all jobs, and waits a moment for their end.
-    pub fn cancel_all(&self) {
-        let running = lock(&self.running);
-        for job in &running.cpu {
-            job.order.cancel();
-            job.burn.cancel();
-        }
-        running.memory.iter().for_each(|job| job.order.cancel());
-        self.changed.notify_all();
-        self.wait_until_none(running, LOOK * 2);
+        drop(self.changed.wait_timeout_while(lock(&self.running), patience, |running| !running.is_empty()));
     }
 
     /// Waits until the cancelled jobs have ended, or `give_up` says so, which is asked after each `pause`. Returns how many
     /// have not.
-    pub fn wait_for_cancelled(&self, pause: Duration, mut give_up: impl FnMut() -> bool) -> u64 {
+    pub fn wait_for_cancelled(&self, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> u64 {
         loop {
             let running = lock(&self.running);
-            let cancelled = |running: &Running| {
-                let cpu = running.cpu.iter().filter(|job| job.order.is_cancelled()).count();
-                cpu + running.memory.iter().filter(|job| job.order.is_cancelled()).count()
-            };
+            let cancelled = |running: &[Arc<Job>]| running.iter().filter(|job| job.order.is_cancelled()).count();
             let waited = self.changed.wait_timeout_while(running, pause, |running| cancelled(running) > 0);
             let left = cancelled(&waited.unwrap_or_else(PoisonError::into_inner).0);
             if left == 0 || self.stop.is_set() || give_up() {
@@ -257,15 +378,22 @@ impl Jobs {
 
     /// What they are and do, in sum.
     pub fn sums(&self) -> Sums {
-        let running = lock(&self.running);
-        Sums {
-            cpu_jobs: running.cpu.len() as u64,
-            millicores: running.cpu.iter().map(|job| job.millicores).sum(),
-            achieved: running.cpu.iter().map(|job| job.burn.achieved()).sum(),
-            memory_jobs: running.memory.len() as u64,
-            bytes: running.memory.iter().map(|job| job.bytes).sum(),
-            held: running.memory.iter().map(|job| job.level.get()).sum(),
+        let mut sums = Sums::default();
+        for job in lock(&self.running).iter() {
+            match &job.uses {
+                Uses::Cpu(burn) => {
+                    sums.cpu_jobs += 1;
+                    sums.millicores += job.wanted;
+                    sums.achieved += burn.achieved();
+                }
+                Uses::Memory(level) => {
+                    sums.memory_jobs += 1;
+                    sums.bytes += job.wanted;
+                    sums.held += level.get();
+                }
+            }
         }
+        sums
     }
 
     fn order(&self, units: u64, length: Duration, caller: Caller, words: String) -> Result<Order, JobRefused> {
@@ -294,4 +422,18 @@ fn job_begins(group: &'static str, order: &Order) {
     {
         audit::begun(group, order.id, &order.words, &order.caller);
     }
+}
+
+/// How many jobs of a kind there are, and their units in sum.
+fn sum(running: &[Arc<Job>], kind: usize) -> (usize, u64) {
+    let of_kind = running.iter().filter(|job| job.kind() == kind);
+    of_kind.fold((0, 0), |(count, units), job| (count + 1, units + job.wanted))
+}
+
+/// The units of the jobs of a kind that are about to end; `None` where there are none.
+fn about_to_end(running: &[Arc<Job>], kind: usize) -> Option<u64> {
+    let soon = Instant::now() + ABOUT_TO_END;
+    let ends = |order: &Order| order.is_cancelled() || order.expires.is_some_and(|expiry| expiry.at <= soon);
+    let ending = running.iter().filter(|job| job.kind() == kind && ends(&job.order));
+    ending.map(|job| job.wanted).reduce(u64::saturating_add)
 }

@@ -364,7 +364,7 @@ impl LoadGroup {
     }
 
     /// Waits until `load` is over; `None` when `give_up` says so first, which is asked after each `pause`.
-    pub fn wait(&self, load: &Load, pause: Duration, mut give_up: impl FnMut() -> bool) -> Option<Outcome> {
+    pub fn wait(&self, load: &Load, pause: Duration, give_up: &mut dyn FnMut() -> bool) -> Option<Outcome> {
         loop {
             let current = lock(&self.load);
             let waited = self.ended.wait_timeout_while(current, pause, |_| load.outcome().is_none());

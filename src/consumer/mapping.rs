@@ -141,7 +141,7 @@ impl Mapping {
         &mut self,
         offset: usize,
         length: usize,
-        mut content: impl FnMut(&mut [u8]) -> io::Result<()>,
+        content: &mut dyn FnMut(&mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         if let Backing::File(file) = &self.backing {
             let mut buffer = vec![0; length.min(FILE_BUFFER)];
@@ -242,7 +242,7 @@ mod tests {
                 if length >= HUGE_PAGE && private {
                     assert_eq!(mapping.start.as_ptr().align_offset(HUGE_PAGE), 0);
                 }
-                mapping.write(0, length, filled_with(2)).unwrap();
+                mapping.write(0, length, &mut filled_with(2)).unwrap();
                 assert_eq!((byte(&mapping, 0), byte(&mapping, length - 1)), (2, 2));
             }
         }
@@ -252,7 +252,7 @@ mod tests {
     fn what_is_cut_off_is_given_back_and_the_rest_stays() {
         for backing in backings() {
             let mut mapping = Mapping::new(4 << 20, backing).unwrap();
-            mapping.write(0, 4 << 20, filled_with(b'x')).unwrap();
+            mapping.write(0, 4 << 20, &mut filled_with(b'x')).unwrap();
             mapping.cut_back(1 << 20).unwrap();
             assert_eq!((mapping.len(), byte(&mapping, (1 << 20) - 1)), (1 << 20, b'x'));
             if let Backing::File(file) = &mapping.backing {

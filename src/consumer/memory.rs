@@ -128,7 +128,7 @@ impl Memory {
                         of_class.get_mut(class).map_or(odd.as_mut().filter(|_| place == 0), |c| c.get_mut(place));
                     let Some(part) = part.filter(|part| offset < part.len()) else { break };
                     let length = HUGE_PAGE.min(part.len() - offset);
-                    if let Err(error) = part.write(offset, length, |bytes| content.fill(bytes)) {
+                    if let Err(error) = part.write(offset, length, &mut |bytes| content.fill(bytes)) {
                         log::warn!("Cannot touch {length} bytes of memory: {error}");
                         return;
                     }
@@ -240,7 +240,7 @@ impl Steps for MemorySteps<'_> {
         let content = &mut self.parts.content;
         coming
             .part
-            .write(coming.filled as usize, now as usize, |bytes| content.fill(bytes))
+            .write(coming.filled as usize, now as usize, &mut |bytes| content.fill(bytes))
             .map_err(Failure::of(format!("taking {size} bytes of memory")))?;
         coming.filled += now;
         self.promise.kept(now);

@@ -154,7 +154,8 @@ impl Consumer {
         }
         let all_connections = (connections + leaving_for(connections)) as u64;
         let folder = Arc::new(DataFolder::new(parent, settings.eviction_reserve.disk));
-        let kept_free = settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0);
+        let kept_free =
+            settings.eviction_reserve.memory.resolve(MemInfo::read(&kernel).total.unwrap_or(0), 0).unwrap_or_default();
         if settings.eviction_reserve != EvictionReserve::NONE {
             log::info!("EVICTIONRESERVE set to: {kept_free} bytes of memory, {} bytes of disk.", folder.kept_free());
         }
@@ -226,7 +227,7 @@ impl Consumer {
             let mut wish = Wish::of(start.amount, Caller::nobody());
             (wish.ttl, wish.words) = (start.ttl, start.words.clone());
             if let Err(refused) = group.set(Ok(wish)) {
-                let trouble = format!("{}: refused: {refused}", start.words);
+                let trouble = format!("{}: refused: {}", start.words, refused.in_words(group.store().unit()));
                 log::error!("{trouble}");
                 group.is_in_trouble(trouble);
             }
@@ -327,7 +328,7 @@ impl Consumer {
 pub fn run(settings: &Settings) -> io::Result<()> {
     crate::process::ignore_file_size_signal();
     // The address first: where another testero listens already, nothing is to be made or swept.
-    let role = Role::begin(settings.listen, &settings.identity, &settings.warnings)?;
+    let role = Role::begin_with(settings.listen, &settings.identity, &settings.warnings, settings.connections)?;
     let stop = role.stop.clone();
     let consumer = Arc::new(Consumer::new(settings, Kernel::default(), role.connections, &stop)?);
     let served = serve(role, &consumer, settings);

@@ -62,11 +62,16 @@ impl Amount {
     }
 
     /// The number of units, where `limit` is the limit and `most` the most that would be accepted now.
-    pub fn resolve(self, limit: u64, most: u64) -> u64 {
+    ///
+    /// # Errors
+    /// When less than nothing would be left: nothing would be a release of everything, which nobody has asked for.
+    pub fn resolve(self, limit: u64, most: u64) -> Result<u64, String> {
         match self {
-            Self::Exactly(units) => units,
-            Self::Share(share) => u64::try_from(u128::from(limit) * u128::from(share) / WHOLE).unwrap_or(u64::MAX),
-            Self::MostLess(less) => most.saturating_sub(less),
+            Self::Exactly(units) => Ok(units),
+            Self::Share(share) => Ok(u64::try_from(u128::from(limit) * u128::from(share) / WHOLE).unwrap_or(u64::MAX)),
+            Self::MostLess(less) => {
+                most.checked_sub(less).ok_or_else(|| format!("max-{less} is below nothing: max is {most} now"))
+            }
         }
     }
 }
@@ -223,13 +228,15 @@ mod tests {
 
     #[test]
     fn shares_and_the_most_depend_on_what_there_is() {
-        let resolved = |text: &str| Amount::parse(text, Unit::Bytes).unwrap().resolve(1000, 700);
+        let resolved = |text: &str| Amount::parse(text, Unit::Bytes).unwrap().resolve(1000, 700).unwrap();
         assert_eq!(resolved("50pct"), 500);
         assert_eq!(resolved("12.5%"), 125);
         assert_eq!(resolved("0.0001pct"), 0);
         assert_eq!(resolved("max"), 700);
         assert_eq!(resolved("max-64"), 636);
-        assert_eq!(resolved("max-1Ki"), 0);
+        assert_eq!(resolved("max-700"), 0);
+        let error = Amount::parse("max-1Ki", Unit::Bytes).unwrap().resolve(1000, 700).unwrap_err();
+        assert!(error.contains("max-1024") && error.contains("700"), "{error}");
         assert_eq!(resolved("64"), 64);
         for text in ["max64Mi", "max-", "maxi", "max+5", "pct", "%", "5Mipct", "-5pct"] {
             assert!(Amount::parse(text, Unit::Bytes).is_err(), "{text}");

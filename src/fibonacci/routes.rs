@@ -13,7 +13,7 @@ use crate::decimal::Plain;
 use crate::exposition::Kind;
 use crate::http::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
-use crate::json::Value;
+use crate::json::{Digits, Value, list};
 use crate::object;
 
 /// What a path does.
@@ -146,7 +146,7 @@ fn number(desk: &Desk, budget: &Arc<Budget>, route: Route, request: &Request<'_>
     };
     let answer = match route {
         _ if as_json => json(200, &state(&place)),
-        Route::Step(Step::Reset) => say(Value::from(capitals(&place)).to_string()),
+        Route::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
         _ => say(place.current.text()),
     };
     Answer { held: Some(Box::new(share)), ..answer }
@@ -159,7 +159,7 @@ fn most_bytes(desk: &Desk, as_json: bool) -> u64 {
 
 /// The state, for programs. The numbers are JSON numbers of any length.
 fn state(place: &Place) -> Value {
-    let number = |number: &Number| Value::Digits(number.text());
+    let number = |number: &Number| Digits(number.text());
     object! {
         "position": place.mark.position(),
         "previous": number(&place.previous),
@@ -180,6 +180,6 @@ fn capitals(place: &Place) -> String {
 fn home() -> Value {
     object! {
         "service": "fibonacci",
-        "endpoints": Value::List(ROUTES.iter().map(|(path, _)| Value::from(*path)).collect()),
+        "endpoints": list(ROUTES.iter().map(|(path, _)| Value::of(path))),
     }
 }

@@ -12,7 +12,7 @@
 //!   way to the new one; a connection that waits on *us* (a braked answer) never does.
 //! - `connection` reads heads and bodies against deadlines and writes each answer in one go.
 //! - [`head`] and [`body`] are the strict parts: RFC 9112 framing, and after any doubt about it, close.
-//! - [`target`] and [`query`] decode what a handler asks about.
+//! - [`target`] and [`query`] decode what a handler asks about; [`json_form`] makes a form of a JSON object.
 //! - `listener` is the only part with `unsafe`: the socket options std has no name for, and poll(2).
 
 pub mod body;
@@ -20,6 +20,7 @@ pub mod bounds;
 mod brake;
 mod connection;
 pub mod head;
+pub mod json_form;
 mod listener;
 mod places;
 pub mod query;

@@ -152,8 +152,10 @@ impl Seats {
                 state => Some((sitting.place.born + Duration::from_nanos(state), state, sitting)),
             })
             .collect();
-        waiting.sort_unstable_by_key(|&(since, ..)| since);
-        for (_, state, sitting) in waiting.into_iter().take(CANDIDATES) {
+        for _ in 0..CANDIDATES {
+            let longest = waiting.iter().enumerate().min_by_key(|&(_, &(since, ..))| since);
+            let Some((place, _)) = longest else { break };
+            let (_, state, sitting) = waiting.swap_remove(place);
             let waits_on_us = state & ANSWERING == 0 && has_unread(&sitting.place.stream);
             if !waits_on_us && sitting.place.send_away(state) {
                 sitting.leaving = true;

@@ -29,6 +29,16 @@ impl<'b> Query<'b> {
         self.raw().find(|pair| decoded(pair).is_none())
     }
 
+    /// Whether a pair of this name was sent, sound or not, with a value or without.
+    pub fn names(self, name: &str) -> bool {
+        self.raw().any(|pair| form_decode(halves(pair).0).is_some_and(|key| key.as_ref() == name.as_bytes()))
+    }
+
+    /// Whether this name was sent as a word of its own, without `=`.
+    pub fn is_bare(self, name: &str) -> bool {
+        self.raw().any(|pair| form_decode(pair).is_some_and(|word| word.as_ref() == name.as_bytes()))
+    }
+
     fn raw(self) -> impl Iterator<Item = &'b [u8]> {
         self.0.split(|&b| b == b'&').filter(|pair| !pair.is_empty())
     }
@@ -39,11 +49,16 @@ fn decoded(pair: &[u8]) -> Option<Pair<'_>> {
     if pair.contains(&b';') {
         return None;
     }
-    let (key, value) = match pair.iter().position(|&b| b == b'=') {
-        Some(sign) => (&pair[..sign], &pair[sign + 1..]),
-        None => (pair, &b""[..]),
-    };
+    let (key, value) = halves(pair);
     Some((form_decode(key)?, form_decode(value)?))
+}
+
+/// What stands before the first `=` of a pair, and after it.
+fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+    match pair.iter().position(|&b| b == b'=') {
+        Some(sign) => (&pair[..sign], &pair[sign + 1..]),
+        None => (pair, b""),
+    }
 }
 
 /// Percent-decoding, where `+` is a space.
@@ -87,6 +102,22 @@ mod tests {
             ("%zz=1&size=5", Some("5")),
         ] {
             assert_eq!(size(query).as_deref(), value, "{query}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_whatever_stands_behind_them() {
+        for (query, named, bare) in [
+            ("size=5", true, false),
+            ("size", true, true),
+            ("a&s%69ze", true, true),
+            ("size=", true, false),
+            ("size=50%", true, false),
+            ("size=5;x", true, false),
+            ("size;x", false, false),
+            ("x=size", false, false),
+        ] {
+            assert_eq!((Query(query.as_bytes()).names("size"), Query(query.as_bytes()).is_bare("size")), (named, bare));
         }
     }
 

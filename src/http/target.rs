@@ -88,7 +88,7 @@ pub fn field_safe(text: &[u8]) -> String {
     safe
 }
 
-fn push_escape(text: &mut String, byte: u8, digits: &[u8; 16]) {
+pub(super) fn push_escape(text: &mut String, byte: u8, digits: &[u8; 16]) {
     text.push('%');
     text.push(char::from(digits[usize::from(byte >> 4)]));
     text.push(char::from(digits[usize::from(byte & 15)]));

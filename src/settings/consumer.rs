@@ -8,6 +8,7 @@ use super::{Identity, Said, Vocabulary, help, last};
 use crate::access::TokenSource;
 use crate::consumer::quantity::{Amount, Unit, quantity};
 use crate::consumer::span::span;
+use crate::http::bounds::MOST_CONNECTIONS;
 
 /// The port it listens on unless told otherwise.
 pub const PORT: u16 = 8080;
@@ -35,6 +36,7 @@ pub(super) const VOCABULARY: Vocabulary = Vocabulary {
         ("token-file", "TOKENFILE"),
         ("token-reads", "TOKENREADS"),
         ("faults", "FAULTS"),
+        ("connections", "CONNECTIONS"),
         ("", "TOKEN"),
     ],
     serves: true,
@@ -74,6 +76,8 @@ pub struct Settings {
     pub token_reads: bool,
     /// Whether there are faults on request.
     pub faults: bool,
+    /// Most connections at a time, if the user set them.
+    pub connections: Option<usize>,
     /// For how long the service goes on, unready, after SIGTERM.
     pub shutdown_delay: Duration,
     /// Whether log lines are JSON.
@@ -160,12 +164,31 @@ impl Said {
         let amount = Amount::parse(amount.trim(), unit).map_err(|why| format!("{name}: {why}"))?;
         let ttl = match options.map(|options| options.trim().strip_prefix("ttl=")) {
             None => None,
-            Some(Some(ttl)) => Some(span(ttl).map_err(|why| format!("{name}: {why}"))?),
+            Some(Some(ttl)) => match span(ttl).map_err(|why| format!("{name}: {why}"))? {
+                ttl if ttl.is_zero() => return Err(format!("{name} '{text}': ttl must be longer than 0")),
+                ttl => Some(ttl),
+            },
             Some(None) => {
                 return Err(format!("{name} '{text}': after the amount comes nothing, or ,ttl= and a duration"));
             }
         };
         Ok(Some(StartWish { amount, ttl, words: format!("{name} {text}") }))
+    }
+
+    /// A limit that the contract does not have: `500`, `10k`.
+    fn quantity(&self, flag: &str) -> Result<Option<u64>, String> {
+        let Some((name, text)) = self.said(flag) else { return Ok(None) };
+        let wrong = |why| format!("{name} '{text}' is no number: {why}; it is written like 500 or 10k");
+        quantity(text, Unit::Count).map(Some).map_err(wrong)
+    }
+
+    /// How many connections there are at most.
+    fn connections(&self) -> Result<Option<usize>, String> {
+        let Some((name, text)) = self.said("connections") else { return Ok(None) };
+        match text.parse() {
+            Ok(number @ 1..=MOST_CONNECTIONS) => Ok(Some(number)),
+            _ => Err(format!("{name} '{text}' is no number from 1 to {MOST_CONNECTIONS}")),
+        }
     }
 
     /// The limit of files, less what is to be left of it for what is written by others: where the limit is the pod's
@@ -231,7 +254,7 @@ impl Settings {
         let mut warnings = Vec::new();
         let memory_limit = said.limit("mem-limit", "HIGHMEMLIM", &mut warnings)?;
         let disk_limit = said.disk_limit(&mut warnings)?;
-        let cpu_limit = match said.limit("cpu-limit", "HIGHCPULIM", &mut warnings)? {
+        let cpu_limit = match said.quantity("cpu-limit")? {
             None => CpuLimit::Default,
             Some(0) => CpuLimit::Unlimited,
             Some(seconds) => CpuLimit::Seconds(seconds),
@@ -243,9 +266,9 @@ impl Settings {
             disk_limit,
             eviction_reserve: said.eviction_reserve()?,
             cpu_limit,
-            inode_limit: said.limit("inode-limit", "HIGHINODELIM", &mut warnings)?.filter(|&limit| limit > 0),
-            pid_limit: said.limit("pid-limit", "HIGHPIDLIM", &mut warnings)?.filter(|&limit| limit > 0),
-            fd_limit: said.limit("fd-limit", "HIGHFDLIM", &mut warnings)?.filter(|&limit| limit > 0),
+            inode_limit: said.quantity("inode-limit")?.filter(|&limit| limit > 0),
+            pid_limit: said.quantity("pid-limit")?.filter(|&limit| limit > 0),
+            fd_limit: said.quantity("fd-limit")?.filter(|&limit| limit > 0),
             number: said.number()?,
             max_ttl: said.span("max-ttl")?.filter(|length| !length.is_zero()),
             start: Start {
@@ -256,6 +279,7 @@ impl Settings {
             token: said.token()?,
             token_reads: said.token_reads()?,
             faults: said.switch("faults", "on", "off")?,
+            connections: said.connections()?,
             shutdown_delay: said.shutdown_delay()?,
             json_log: said.json_log()?,
             identity: said.identity(),

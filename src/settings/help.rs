@@ -34,6 +34,7 @@ Options, and the variables they win over:
       --token-file FILE  changes need this bearer token; or in the variable TOKEN  (TOKENFILE)
       --token-reads on   reads and probes need it, too                             (TOKENREADS)
       --faults on        faults on request: /fault/exit and others                 (FAULTS)
+      --connections N    most connections at a time, to leave threads to take      (CONNECTIONS)
       --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
       --log-format json  log lines as JSON                                         (LOGFORMAT)
   -h, --help             this text

@@ -1,8 +1,8 @@
 //! What the user said, and what it means: flags and environment, in one place.
 //!
 //! Two steps: [`Command::read_as`] takes the words apart (flags win over variables), and the `mean` of each role's settings
-//! makes sense of them. A wrong flag is a usage error; a wrong *limit* in a variable is logged and the default used, as
-//! the contract has it.
+//! makes sense of them. What is wrong is a usage error, but for HIGHMEMLIM and HIGHFILELIM: there it is logged and the
+//! default used, as the contract has it.
 
 pub mod consumer;
 #[cfg(feature = "counter")]
@@ -460,11 +460,21 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_are_no_numbers_are_logged_and_zero_means_the_default() {
-        let meant = settings(&[], &[("HIGHMEMLIM", "12Gi"), ("HIGHFILELIM", "0"), ("HIGHCPULIM", "-1")]);
-        assert_eq!((meant.memory_limit, meant.disk_limit, meant.cpu_limit), (None, None, CpuLimit::Default));
-        assert_eq!(meant.warnings.len(), 2);
+    fn limits_that_are_no_numbers_are_logged_where_the_contract_has_it_and_zero_means_the_default() {
+        let meant = settings(&[], &[("HIGHMEMLIM", "12Gi"), ("HIGHFILELIM", "0"), ("HIGHPIDLIM", "0")]);
+        assert_eq!((meant.memory_limit, meant.disk_limit, meant.pid_limit), (None, None, None));
+        assert_eq!(meant.warnings.len(), 1);
         assert!(meant.warnings[0].contains("HIGHMEMLIM") && meant.warnings[0].contains("12Gi"));
+        let meant =
+            settings(&["--fd-limit", "2k"], &[("HIGHPIDLIM", "10k"), ("HIGHCPULIM", "90"), ("CONNECTIONS", "4")]);
+        assert_eq!((meant.pid_limit, meant.fd_limit, meant.connections), (Some(10_000), Some(2000), Some(4)));
+        assert_eq!(meant.cpu_limit, CpuLimit::Seconds(90));
+        for (name, text) in
+            [("HIGHCPULIM", "-1"), ("HIGHPIDLIM", "lots"), ("CONNECTIONS", "257"), ("START_DISK", "1,ttl=0")]
+        {
+            let error = read(&[], &[(name, text)]).unwrap_err();
+            assert!(error.contains(name) && error.contains(text) && error.lines().count() == 1, "{error}");
+        }
     }
 
     #[test]

@@ -68,13 +68,13 @@ fn what_is_held_is_kept_when_the_next_worker_gives_up() {
     let (group, held) = group(folder.path());
     let ttl = PATIENCE + Duration::from_secs(1);
     let first = group.set(Ok(things(10, Some(ttl)))).unwrap().order;
-    assert_eq!(group.wait(&first, Duration::from_secs(30), || true), Some(Outcome::Done));
+    assert_eq!(group.wait(&first, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
     // A request that is held up for longer than its worker waits.
     let request = group.queue.ticket().take().unwrap();
     let order = Arc::new(Order::new(group.ids.next(), &things(20, None), 20, 20, None));
     group.spawn(&order, Goal::Count(20), group.store.promise_nothing()).unwrap();
     group.write_down(&order, Goal::Count(20));
-    assert!(matches!(group.wait(&order, Duration::from_secs(30), || true), Some(Outcome::Failed(_))));
+    assert!(matches!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
     group.queue.hand_over(request, order.id, Arc::clone(&order));
     let snapshot = group.snapshot();
     assert_eq!((snapshot.phase, snapshot.held), (Phase::Failed, 10));
@@ -90,12 +90,12 @@ fn a_late_note_does_not_say_pending() {
     let request = group.queue.ticket().take().unwrap();
     let order = Arc::new(Order::new(group.ids.next(), &things(20, None), 20, 20, None));
     group.spawn(&order, Goal::Count(20), group.store.promise_nothing()).unwrap();
-    assert!(matches!(group.wait(&order, Duration::from_secs(30), || true), Some(Outcome::Failed(_))));
+    assert!(matches!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Failed(_))));
     group.write_down(&order, Goal::Count(20));
     group.queue.hand_over(request, order.id, Arc::clone(&order));
     assert_eq!(group.snapshot().phase, Phase::Failed);
     let next = group.set(Ok(things(5, None))).unwrap().order;
-    assert_eq!(group.wait(&next, Duration::from_secs(30), || true), Some(Outcome::Done));
+    assert_eq!(group.wait(&next, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
 }
 
 #[test]
@@ -105,6 +105,6 @@ fn the_most_does_not_refuse_itself() {
     let most = Amount::MostLess(0);
     assert!(group.preview(&Wish::of(most, Caller::nobody())).unwrap().refused.is_none());
     let order = group.set(Ok(Wish::of(most, Caller::nobody()))).unwrap().order;
-    assert_eq!(group.wait(&order, Duration::from_secs(30), || true), Some(Outcome::Done));
+    assert_eq!(group.wait(&order, Duration::from_secs(30), &mut || true), Some(Outcome::Done));
     assert_eq!(held.load(Ordering::SeqCst), order.requested);
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::consumer::id::Id;
 use crate::consumer::number::NumberError;
 use crate::consumer::order::Order;
+use crate::consumer::quantity::{Unit, in_words};
 use crate::consumer::store::{Goal, Limit};
 use crate::consumer::ticket::Conflict;
 
@@ -115,6 +116,29 @@ pub enum Refused {
     Stopping,
 }
 
+impl Refused {
+    /// What is wrong and what would be right, where the group counts in `unit`.
+    pub fn in_words(&self, unit: Unit) -> String {
+        let told = |units: &u64| match unit {
+            Unit::Bytes => format!("{units} bytes ({})", in_words(*units, unit)),
+            _ => units.to_string(),
+        };
+        match self {
+            Self::OverLimit { requested, limit, most } => format!(
+                "{} is over the limit of {} ({}); at most {} would be accepted now",
+                told(requested),
+                told(&limit.most),
+                limit.source,
+                told(most)
+            ),
+            Self::DoesNotFit { requested, available, bound } => {
+                format!("{} does not fit now; at most {} would be accepted ({bound})", told(requested), told(available))
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// What is wrong, and what would be right.
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,17 +149,10 @@ impl fmt::Display for Refused {
             Self::Conflict(Conflict::Busy) => {
                 out.write_str("work of this group runs; /api/status tells how far it is, DELETE ends it")
             }
-            Self::Absent => out.write_str("how much? amount=512Mi, for example; 0 releases"),
+            Self::Absent => out.write_str("how much? amount=512Mi, or count=500 of what is counted; 0 releases"),
             Self::Number(error) => error.fmt(out),
             Self::Invalid(why) | Self::Unavailable(why) => out.write_str(why),
-            Self::OverLimit { requested, limit, most } => write!(
-                out,
-                "{requested} is over the limit of {} ({}); at most {most} would be accepted now",
-                limit.most, limit.source
-            ),
-            Self::DoesNotFit { requested, available, bound } => {
-                write!(out, "{requested} does not fit now; at most {available} would be accepted ({bound})")
-            }
+            Self::OverLimit { .. } | Self::DoesNotFit { .. } => out.write_str(&self.in_words(Unit::Count)),
             Self::NotStarted(error) => write!(out, "no thread for the work: {error}"),
             Self::Stopping => out.write_str("the service stops"),
         }

@@ -6,6 +6,7 @@ use crate::answers::{Problem, say};
 use crate::consumer::group::Refused;
 use crate::consumer::load::LoadRefused;
 use crate::consumer::order::Outcome;
+use crate::consumer::quantity::Unit;
 use crate::consumer::ticket::Conflict;
 use crate::http::Answer;
 
@@ -22,9 +23,9 @@ pub(super) fn full() -> Problem {
     Problem::new(503, "full", "too many clients wait for long answers already; ask without wait or follow")
 }
 
-/// Why a wish was refused.
-pub(super) fn refused(refused: &Refused) -> Problem {
-    let problem = |status, code| Problem::new(status, code, refused.to_string());
+/// Why a wish of a group that counts in `unit` was refused.
+pub(super) fn refused(refused: &Refused, unit: Unit) -> Problem {
+    let problem = |status, code| Problem::new(status, code, refused.in_words(unit));
     match refused {
         Refused::Conflict(Conflict::Pending) => problem(409, "pending"),
         Refused::Conflict(Conflict::Busy) => problem(409, "busy"),

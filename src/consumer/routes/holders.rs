@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use super::answers::{full, not_done, refused, say_late, stopping};
 use super::contract;
+use super::known;
 use super::status::{group_line, of_group, of_order};
-use super::table::{Holder, Loader};
+use super::table::{Holder, Loader, Route};
 use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
-use crate::consumer::asked::{self, Asked, caller, words};
+use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::group::{Accepted, Group, Preview, Refused};
 use crate::consumer::load::Load;
 use crate::consumer::order::{Order, Outcome, Wish};
-use crate::consumer::quantity::Amount;
+use crate::consumer::quantity::{Amount, Unit};
 use crate::http::{Answer, Hold, Request};
-use crate::json::Value;
+use crate::json::{Value, list};
 use crate::object;
 
 /// How often a client that waits is looked after.
@@ -37,12 +38,7 @@ impl Consumer {
         }
         let group = self.group(holder);
         let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
-        let known: &[&str] = match holder {
-            Holder::Memory => &asked::MEMORY,
-            Holder::Disk => &asked::FILES,
-            _ => &asked::COUNTED,
-        };
-        let wish = asked.wish(group.store().unit(), known, caller(request), words(request));
+        let wish = asked.wish(group.store().unit(), known(Route::Set(holder)), caller(request), words(request));
         if let Some(answer) = self.previewed(holder, verb, &wish, asked) {
             return answer;
         }
@@ -58,7 +54,7 @@ impl Consumer {
             verb,
             request,
             asked,
-            |wish| match wish {
+            &|wish| match wish {
                 // In JSON, nothing is what a release leaves, and a release is never busy.
                 Ok(wish) if asked.json && wish.amount == Amount::Exactly(0) => group.release(&wish),
                 wish => group.set(wish),
@@ -74,7 +70,7 @@ impl Consumer {
         if let Some(answer) = self.previewed(holder, "release", &wish, asked) {
             return answer;
         }
-        self.order(holder, "release", request, asked, |wish| group.release(&wish?), wish)
+        self.order(holder, "release", request, asked, &|wish| group.release(&wish?), wish)
     }
 
     /// What would become of a wish, where that is what is asked for.
@@ -111,7 +107,7 @@ impl Consumer {
         verb: &str,
         request: &Request<'_>,
         asked: &Asked<'_, '_>,
-        give: impl FnOnce(Result<Wish, Refused>) -> Result<Accepted, Refused>,
+        give: &dyn Fn(Result<Wish, Refused>) -> Result<Accepted, Refused>,
         wish: Result<Wish, Refused>,
     ) -> Answer {
         let group = self.group(holder);
@@ -131,7 +127,7 @@ impl Consumer {
         match hold {
             Long::No if asked.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
             Long::No => say(contract::accepted(holder, order.requested, order.id)),
-            Long::Wait(_hold) => match group.wait(&order, PAUSE, || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&order, PAUSE, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 // It has not ended, and nobody seems to be there any more: what is true is that it is accepted.
                 None if asked.json => json(202, &receipt(group, &accepted)),
@@ -152,7 +148,7 @@ impl Consumer {
             // The first line comes at once, so that the client sees that something goes on.
             let outcome = match std::mem::take(&mut first) {
                 true => order.outcome(),
-                false => group.wait(&order, PROGRESS, || true),
+                false => group.wait(&order, PROGRESS, &mut || true),
             };
             let over = outcome.is_some() || stop.is_set();
             if over {
@@ -181,7 +177,7 @@ impl Consumer {
             Err(problem) => return problem.answer(asked.json),
         };
         let mut released = Vec::new();
-        self.jobs.cancel_all();
+        self.jobs.cancel(None);
         self.bumps.clear();
         let loads = [Loader::Cpu, Loader::Io].map(|loader| self.cancel_load(loader).map(|load| (loader, load)));
         let mut wish = Wish::of(Amount::Exactly(0), caller(request));
@@ -189,7 +185,7 @@ impl Consumer {
         for group in self.groups() {
             match group.release(&wish) {
                 Ok(accepted) => released.push(accepted.order),
-                Err(why) => return refused(&why).answer(asked.json),
+                Err(why) => return refused(&why, group.store().unit()).answer(asked.json),
             }
         }
         self.log(asked, "accepted");
@@ -204,11 +200,11 @@ impl Consumer {
             (Some(left), true) if left.is_empty() => json(200, &super::status::status(self)),
             (Some(left), false) if left.is_empty() => say("Everything is released".into()),
             (left, true) => {
-                let ids: Vec<Value> = released.iter().map(|order| order.id.to_string().into()).collect();
+                let ids = list(released.iter().map(|order| Value::of(&order.id.to_string())));
                 let mut told = object! { "ids": ids, "status": "/api/status" };
                 if let Some(left) = left {
-                    let left = left.into_iter().map(|(name, held)| (name, held.into()));
-                    told = told.with("left", Value::Object(left.collect()));
+                    let left = left.into_iter().fold(object! {}, |all, (name, held)| all.with(name, held));
+                    told.add("left", &left);
                 }
                 with_field(json(202, &told), "Location", "/api/status")
             }
@@ -231,7 +227,7 @@ impl Consumer {
         released: &[Arc<Order>],
         loads: [Option<(Loader, Arc<Load>)>; 2],
     ) -> Result<Vec<(&'static str, u64)>, Problem> {
-        let gone = || request.client_is_gone();
+        let gone = &mut || request.client_is_gone();
         let (mut left, mut failed) = (Vec::new(), Vec::new());
         for (group, order) in self.groups().into_iter().zip(released) {
             match group.wait(order, PAUSE, gone) {
@@ -260,7 +256,7 @@ impl Consumer {
     fn refused(&self, holder: Holder, verb: &str, why: Refused, asked: &Asked<'_, '_>) -> Answer {
         let in_words = contract::refusal(holder, verb, &why);
         self.log(asked, &format!("refused: {in_words}"));
-        if asked.json { refused(&why).answer(true) } else { say_late(in_words) }
+        if asked.json { refused(&why, self.group(holder).store().unit()).answer(true) } else { say_late(in_words) }
     }
 
     /// `getdef`.
@@ -276,7 +272,7 @@ impl Consumer {
                     "parts": parts(&account.goal.parts()),
                 },
             ),
-            Err(conflict) => refused(&Refused::Conflict(conflict)).answer(true),
+            Err(conflict) => refused(&Refused::Conflict(conflict), Unit::Count).answer(true),
         }
     }
 
@@ -295,7 +291,7 @@ impl Consumer {
                 },
             ),
             Ok((_, Err(why))) if as_json => Problem::new(503, "unavailable", why).answer(true),
-            Err(conflict) if as_json => refused(&Refused::Conflict(conflict)).answer(true),
+            Err(conflict) if as_json => refused(&Refused::Conflict(conflict), Unit::Count).answer(true),
             Ok((account, Ok(held))) => contract::held(holder, &account, &held),
             Ok((_, Err(why))) => contract::not_told(holder, &why),
             Err(conflict) => contract::conflict_text(conflict),
@@ -333,7 +329,7 @@ fn waited(consumer: &Consumer, holder: Holder, order: &Order, outcome: &Outcome,
 
 fn parts(parts: &[(u64, u64)]) -> Value {
     let part = |&(size, count): &(u64, u64)| object! { "size": size, "count": count };
-    Value::List(parts.iter().filter(|(_, count)| *count > 0).map(part).collect())
+    list(parts.iter().filter(|(_, count)| *count > 0).map(part))
 }
 
 /// What is told of an order that was accepted.

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use super::status::{in_words, status};
+use super::status::{in_words, job_list, of_job, status};
 use super::table::{Job, Route};
-use crate::answers::{Problem, json, not_allowed};
+use crate::answers::{Problem, json, not_allowed, say, with_field};
+use crate::clock::utc_stamp;
 use crate::consumer::Consumer;
 use crate::consumer::asked::{Asked, caller, words};
 use crate::consumer::bumps::BumpRefused;
-use crate::consumer::jobs::JobRefused;
-use crate::consumer::number::parse_signed;
+use crate::consumer::jobs::{JobRefused, Started};
+use crate::consumer::number::{parse_signed, parse_unsigned};
 use crate::consumer::span::LONGEST;
 use crate::decimal::{Plain, float};
 use crate::http::{Answer, Method, Request, text};
@@ -18,6 +19,7 @@ use crate::object;
 
 /// What is said about a request that is none of its own.
 const NOT_A_POST: &str = "Bad request. Not a POST request\n";
+/// The name of the first one that is missing follows.
 const NOT_GIVEN: &str = "not given function argument";
 const INCORRECT: &str = "incorrect function argument";
 
@@ -34,9 +36,9 @@ impl Consumer {
         if job == Job::Status {
             return if asked.json { json(200, &status(self)) } else { text(200, in_words(self) + "\n").into() };
         }
-        let (status, told) = match self.try_job(job, request, asked) {
-            Ok(told) => (200, told),
-            Err((status, why)) => (status, why + "\n"),
+        let (status, told, started) = match self.try_job(job, request, asked) {
+            Ok((told, started)) => (200, told, started),
+            Err((status, why)) => (status, why + "\n", None),
         };
         // A job is logged when it is over.
         if status != 200 {
@@ -44,9 +46,16 @@ impl Consumer {
         } else if job == Job::Bump {
             self.log(asked, "done");
         }
-        match (asked.json, status) {
+        let answer = match (asked.json, status) {
             (false, _) => text(status, told).into(),
-            (true, 200) => json(200, &object! { "done": told.trim_end().replace('\n', ", ") }),
+            (true, 200) => {
+                let mut value = object! { "done": told.trim_end().replace('\n', ", ") };
+                if let Some((id, expires)) = started {
+                    value =
+                        value.with("id", id.to_string()).with("expires", expires.map(|expiry| utc_stamp(expiry.shown)));
+                }
+                json(200, &value)
+            }
             (true, _) => {
                 let code = match status {
                     400 => "invalid",
@@ -55,7 +64,42 @@ impl Consumer {
                 };
                 Problem::new(status, code, told.trim_end()).answer(true)
             }
+        };
+        match started {
+            Some((id, _)) => with_field(answer, "Location", &format!("/api/jobs/{id}")),
+            None => answer,
         }
+    }
+
+    /// All jobs, or their end. What is bumped is a job, too, and ends with them.
+    pub(super) fn jobs(&self, ends: bool, asked: &Asked<'_, '_>) -> Answer {
+        if ends {
+            if let Err(why) = asked.only(&[]) {
+                return Problem::new(400, "invalid", why).answer(asked.json);
+            }
+            self.jobs.cancel(None);
+            self.bumps.clear();
+            self.log(asked, "done");
+        }
+        if asked.json { json(200, &object! { "jobs": job_list(self) }) } else { say(String::from("Jobs stopped")) }
+    }
+
+    /// The job of an id, or its end.
+    pub(super) fn one_job(&self, request: &Request<'_>, ends: bool, asked: &Asked<'_, '_>) -> Answer {
+        if ends && let Err(why) = asked.only(&[]) {
+            return Problem::new(400, "invalid", why).answer(asked.json);
+        }
+        let digits = request.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let id = parse_unsigned(digits).unwrap_or_default();
+        let job = self.jobs.list().into_iter().find(|job| job.id.0 == id);
+        let Some(job) = job.filter(|job| !ends || self.jobs.cancel(Some(job.id))) else {
+            let why = "no job of this id runs; /api/status lists those that do";
+            return Problem::new(404, "not-found", why).answer(asked.json);
+        };
+        if ends {
+            self.log(asked, "done");
+        }
+        if asked.json { json(200, &of_job(&job)) } else { say(format!("Job {id} stopped")) }
     }
 
     /// Millicores that the running load is to use, now or at the end of its ramp.
@@ -64,9 +108,14 @@ impl Consumer {
     }
 
     /// What is said to a job that was started, or the status and the words that refuse it.
-    fn try_job(&self, job: Job, request: &Request<'_>, asked: &Asked<'_, '_>) -> Result<String, (u16, String)> {
+    fn try_job(
+        &self,
+        job: Job,
+        request: &Request<'_>,
+        asked: &Asked<'_, '_>,
+    ) -> Result<(String, Option<Started>), (u16, String)> {
         let incorrect = || (400, String::from(INCORRECT));
-        let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, String::from(NOT_GIVEN)));
+        let given = |name: &str| asked.bytes(name).ok_or_else(|| (400, format!("{NOT_GIVEN}: {name}")));
         let names: &[&str] = match job {
             Job::Cpu => &["millicores"],
             Job::Memory => &["megabytes"],
@@ -85,13 +134,16 @@ impl Consumer {
                 let millicores = whole(&values[0]).ok_or_else(incorrect)?;
                 (
                     format!("ConsumeCPU\n{millicores} millicores\n"),
-                    self.jobs.add_cpu(millicores, length, self.cpu_load_at_most(), who, what),
+                    self.jobs.add_cpu(millicores, length, self.cpu_load_at_most(), who, what).map(Some),
                 )
             }
             Job::Memory => {
                 let megabytes = whole(&values[0]).ok_or_else(incorrect)?;
                 let bytes = megabytes.saturating_mul(MEGABYTE);
-                (format!("ConsumeMem\n{megabytes} megabytes\n"), self.jobs.add_memory(bytes, length, who, what))
+                (
+                    format!("ConsumeMem\n{megabytes} megabytes\n"),
+                    self.jobs.add_memory(bytes, length, who, what).map(Some),
+                )
             }
             _ => {
                 let name = std::str::from_utf8(&values[0]).map_err(|_| incorrect())?;
@@ -101,11 +153,14 @@ impl Consumer {
                     BumpRefused::Invalid(why) => (400, format!("{INCORRECT}: {why}")),
                     BumpRefused::Full(why) => (503, why),
                 })?;
-                (format!("BumpMetric\n{name} metric\n{} delta\n", Plain(delta)), Ok(()))
+                (format!("BumpMetric\n{name} metric\n{} delta\n", Plain(delta)), Ok(None))
             }
         };
+        if result.is_err() {
+            self.jobs.count_refused(job == Job::Memory);
+        }
         match result {
-            Ok(()) => Ok(format!("{told}{seconds} durationSec\n")),
+            Ok(started) => Ok((format!("{told}{seconds} durationSec\n"), started)),
             Err(JobRefused::Full) => Err((503, String::from("too many jobs run already"))),
             Err(JobRefused::TooMuch(most)) => {
                 let (unit, most) = if job == Job::Cpu { ("millicores", most) } else { ("megabytes", most / MEGABYTE) };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::answers::{load_refused, not_done, say_late, stopping};
 use super::contract::{cpu_text, load_refusal};
 use super::holders::{JSON_LINES, Long, TEXT_LINES, long_answer};
+use super::status::of_job;
 use super::table::Loader;
 use crate::answers::{Problem, json, say, unsaid, with_field};
 use crate::clock::{local_date, utc_stamp};
@@ -19,7 +20,7 @@ use crate::consumer::order::{Caller, Outcome};
 use crate::consumer::quantity::Amount;
 use crate::consumer::{Consumer, span};
 use crate::http::{Answer, Request};
-use crate::json::{Value, thousandths};
+use crate::json::{Value, list, thousandths};
 use crate::limits::cpu::{cores, quota};
 use crate::object;
 
@@ -137,7 +138,7 @@ impl Consumer {
         match long {
             Long::No if asked.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
-            Long::Wait(_hold) => match group.wait(&load, PAUSE, || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&load, PAUSE, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(asked.json),
                 None if asked.json => json(202, &receipt(group, &load)),
                 Some(Outcome::Done) if asked.json => json(200, &receipt(group, &load).with("outcome", "done")),
@@ -152,7 +153,7 @@ impl Consumer {
                     hold.as_ref()?;
                     let outcome = match std::mem::take(&mut first) {
                         true => load.outcome(),
-                        false => group.wait(&load, PAUSE, || true),
+                        false => group.wait(&load, PAUSE, &mut || true),
                     };
                     if outcome.is_some() || stop.is_set() {
                         hold = None;
@@ -250,9 +251,18 @@ impl Consumer {
         self.cancel_load(loader);
         self.log(asked, "done");
         if asked.json {
-            return json(200, &self.load_status(loader));
+            let status = self.load_status(loader);
+            return json(200, &if loader == Loader::Cpu { status.with("jobs_left", cpu_jobs(self)) } else { status });
         }
-        say(format!("{} load stopped", if loader == Loader::Cpu { "CPU" } else { "IO" }))
+        let jobs = self.jobs.sums();
+        say(match loader {
+            Loader::Io => String::from("IO load stopped"),
+            Loader::Cpu if jobs.cpu_jobs == 0 => String::from("CPU load stopped"),
+            Loader::Cpu => format!(
+                "CPU load stopped; {} jobs go on with {}m, DELETE /api/jobs ends them",
+                jobs.cpu_jobs, jobs.millicores
+            ),
+        })
     }
 
     /// Cancels whatever load runs, and returns it: it may take a moment to end.
@@ -329,6 +339,11 @@ fn receipt(group: &LoadGroup, load: &Load) -> Value {
         "seconds_left": left.map(thousandths),
         "ends": load.ends.map(utc_stamp),
     })
+}
+
+/// The jobs that use CPU.
+fn cpu_jobs(consumer: &Consumer) -> Value {
+    list(consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
 }
 
 /// What is told of a load, for people.

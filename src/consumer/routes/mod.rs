@@ -24,23 +24,25 @@ mod scrape;
 mod status;
 pub mod table;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Consumer;
-use super::asked::Asked;
+use super::asked::{self, Asked};
 use super::group::Group;
 use crate::access::is_from_another_site;
 use crate::answers::{Problem, json as in_json, not_allowed, probe, say, wants_json};
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
 #[cfg(feature = "openapi")]
 use crate::http::content;
-use crate::http::head::{Head, Rejection};
+use crate::http::head::{Fields, Head, Rejection};
+use crate::http::json_form::form_of_json;
 use crate::http::query::Query;
 use crate::http::target::{cleaned, percent_decode, percent_encode, split};
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
 
-use table::{Holder, Route, find};
+use table::{Holder, Loader, Route, find};
 
 /// The contract for machines: OpenAPI 3.1, of everything that speaks JSON. Packed by build.rs, as the page is.
 #[cfg(feature = "openapi")]
@@ -65,13 +67,15 @@ impl Service for Consumer {
     }
 
     fn body_rule(&self, head: &Head<'_>) -> BodyRule {
-        // The contract reads no bodies. Where a form can say something, it is short.
-        let form = head.fields.first("Content-Type").is_some_and(is_form);
         let (path, query) = split(head.target);
         let path = percent_decode(path).unwrap_or_default();
-        let contract = find(&path).is_none_or(|(_, route)| route.is_contract());
         let json = wants_json(&head.fields, Query(query));
-        if form && (json || !contract) { BodyRule::Keep(FORM_BYTES) } else { BodyRule::Discard(BODY_BYTES) }
+        let reads = find(&path).is_some_and(|(_, route)| reads_body(route, json, Query(query)));
+        // Where a body can say something, it is short.
+        match body_kind(&head.fields) {
+            Some(_) if reads => BodyRule::Keep(FORM_BYTES),
+            _ => BodyRule::Discard(BODY_BYTES),
+        }
     }
 
     fn hold_back(&self) {
@@ -90,11 +94,16 @@ impl Service for Consumer {
 impl Consumer {
     /// What is wrong with us comes before what was asked.
     fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
-        self.hold_back();
-        if route.is_some_and(Route::is_honest) {
+        let honest = route.is_some_and(Route::is_honest);
+        // What ends a fault is never subject to one.
+        if !(honest && *request.method == Method::Delete) {
+            self.hold_back();
+        }
+        if honest {
             return self.checked(request, route, json);
         }
-        if let Some(code) = self.faults.status_now() {
+        let spared = route.is_some_and(|route| route.is_spared(request.method));
+        if let Some(code) = if spared { None } else { self.faults.status_now() } {
             return Problem::new(code, "fault", "this status was asked for, at /fault/status").answer(json);
         }
         let answer = self.checked(request, route, json);
@@ -117,13 +126,29 @@ impl Consumer {
             return redirect(&location).into();
         }
         let Some(route) = route else { return unknown(json) };
-        let asked = Asked::of(request, json);
         let changes = route.changes(request.method);
+        let form = match body_kind(request.fields) {
+            _ if !changes || !reads_body(route, json, request.query) => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Form) => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Json) if request.body.is_empty() => Ok(Cow::Borrowed(request.body)),
+            Some(Body::Json) => {
+                form_of_json(request.body).map(Cow::Owned).map_err(|why| Problem::new(400, "invalid", why))
+            }
+            None if has_body(request.fields) => Err(Problem::new(415, "refused", NOT_ACCEPTED)),
+            None => Ok(Cow::Borrowed(request.body)),
+        };
+        let (form, trouble) = match form {
+            Ok(form) => (form, None),
+            Err(problem) => (Cow::default(), Some(problem)),
+        };
+        let asked = Asked::of(request, &form, json, route.own_parameters());
         let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
             Problem::new(403, "foreign-site", why).answer(json)
         } else if !route.is_public() && !self.access.allows(request, changes) {
             Problem::new(401, "token-needed", "this needs the header Authorization: Bearer and the token").answer(json)
+        } else if let Some(problem) = trouble {
+            problem.answer(json)
         } else {
             self.routed(request, &asked, route)
         };
@@ -142,7 +167,11 @@ impl Consumer {
     fn routed(&self, request: &Request<'_>, asked: &Asked<'_, '_>, route: Route) -> Answer {
         let (deletes, json) = (*request.method == Method::Delete, asked.json);
         // In text, groups as a whole are there to be released: reading them was never in the contract.
-        if !json && !deletes && matches!(route, Route::Group(_) | Route::Loads(_) | Route::All) {
+        let is_whole = matches!(
+            route,
+            Route::Group(_) | Route::Loads(_) | Route::All | Route::Faults | Route::Jobs | Route::OneJob
+        );
+        if !json && !deletes && is_whole {
             return unknown(false);
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
@@ -150,7 +179,7 @@ impl Consumer {
             return not_allowed(request.method, route.methods(), json);
         }
         let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
-        if route.changes(request.method) && !previews && asked.bytes("dry_run").is_some() {
+        if route.changes(request.method) && !previews && asked.has("dry_run") {
             let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
             return Problem::new(400, "invalid", why).answer(json);
         }
@@ -172,7 +201,11 @@ impl Consumer {
             Route::Healthz => probe(self.health.trouble(), json),
             Route::Readyz => probe(self.ready.trouble(), json),
             Route::Switch(probe, on) => self.switch(probe, on, asked),
+            Route::Fault(fault) if deletes => self.end_faults(Some(fault), asked),
             Route::Fault(fault) => self.fault(fault, asked),
+            Route::Faults => self.end_faults(None, asked),
+            Route::Jobs => self.jobs(deletes, asked),
+            Route::OneJob => self.one_job(request, deletes, asked),
             Route::Job(job) => self.job(job, request, asked),
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
@@ -206,7 +239,43 @@ fn unknown(json: bool) -> Answer {
     }
 }
 
-fn is_form(content_type: &[u8]) -> bool {
-    let kind = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+/// A body that is understood.
+enum Body {
+    Form,
+    Json,
+}
+
+/// What is said of any other.
+const NOT_ACCEPTED: &str = "a body is application/x-www-form-urlencoded or application/json; nothing was done";
+
+/// What the body is by its Content-Type, if it is understood.
+fn body_kind(fields: &Fields<'_>) -> Option<Body> {
+    let kind = fields.first("Content-Type")?.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        return Some(Body::Form);
+    }
+    kind.eq_ignore_ascii_case(b"application/json").then_some(Body::Json)
+}
+
+fn has_body(fields: &Fields<'_>) -> bool {
+    fields.first("Transfer-Encoding").is_some()
+        || fields.first("Content-Length").is_some_and(|length| length != &b"0"[..])
+}
+
+/// Whether a body says something: not in the contract's text, which reads none, as long as the query stays within it.
+fn reads_body(route: Route, json: bool, query: Query<'_>) -> bool {
+    let own = route.own_parameters().unwrap_or_default();
+    json || !route.is_contract() || known(route).iter().any(|name| !own.contains(name) && query.names(name))
+}
+
+/// The parameters of the paths that take a total or start a load.
+fn known(route: Route) -> &'static [&'static str] {
+    match route {
+        Route::Set(Holder::Memory) => &asked::MEMORY,
+        Route::Set(Holder::Disk) => &asked::FILES,
+        Route::Set(_) => &asked::COUNTED,
+        Route::Load(Loader::Cpu) => &asked::CPU,
+        Route::Load(Loader::Io) => &asked::IO,
+        _ => &[],
+    }
 }

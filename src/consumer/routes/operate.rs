@@ -47,13 +47,42 @@ impl Consumer {
     /// Makes something wrong with us.
     pub(super) fn fault(&self, fault: Fault, asked: &Asked<'_, '_>) -> Answer {
         if !self.faults_on {
-            let off = "faults are off; FAULTS=on, or --faults on, turns them on at the start";
-            return Problem::new(404, "faults-off", off).answer(asked.json);
+            return faults_off(asked);
         }
         match self.try_fault(fault, asked) {
             Ok(done) => self.done(done, asked),
             Err(why) => Problem::new(400, "invalid", why).answer(asked.json),
         }
+    }
+
+    /// Makes a fault, or whatever is wrong with us, pass.
+    pub(super) fn end_faults(&self, fault: Option<Fault>, asked: &Asked<'_, '_>) -> Answer {
+        if !self.faults_on {
+            return faults_off(asked);
+        }
+        if let Err(why) = asked.only(&[]) {
+            return Problem::new(400, "invalid", why).answer(asked.json);
+        }
+        let ends = |one| fault.is_none_or(|fault| fault == one);
+        if ends(Fault::Exit) || ends(Fault::Abort) {
+            self.faults.end_exit();
+        }
+        if ends(Fault::Hang) {
+            self.faults.hang(Duration::ZERO);
+        }
+        if ends(Fault::Delay) {
+            self.faults.delay(Duration::ZERO, Duration::ZERO);
+        }
+        if ends(Fault::Status) {
+            self.faults.status(0, 0, Duration::ZERO);
+        }
+        if ends(Fault::Log) {
+            self.faults.end_log();
+        }
+        if ends(Fault::Term) {
+            self.faults.on_term(Term::Stops);
+        }
+        self.done(String::from(if fault.is_some() { "The fault is over" } else { "All faults are over" }), asked)
     }
 
     fn try_fault(&self, fault: Fault, asked: &Asked<'_, '_>) -> Result<String, String> {
@@ -121,4 +150,9 @@ impl Consumer {
         self.log(asked, "done");
         if asked.json { json(200, &object! { "done": state }) } else { say(state) }
     }
+}
+
+fn faults_off(asked: &Asked<'_, '_>) -> Answer {
+    let off = "faults are off; FAULTS=on, or --faults on, turns them on at the start";
+    Problem::new(404, "faults-off", off).answer(asked.json)
 }

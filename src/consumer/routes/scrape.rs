@@ -119,6 +119,10 @@ fn cpu(consumer: &Consumer, page: &mut Exposition) {
     page.family("testero_jobs", Kind::Gauge, "Jobs that run.");
     page.sample("", &[("kind", "cpu")], &jobs.cpu_jobs);
     page.sample("", &[("kind", "mem")], &jobs.memory_jobs);
+    page.family("testero_jobs_ended", Kind::Counter, "Jobs that are over, or were refused, by what became of them.");
+    for (kind, outcome, number) in consumer.jobs.ended() {
+        page.sample("_total", &[("kind", kind), ("outcome", outcome)], &number);
+    }
     page.gauge("testero_jobs_target_bytes", "Memory that jobs are to hold.", &jobs.bytes);
     page.gauge("testero_jobs_held_bytes", "Memory that jobs hold.", &jobs.held);
     let (written, read) = consumer.moved.get();

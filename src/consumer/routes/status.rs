@@ -7,11 +7,12 @@ use super::loaders::line;
 use super::table::Loader;
 use crate::clock::utc_stamp;
 use crate::consumer::group::{Group, Phase, Snapshot};
+use crate::consumer::jobs::Listed;
 use crate::consumer::order::Order;
 use crate::consumer::quantity::{Unit, in_words as amount};
 use crate::consumer::{Consumer, span};
 use crate::decimal::fixed;
-use crate::json::{Value, thousandths};
+use crate::json::{Value, list, thousandths};
 use crate::limits::container::Container;
 use crate::limits::cpu::quota;
 use crate::limits::pressure::{RESOURCES, pressure};
@@ -42,7 +43,7 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
             .with("limit", limit.most)
             .with("limit_source", limit.source)
             .with("available", most.saturating_sub(snapshot.held)),
-        Err(why) => value.with("limit", Value::Null).with("limit_source", why).with("available", 0u64),
+        Err(why) => value.with("limit", None::<u64>).with("limit_source", why).with("available", 0u64),
     };
     if group.store().name() == "mem" {
         let jobs = consumer.jobs.sums();
@@ -95,11 +96,31 @@ fn of_snapshot(group: &Group, snapshot: &Snapshot) -> Value {
     }
 }
 
+/// A job that runs.
+pub(super) fn of_job(job: &Listed) -> Value {
+    let (wanted, used) = if job.kind == "cpu" { ("millicores", "achieved_millicores") } else { ("bytes", "held") };
+    let used_value = if job.kind == "cpu" { Value::of(&thousandths(job.used)) } else { Value::of(&(job.used as u64)) };
+    let left = job.expires.map(|expiry| expiry.at.saturating_duration_since(Instant::now()).as_secs_f64());
+    object! { "id": job.id.to_string(), "kind": job.kind, "asked": job.words.as_str(), "by": job.caller.as_str() }
+        .with(wanted, job.wanted)
+        .with(used, used_value)
+        .with("expires", job.expires.map(|expiry| utc_stamp(expiry.shown)))
+        .with("expires_in_seconds", left.map(thousandths))
+}
+
+/// All jobs that run.
+pub(super) fn job_list(consumer: &Consumer) -> Value {
+    list(consumer.jobs.list().iter().map(of_job))
+}
+
 /// Everything.
 pub(super) fn status(consumer: &Consumer) -> Value {
-    let groups = consumer.groups().into_iter().map(|one| (one.store().name(), of_group(consumer, one)));
-    let groups =
-        groups.chain([("cpu", consumer.load_status(Loader::Cpu)), ("io", consumer.load_status(Loader::Io))]).collect();
+    let mut groups = object! {};
+    for group in consumer.groups() {
+        groups.add(group.store().name(), &of_group(consumer, group));
+    }
+    groups.add("cpu", &consumer.load_status(Loader::Cpu));
+    groups.add("io", &consumer.load_status(Loader::Io));
     let mut value = object! {
         "version": env!("CARGO_PKG_VERSION"),
         "now": utc_stamp(std::time::SystemTime::now()),
@@ -109,10 +130,11 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     for (name, known) in consumer.identity.labels() {
         value = value.with(name, known);
     }
-    let faults: Vec<Value> = consumer.faults.active().into_iter().map(Value::from).collect();
-    let died: Vec<Value> = consumer.died.iter().map(|note| Value::from(note.as_str())).collect();
+    let faults = list(consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
+    let died = list(consumer.died.iter().map(|note| Value::of(note)));
     value
-        .with("groups", Value::Object(groups))
+        .with("groups", groups)
+        .with("jobs", job_list(consumer))
         .with("container", container(consumer))
         .with("process", process(consumer))
         .with("faults_on", consumer.faults_on)
@@ -143,17 +165,18 @@ fn container(consumer: &Consumer) -> Value {
         "pids": figures.pids,
         "pids_max": figures.pids_max,
     };
-    let pressures = RESOURCES.iter().filter_map(|resource| {
-        let found = pressure(&consumer.kernel, resource)?;
-        let value = object! {
+    let mut pressures = object! {};
+    for resource in RESOURCES {
+        let Some(found) = pressure(&consumer.kernel, resource) else { continue };
+        let pressure = object! {
             "of": if found.is_own { "container" } else { "machine" },
             "some_avg10": found.some_avg10,
             "some_seconds": found.some_us as f64 / 1e6,
             "full_seconds": found.full_us.map(|us| us as f64 / 1e6),
         };
-        Some((*resource, value))
-    });
-    value = value.with("pressure", Value::Object(pressures.collect()));
+        pressures.add(resource, &pressure);
+    }
+    value.add("pressure", &pressures);
     value
 }
 
@@ -304,6 +327,12 @@ fn loads(consumer: &Consumer) -> Vec<String> {
             jobs.millicores,
             fixed(jobs.achieved, 0)
         ));
+    }
+    for job in consumer.jobs.list() {
+        let left = job.expires.map_or(Duration::ZERO, |expiry| expiry.at.saturating_duration_since(Instant::now()));
+        let wanted = if job.kind == "cpu" { format!("{}m", job.wanted) } else { amount(job.wanted, Unit::Bytes) };
+        let (kind, id) = (job.kind, job.id);
+        lines.push(format!("job       {kind}  {wanted}  {} to go  id {id}", span::in_words(left)));
     }
     let wanted = consumer.cpu.load().map_or(0.0, |load| load.task.figures().wanted) + jobs.millicores as f64;
     let (quota, throttling) = quota(&consumer.kernel);

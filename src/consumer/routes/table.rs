@@ -57,8 +57,14 @@ pub enum Route {
     Readyz,
     /// Switches a probe.
     Switch(Probe, bool),
-    /// A fault.
+    /// A fault; DELETE ends it.
     Fault(Fault),
+    /// Faults as a whole: DELETE ends them.
+    Faults,
+    /// Jobs as a whole: DELETE ends them.
+    Jobs,
+    /// The job of an id, which is the last segment of the path: DELETE ends it.
+    OneJob,
     /// A job of the resource-consumer's interface.
     Job(Job),
     /// The page for browsers.
@@ -110,6 +116,9 @@ pub enum Job {
     Status,
 }
 
+/// The path of a job, for metrics and the contract for machines.
+const ONE_JOB: &str = "/api/jobs/{id}";
+
 /// All of them. The path is what metrics call the route.
 pub const ROUTES: &[(&str, Route)] = &[
     #[cfg(feature = "page")]
@@ -150,6 +159,8 @@ pub const ROUTES: &[(&str, Route)] = &[
     ("/api/io/getact", Route::Running(Loader::Io)),
     ("/api/io", Route::Loads(Loader::Io)),
     ("/api", Route::All),
+    ("/api/jobs", Route::Jobs),
+    (ONE_JOB, Route::OneJob),
     ("/api/status", Route::Status),
     ("/metrics", Route::Metrics),
     ("/healthz", Route::Healthz),
@@ -158,6 +169,7 @@ pub const ROUTES: &[(&str, Route)] = &[
     ("/healthz/enable", Route::Switch(Probe::Health, true)),
     ("/readyz/disable", Route::Switch(Probe::Ready, false)),
     ("/readyz/enable", Route::Switch(Probe::Ready, true)),
+    ("/fault", Route::Faults),
     ("/fault/exit", Route::Fault(Fault::Exit)),
     ("/fault/abort", Route::Fault(Fault::Abort)),
     ("/fault/hang", Route::Fault(Fault::Hang)),
@@ -173,6 +185,8 @@ pub const ROUTES: &[(&str, Route)] = &[
 
 /// The route of a path, and its place among all of them.
 pub fn find(path: &[u8]) -> Option<(usize, Route)> {
+    let is_id = |id: &[u8]| !id.is_empty() && id.iter().all(u8::is_ascii_digit);
+    let path = if path.strip_prefix(b"/api/jobs/").is_some_and(is_id) { ONE_JOB.as_bytes() } else { path };
     let mut all = ROUTES.iter().enumerate();
     all.find(|(_, (known, _))| known.as_bytes() == path).map(|(place, (_, route))| (place, *route))
 }
@@ -183,7 +197,7 @@ impl Route {
         let deletes = *method == Method::Delete;
         match self {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) | Self::Switch(..) | Self::Fault(_) => *method != Method::Head,
-            Self::Group(_) | Self::Loads(_) | Self::All => deletes,
+            Self::Group(_) | Self::Loads(_) | Self::All | Self::Faults | Self::Jobs | Self::OneJob => deletes,
             Self::Job(job) => job != Job::Status && *method != Method::Head,
             _ => false,
         }
@@ -194,25 +208,33 @@ impl Route {
     pub fn methods(self) -> &'static [Method] {
         match self {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) => &[Method::Get, Method::Post, Method::Put],
-            Self::Group(_) | Self::Loads(_) => &[Method::Get, Method::Head, Method::Delete],
-            Self::All => &[Method::Delete],
-            Self::Switch(..) | Self::Fault(_) | Self::Job(_) => &[Method::Post],
+            Self::Group(_) | Self::Loads(_) | Self::Jobs | Self::OneJob => &[Method::Get, Method::Head, Method::Delete],
+            Self::All | Self::Faults => &[Method::Delete],
+            Self::Fault(_) => &[Method::Post, Method::Delete],
+            Self::Switch(..) | Self::Job(_) => &[Method::Post],
             Self::Metrics => &[Method::Get, Method::Head, Method::Post],
             _ => &[Method::Get, Method::Head],
         }
     }
 
-    /// Whether it is one of the original's paths, whose text is a contract.
+    /// The parameters of the original's paths, whose text is a contract, and of the resource-consumer's. `None` where the
+    /// path was in neither.
+    pub fn own_parameters(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Set(Holder::Memory | Holder::Disk) => Some(&["size"]),
+            Self::Planned(Holder::Memory | Holder::Disk)
+            | Self::Held(Holder::Memory | Holder::Disk)
+            | Self::Running(Loader::Cpu) => Some(&[]),
+            Self::Load(Loader::Cpu) => Some(&["time"]),
+            Self::Stop(Loader::Cpu) => Some(&["id"]),
+            Self::Job(_) => Some(&["millicores", "megabytes", "metric", "delta", "durationSec"]),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of the original's paths.
     pub fn is_contract(self) -> bool {
-        matches!(
-            self,
-            Self::Set(Holder::Memory | Holder::Disk)
-                | Self::Planned(Holder::Memory | Holder::Disk)
-                | Self::Held(Holder::Memory | Holder::Disk)
-                | Self::Load(Loader::Cpu)
-                | Self::Stop(Loader::Cpu)
-                | Self::Running(Loader::Cpu)
-        )
+        self.own_parameters().is_some() && !matches!(self, Self::Job(_))
     }
 
     /// Whether it tells nothing of the state: then nobody needs a token to read it, not even where reads need one. The page
@@ -229,7 +251,13 @@ impl Route {
 
     /// Whether faults leave it alone: what watches us must see the truth, and what ends a fault must be there.
     pub fn is_honest(self) -> bool {
-        matches!(self, Self::Healthz | Self::Readyz | Self::Metrics | Self::Fault(_) | Self::Switch(..))
+        let ends = matches!(self, Self::Fault(_) | Self::Faults);
+        ends || matches!(self, Self::Healthz | Self::Readyz | Self::Metrics | Self::Switch(..))
+    }
+
+    /// Whether a wrong status is not for it: nor for what releases or ends something, and for the page where that is done.
+    pub fn is_spared(self, method: &Method) -> bool {
+        *method == Method::Delete || self.is_public()
     }
 }
 
