@@ -2,7 +2,7 @@
 //!
 //! What somebody else has put there is kept aside before it is written over. This process knows its own file by what the
 //! file system says of it, or else by its content; the next one knows it by the journal, whose steps have passed what it
-//! says, or whose header tells what it may say (see [`super::ledger::Ledger::csv_begins`]).
+//! says, or whose header tells what it may say (see `ledger`).
 
 use std::io;
 use std::sync::{Arc, Mutex};
