@@ -7,6 +7,9 @@
 //! medians. So that the numbers stay small, and it is the steps that are measured, each stretch of 1024 steps starts from the
 //! beginning; `/current` is asked where the sequence has gone half of that way.
 //!
+//! Then how long it takes from nothing to the first answer, at the beginning and where a number has a hundred thousand and
+//! a million digits, which is the longest there is.
+//!
 //! `cargo bench --bench fibonacci`
 
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
@@ -36,6 +39,9 @@ const WARM_UP: usize = 20;
 const STEP_BYTES: usize = 21;
 /// Syncs beside each stretch.
 const SYNCS: usize = 10;
+/// Starts at each of these positions, the last of which is the highest that LIMITDIGITS permits.
+const STARTS: usize = 11;
+const POSITIONS: [u64; 3] = [1, 478_000, 4_784_970];
 /// Of what `/current` serves, and of what the disk could do if every sync took a step of each connection with it.
 const GOAL_OF_EDGE: f64 = 0.5;
 const GOAL_OF_DISK: f64 = 0.8;
@@ -86,6 +92,41 @@ fn main() {
     );
     println!();
     println!("durable `/next` is {:.2} of the goal", durable / goal);
+    println!();
+    println!("| position | ready after, ms | first answer after, ms |");
+    println!("| --- | --- | --- |");
+    for position in POSITIONS {
+        let folder = tempfile::tempdir_in(below).unwrap();
+        // The original's file is only taken over once; from then on the journal is read.
+        fs::write(folder.path().join("fibo.journal.1"), journal_at(position)).unwrap();
+        let (ready, answered) = (0..STARTS).map(|_| start_up(folder.path())).unzip();
+        let [ready, answered] = [ready, answered].map(|times| median(times).as_secs_f64() * 1e3);
+        println!("| {position} | {ready:.0} | {answered:.0} |");
+    }
+}
+
+/// A journal without steps, of the form that is described in `src/fibonacci/journal.rs`.
+fn journal_at(position: u64) -> Vec<u8> {
+    let mut bytes = b"testfib2".to_vec();
+    let mark = [position, position];
+    [&[1][..], &mark, &mark, &mark].concat().iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend(checksum.to_le_bytes());
+    bytes
+}
+
+/// From nothing until it is ready, and until the first answer is there.
+fn start_up(folder: &Path) -> (Duration, Duration) {
+    let began = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testero"));
+    command.args(["fibonacci", "--listen", "127.0.0.1:0", "--limit-digits", "1000000", "--data-dir"]).arg(folder);
+    let server = Server::start(&mut command);
+    while !is_ready(&server) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let ready = began.elapsed();
+    server.ask("GET", "/current");
+    (ready, began.elapsed())
 }
 
 fn start(folder: &Path, durability: &str) -> Server {

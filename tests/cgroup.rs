@@ -64,6 +64,11 @@ impl Cgroup {
     pub fn start(&self, data: Arc<tempfile::TempDir>, variables: &[(&str, &str)]) -> Testero {
         let mut command = Command::new(PROGRAM);
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).envs(variables.iter().copied());
+        self.spawn(command, data)
+    }
+
+    /// Starts a command in it.
+    pub fn spawn(&self, mut command: Command, data: Arc<tempfile::TempDir>) -> Testero {
         let procs = self.path.join("cgroup.procs");
         // SAFETY: the closure only writes a file, without locks that another thread of the parent could hold: fs::write
         // of a path made before allocates nothing that malloc would lock for (short paths stay on the stack).

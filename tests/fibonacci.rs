@@ -242,12 +242,25 @@ fn check_told(before: &State, told: Vec<JoinHandle<Told>>, after: &State) -> usi
     steps.len()
 }
 
-/// A journal that begins after so many hits at this index, with a batch for each step: 1 on, 2 back, 3 to the beginning.
+/// A journal of the first version that begins after so many hits at this index, with a batch for each step: 1 on, 2 back,
+/// 3 to the beginning.
 fn journal(generation: u64, hits: u64, index: u64, steps: &[u8]) -> Vec<u8> {
-    let mut bytes = b"testfibo".to_vec();
-    [generation, hits, index].iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+    journal_of(b"testfibo", &[generation, hits, index], steps)
+}
+
+/// The same of the second version, beside a `fibo.csv` that says, or is to say, one of these: hits and index.
+fn journal_beside(generation: u64, hits: u64, index: u64, csv: [(u64, u64); 2], steps: &[u8]) -> Vec<u8> {
+    let [(hits_before, index_before), (hits_after, index_after)] = csv;
+    let numbers = [generation, hits, index, hits_before, index_before, hits_after, index_after];
+    journal_of(b"testfib2", &numbers, steps)
+}
+
+fn journal_of(magic: &[u8], numbers: &[u64], steps: &[u8]) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    numbers.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
     bytes.extend(checksum(&bytes).to_le_bytes());
-    for (hits, step) in (hits..).zip(steps) {
+    let generation = numbers[0];
+    for (hits, step) in (numbers[1]..).zip(steps) {
         let mut batch = generation.to_le_bytes().to_vec();
         batch.extend(b"\xF1\xB0\xCC\x1A\x01\0\0\0");
         batch.extend(hits.to_le_bytes());
@@ -257,8 +270,8 @@ fn journal(generation: u64, hits: u64, index: u64, steps: &[u8]) -> Vec<u8> {
     }
     bytes
 }
-/// How long its header is, and each batch of one step.
-const HEADER: usize = 36;
+/// How long the header of the second version is, and each batch of one step.
+const HEADER: usize = 68;
 const BATCH: usize = 21;
 
 /// CRC-32 as in zip, a bit at a time.

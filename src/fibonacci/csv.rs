@@ -1,20 +1,20 @@
 //! The original's state file: one line, `hits,position,previous,current,next`.
 
-use num_bigint::BigUint;
-
-use crate::fibonacci::sequence::{Mark, Place, last_index};
+use super::number::{remainder, remainder_at};
+use super::sequence::{Mark, Place, last_index};
 use crate::settings::fibonacci::MOST_DIGITS;
 
 /// The line.
 pub fn line(place: &Place) -> String {
     let Place { mark, previous, current, next } = place;
-    format!("{},{},{previous},{current},{next}\n", mark.hits, mark.position())
-}
-
-/// The hits and the position that it says, whatever the numbers after them.
-pub fn counts(bytes: &[u8]) -> Option<(u64, u64)> {
-    let [hits, position, ..] = fields(bytes)?;
-    Some((hits.parse().ok()?, position.parse().ok()?))
+    let mut line = String::with_capacity(3 * next.digits() + 64);
+    line.push_str(&format!("{},{}", mark.hits, mark.position()));
+    for number in [previous, current, next] {
+        line.push(',');
+        number.write(&mut line);
+    }
+    line.push('\n');
+    line
 }
 
 fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
@@ -28,6 +28,9 @@ fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
 /// Where the line says the sequence stands. The original's numbers are wrong from the 94th on, where its 64 bits end;
 /// the position says what they should have been.
 ///
+/// The numbers are only compared by their remainders, which takes no time; where one is wrong, the remainder is right once
+/// in 2^64 times.
+///
 /// `None` when it is no such line, or its numbers are not neighbours in the sequence near that position.
 pub fn mark(bytes: &[u8]) -> Option<Mark> {
     let [hits, position, numbers @ ..] = fields(bytes)?;
@@ -36,20 +39,27 @@ pub fn mark(bytes: &[u8]) -> Option<Mark> {
     if position > last_index(MOST_DIGITS) || numbers.iter().any(|number| number.len() > MOST_DIGITS as usize + 1) {
         return None;
     }
-    let numbers = numbers.map(|number| number.parse::<BigUint>().unwrap_or_default());
     // The original's first file, before any step.
-    if (hits, position) == (0, 0) && numbers.iter().all(|number| number.bits() == 0) {
+    if (hits, position) == (0, 0) && numbers.iter().all(|number| number.bytes().all(|digit| digit == b'0')) {
         return Some(Mark::default());
     }
-    let in_64_bits = |number: &BigUint| number.iter_u64_digits().next().unwrap_or(0);
-    let said: [u64; 3] = numbers.each_ref().map(in_64_bits);
+    let (said, wrapped) = (numbers.map(remainder), numbers.map(|number| number.parse::<u64>().ok()));
     // The original's position may be off by one after a step back.
     [position, position.saturating_sub(1), position + 1].into_iter().map(|index| Mark { hits, index }).find(|mark| {
-        let place = Place::at(*mark);
-        let there = [place.previous, place.current, place.next];
-        let exact = there.iter().zip(&numbers).all(|(there, said)| **there == *said);
-        exact || (numbers.iter().all(|number| number.bits() <= 64) && there.each_ref().map(|n| in_64_bits(n)) == said)
+        let there = [mark.index.saturating_sub(1), mark.index, mark.index + 1];
+        there.map(remainder_at) == said || there.map(|index| Some(in_64_bits(index))) == wrapped
     })
+}
+
+/// What the original has for Fibonacci's number of an index.
+fn in_64_bits(index: u64) -> u64 {
+    let (mut here, mut ahead) = (0u64, 1u64);
+    for bit in (0..u64::BITS - index.leading_zeros()).rev() {
+        let doubled = here.wrapping_mul(ahead.wrapping_mul(2).wrapping_sub(here));
+        let after = here.wrapping_mul(here).wrapping_add(ahead.wrapping_mul(ahead));
+        (here, ahead) = if index >> bit & 1 == 0 { (doubled, after) } else { (after, doubled.wrapping_add(after)) };
+    }
+    here
 }
 
 #[cfg(test)]
@@ -62,7 +72,6 @@ mod tests {
             let place = Place::at(Mark { hits: 77, index });
             let line = line(&place);
             assert_eq!(mark(line.as_bytes()), Some(place.mark), "{line}");
-            assert_eq!(counts(line.as_bytes()), Some((77, place.mark.position())));
         }
         assert_eq!(line(&Place::at(Mark { hits: 5, index: 6 })), "5,6,5,8,13\n");
     }

@@ -10,16 +10,21 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::fibonacci::journal::MOST_STEPS;
-use crate::fibonacci::ledger::Ledger;
-use crate::fibonacci::sequence::{Place, Step};
+use super::export::Export;
+use super::journal::MOST_STEPS;
+use super::ledger::Ledger;
+use super::sequence::{Place, Step};
 use crate::settings::fibonacci::Durability;
 use crate::sync::lock;
 
-/// How often others may go first, while the steps of a batch gather: some microseconds in all.
-const MOST_TURNS: usize = 16;
+/// A batch waits for more steps at most so long, and at most as long as the last sync took.
+const MOST_WAIT: Duration = Duration::from_millis(2);
+/// It goes on when none has come in so long: what a request takes until it is a step, on a busy machine.
+const LULL: Duration = Duration::from_micros(50);
+/// How many batches tell how many steps are to be expected: one that was late makes a batch of its own.
+const REMEMBERED: usize = 4;
 
 /// Why a step was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +81,8 @@ pub struct Desk {
     ledger: Mutex<Ledger>,
     last_index: u64,
     durability: Durability,
-    /// Whether the last batch was a single step.
-    alone: AtomicBool,
+    /// How long the last sync took, in nanoseconds.
+    last_nanos: AtomicU64,
     /// Whether a start would not find the state.
     missing: AtomicBool,
     /// What it has done.
@@ -89,6 +94,8 @@ struct Inner {
     place: Place,
     waiting: Vec<Waiting>,
     is_led: bool,
+    /// How many steps were there at the end of each of the last batches: its own, and those that had come meanwhile.
+    seen: [usize; REMEMBERED],
     /// Steps that were answered before they were on disk, as [`Durability::Interval`] has it.
     unflushed: Vec<Step>,
     /// Why these cannot be made to last.
@@ -131,13 +138,13 @@ impl Desk {
     /// A desk over a ledger, where no number has an index above `last_index`.
     pub fn new(ledger: Ledger, place: Place, last_index: u64, durability: Durability) -> Self {
         let (waiting, unflushed) = (Vec::new(), Vec::new());
-        let inner = Inner { place, waiting, is_led: false, unflushed, trouble: None };
+        let inner = Inner { place, waiting, is_led: false, seen: [1; REMEMBERED], unflushed, trouble: None };
         Self {
             inner: Mutex::new(inner),
             ledger: Mutex::new(ledger),
             last_index,
             durability,
-            alone: AtomicBool::new(true),
+            last_nanos: AtomicU64::new(0),
             missing: AtomicBool::new(false),
             tally: Tally::default(),
         }
@@ -146,6 +153,11 @@ impl Desk {
     /// Where the sequence stands.
     pub fn place(&self) -> Place {
         lock(&self.inner).place.clone()
+    }
+
+    /// How many digits the current number has.
+    pub fn digits(&self) -> u64 {
+        lock(&self.inner).place.current.digits() as u64
     }
 
     /// Whether the state is on no disk where a start would find it: files of it were removed, moved or replaced.
@@ -190,16 +202,24 @@ impl Desk {
         leading.make_steps();
     }
 
-    /// Lets others run for as long as that brings more steps: a sync costs the same for many. Who was alone last time is
-    /// not made to wait.
+    /// Lets others run while that brings more steps, up to as many as there were with the last batches: a sync costs the
+    /// same for many. It takes no longer than another sync would. Who was alone is not made to wait.
     fn gather(&self) {
-        let mut before = usize::from(self.alone.load(Ordering::Relaxed));
-        for _ in 0..MOST_TURNS {
-            let now = lock(&self.inner).waiting.len();
-            if now <= before {
+        let most = Duration::from_nanos(self.last_nanos.load(Ordering::Relaxed)).min(MOST_WAIT);
+        let began = Instant::now();
+        let (mut before, mut last) = (0, began);
+        loop {
+            let (waiting, expected) = {
+                let inner = lock(&self.inner);
+                (inner.waiting.len(), inner.seen.into_iter().max().unwrap_or(1))
+            };
+            let now = Instant::now();
+            if waiting > before {
+                (before, last) = (waiting, now);
+            }
+            if waiting >= expected || now - last > LULL || now - began > most {
                 break;
             }
-            before = now;
             thread::yield_now();
         }
     }
@@ -256,17 +276,20 @@ impl Desk {
         }
     }
 
-    fn commit(
-        &self,
-        ledger: &mut Ledger,
-        steps: &[Step],
-        mark: crate::fibonacci::sequence::Mark,
-    ) -> Result<(), Refusal> {
+    /// Writes the original's file; `false` when that is to be tried again with a newer place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn export(&self, export: &mut Export, place: &Place) -> io::Result<bool> {
+        export.write(&self.ledger, place)
+    }
+
+    fn commit(&self, ledger: &mut Ledger, steps: &[Step], mark: super::sequence::Mark) -> Result<(), Refusal> {
         let began = Instant::now();
         let result = ledger.commit(steps, mark);
         self.missing.store(!ledger.is_found(), Ordering::Relaxed);
         let took = began.elapsed().as_nanos() as u64;
-        self.alone.store(steps.len() == 1, Ordering::Relaxed);
+        self.last_nanos.store(took, Ordering::Relaxed);
         let (counter, amount) = match &result {
             Ok(()) => (&self.tally.committed, steps.len() as u64),
             Err(_) => (&self.tally.failures, 1),
@@ -319,6 +342,8 @@ impl Drop for Leading<'_> {
         {
             let mut inner = lock(&self.desk.inner);
             inner.place = self.place.clone();
+            inner.seen.rotate_right(1);
+            inner.seen[0] = self.batch.len() + inner.waiting.len();
             match inner.waiting.first() {
                 Some(next) => next.slot.give(Turn::Lead),
                 None => inner.is_led = false,

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat};
 
 use crate::kernel::filesystem::is_same_file;
 use crate::service::lifecycle::check_data_folder;
@@ -40,8 +40,37 @@ pub trait Folder: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Fails where the next start would not find this folder. An empty one that stands in its place is taken instead.
     fn restore(&self) -> io::Result<()>;
+    /// What the file system says of a file, if there is one of this name.
+    fn stamp(&self, name: &str) -> io::Result<Option<Stamp>>;
     /// What it is called, for people.
     fn path(&self, name: &str) -> PathBuf;
+}
+
+/// What tells a file from another one, or from itself after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The file: its device and inode.
+    pub file: (u64, u64),
+    /// How long it is, in bytes.
+    pub length: u64,
+    /// When its content was changed last, in nanoseconds since the epoch.
+    pub changed: i128,
+}
+
+/// What is added to the name of a file that is kept aside, with a number.
+const ASIDE: &str = ".damaged.";
+
+/// Gives a file a name that nothing else has, and never will have.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn keep_aside(folder: &dyn Folder, name: &str) -> io::Result<PathBuf> {
+    let names = folder.names()?;
+    let aside = (1..).map(|number| format!("{name}{ASIDE}{number}")).find(|aside| !names.contains(aside));
+    let aside = aside.unwrap_or_default();
+    folder.rename(name, &aside)?;
+    folder.sync()?;
+    Ok(folder.path(&aside))
 }
 
 /// A file that grows at its end.
@@ -52,6 +81,8 @@ pub trait Appended: Send {
     fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Has its content on disk, and its length (fdatasync). After a failure, what is there is anyone's guess.
     fn sync(&mut self) -> io::Result<()>;
+    /// What the file system says of it.
+    fn stamp(&self) -> io::Result<Stamp>;
     /// Fails unless the next start would find this file under this name, with so many bytes.
     fn check(&self, name: &str, length: u64) -> io::Result<()>;
 }
@@ -194,7 +225,9 @@ impl Folder for OnDisk {
         let directory = self.directory();
         // O_APPEND, so that after a cut the end is where the file now ends.
         let file = directory.open_file(name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::APPEND)?;
-        Ok(Box::new(FileOnDisk { file, path: self.path(name), directory }))
+        let path = self.path(name);
+        let number = named(&path, file.metadata()).map(|it| (it.dev(), it.ino()))?;
+        Ok(Box::new(FileOnDisk { file, number, path, directory }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -224,13 +257,29 @@ impl Folder for OnDisk {
         Ok(())
     }
 
+    fn stamp(&self, name: &str) -> io::Result<Option<Stamp>> {
+        match statat(&self.directory().file, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stamp(&stat))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => named(&self.path(name), Err(error.into())),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 }
 
+fn stamp(stat: &Stat) -> Stamp {
+    // The types differ from one machine to another.
+    let changed = stat.st_mtime as i128 * 1_000_000_000 + stat.st_mtime_nsec as i128;
+    Stamp { file: (stat.st_dev, stat.st_ino), length: stat.st_size as u64, changed }
+}
+
 struct FileOnDisk {
     file: File,
+    /// Its device and inode.
+    number: (u64, u64),
     /// What it was created as, for errors.
     path: PathBuf,
     directory: Arc<Directory>,
@@ -249,9 +298,20 @@ impl Appended for FileOnDisk {
         named(&self.path, self.file.sync_data())
     }
 
+    fn stamp(&self) -> io::Result<Stamp> {
+        named(&self.path, fstat(&self.file).map(|stat| stamp(&stat)).map_err(io::Error::from))
+    }
+
     fn check(&self, name: &str, length: u64) -> io::Result<()> {
-        self.directory.check()?;
         let path = self.directory.path.join(name);
+        // One call proves all of it where all is well; otherwise it is found out what is wrong.
+        if let Ok(there) = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW)
+            && (there.st_dev, there.st_ino) == self.number
+            && there.st_size as u64 == length
+        {
+            return Ok(());
+        }
+        self.directory.check()?;
         if !self.directory.is_linked(name, &self.file)? {
             return Err(missing(&path, "was removed or replaced"));
         }

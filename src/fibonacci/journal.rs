@@ -3,9 +3,12 @@
 //! All numbers are little-endian.
 //!
 //! ```text
-//! header   "testfibo"  generation u64  hits u64  index u64  crc32 of these
+//! header   "testfib2"  generation u64  hits u64  index u64  twice, of fibo.csv: hits u64  index u64  crc32 of these
 //! batch    b"\xF1\xB0\xCC\x1A"  steps u32  hits before u64  the steps, a byte each  crc32 of generation and these
 //! ```
+//!
+//! What is told of `fibo.csv` is what the one on disk may say that was written before the journal began: the last one, or
+//! one that was being written just then. A journal of the first version begins with "testfibo", and tells nothing of it.
 //!
 //! The generation, a number that each journal has of its own, goes into every checksum, so that what an older file left in
 //! the same blocks is never taken for a batch of this one.
@@ -14,19 +17,23 @@ use crate::fibonacci::sequence::{Mark, Step};
 
 /// Most steps of a batch.
 pub const MOST_STEPS: usize = 64 * 1024;
-const FILE_MAGIC: &[u8; 8] = b"testfibo";
+const FILE_MAGIC: &[u8; 8] = b"testfib2";
+const FIRST_MAGIC: &[u8; 8] = b"testfibo";
 const BATCH_MAGIC: &[u8; 4] = b"\xF1\xB0\xCC\x1A";
 /// How long a header is.
-pub const HEADER_BYTES: usize = 8 + 8 + 8 + 8 + 4;
+pub const HEADER_BYTES: usize = FIRST_HEADER_BYTES + 4 * 8;
+/// The same of the first version.
+const FIRST_HEADER_BYTES: usize = 8 + 8 + 8 + 8 + 4;
 /// How long a batch is without its steps: what stands before them, and the checksum.
 const BEFORE_STEPS: usize = 4 + 4 + 8;
 const CHECKSUM: usize = 4;
 
-/// The header of a journal that begins at `mark`.
-pub fn header(generation: u64, mark: Mark) -> Vec<u8> {
+/// The header of a journal that begins at `mark`, beside a `fibo.csv` that says one of these, if there is one.
+pub fn header(generation: u64, mark: Mark, csv: [Mark; 2]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend_from_slice(FILE_MAGIC);
-    for number in [generation, mark.hits, mark.index] {
+    let [before, after] = csv;
+    for number in [generation, mark.hits, mark.index, before.hits, before.index, after.hits, after.index] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     let checksum = crc32fast::hash(&bytes);
@@ -63,6 +70,8 @@ pub struct Read {
     pub generation: u64,
     /// Where its last valid step leads.
     pub mark: Mark,
+    /// What a `fibo.csv` may say that was written before it began.
+    pub csv: Option<[Mark; 2]>,
     /// How it ends.
     pub end: End,
 }
@@ -78,8 +87,14 @@ pub enum End {
     Damaged,
 }
 
+/// Whether a `fibo.csv` that says this was written by this journal's process, or by one before it.
+pub fn knows(bytes: &[u8], csv: Mark) -> bool {
+    let told = walk(bytes, &mut |_, _| {}).and_then(|read| read.csv);
+    told.is_some_and(|told| told.contains(&csv)) || mark_after(bytes, csv.hits) == Some(csv)
+}
+
 /// Where a journal stood after so many hits, if it was there.
-pub fn mark_after(bytes: &[u8], hits: u64) -> Option<Mark> {
+fn mark_after(bytes: &[u8], hits: u64) -> Option<Mark> {
     let mut found = None;
     let end = walk(bytes, &mut |mark, steps| {
         let before = hits.checked_sub(mark.hits).and_then(|before| steps.get(..usize::try_from(before).ok()?));
@@ -92,16 +107,18 @@ pub fn mark_after(bytes: &[u8], hits: u64) -> Option<Mark> {
 
 /// Reads a journal; `None` when its header is not valid. Each valid batch is shown, with where the sequence stood before.
 pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Mark, &[u8])) -> Option<Read> {
-    let (header, mut rest) = bytes.split_at_checked(HEADER_BYTES)?;
-    let (head, checksum) = header.split_at(HEADER_BYTES - CHECKSUM);
-    if !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
+    let is_first = bytes.starts_with(FIRST_MAGIC);
+    let (header, mut rest) = bytes.split_at_checked(if is_first { FIRST_HEADER_BYTES } else { HEADER_BYTES })?;
+    let (head, checksum) = header.split_at(header.len() - CHECKSUM);
+    if !is_first && !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
         return None;
     }
-    let (generation, hits, index) = (number(&head[8..]), number(&head[16..]), number(&head[24..]));
-    let mut mark = Mark { hits, index };
+    let mark_at = |place: usize| Mark { hits: number(&head[place..]), index: number(&head[place + 8..]) };
+    let (generation, mut mark) = (number(&head[8..]), mark_at(16));
+    let csv = (!is_first).then(|| [mark_at(32), mark_at(48)]);
     loop {
         if rest.is_empty() {
-            return Some(Read { generation, mark, end: End::Whole });
+            return Some(Read { generation, mark, csv, end: End::Whole });
         }
         let Some((steps, after)) = batch(generation, rest).filter(|(hits, ..)| *hits == mark.hits).map(|b| (b.1, b.2))
         else {
@@ -114,7 +131,7 @@ pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Mark, &[u8])) -> Option<Read> {
     // One batch is in flight at a time, so only the last can be torn.
     let followed = (1..rest.len()).any(|start| batch(generation, &rest[start..]).is_some());
     let followed = followed || is_longer_than_a_batch(rest, mark.hits);
-    Some(Read { generation, mark, end: if followed { End::Damaged } else { End::Torn } })
+    Some(Read { generation, mark, csv, end: if followed { End::Damaged } else { End::Torn } })
 }
 
 /// Whether what is not valid, after so many hits, was more than one batch.
@@ -170,10 +187,11 @@ mod tests {
     }
 
     const START: Mark = Mark { hits: 7, index: 3 };
+    const CSV: [Mark; 2] = [Mark { hits: 5, index: 1 }, Mark { hits: 6, index: 2 }];
 
     /// A journal of these batches, where each ends, and where the sequence stands then.
     fn written(batches: &[Vec<Step>]) -> (Vec<u8>, Vec<(usize, Mark)>) {
-        let mut bytes = header(9, START);
+        let mut bytes = header(9, START, CSV);
         let mut ends = vec![(bytes.len(), START)];
         for batch in batches {
             let mark = ends[ends.len() - 1].1;
@@ -193,7 +211,7 @@ mod tests {
         fn what_is_written_is_read(batches in batches()) {
             let (bytes, ends) = written(&batches);
             let mark = ends[ends.len() - 1].1;
-            prop_assert_eq!(read(&bytes), Some(Read { generation: 9, mark, end: End::Whole }));
+            prop_assert_eq!(read(&bytes), Some(Read { generation: 9, mark, csv: Some(CSV), end: End::Whole }));
         }
 
         #[test]
@@ -203,7 +221,7 @@ mod tests {
             let before = ends.iter().rev().find(|(end, _)| *end <= cut);
             let found = read(&bytes[..cut]);
             let end = if ends.iter().any(|(end, _)| *end == cut) { End::Whole } else { End::Torn };
-            prop_assert_eq!(found, before.map(|(_, mark)| Read { generation: 9, mark: *mark, end }));
+            prop_assert_eq!(found, before.map(|(_, mark)| Read { generation: 9, mark: *mark, csv: Some(CSV), end }));
         }
 
         #[test]
@@ -227,7 +245,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), valid in any::<bool>()) {
-            let mut file = if valid { header(1, START) } else { Vec::new() };
+            let mut file = if valid { header(1, START, CSV) } else { Vec::new() };
             file.extend(bytes);
             let _ = read(&file);
         }
@@ -240,14 +258,32 @@ mod tests {
         for places in [[one + 16, two + 16], [one + 1, two + 16], [one + 16, two + 1]] {
             let mut bytes = bytes.clone();
             places.iter().for_each(|place| bytes[*place] ^= 4);
-            assert_eq!(read(&bytes), Some(Read { generation: 9, mark: ends[1].1, end: End::Damaged }), "{places:?}");
+            assert_eq!(
+                read(&bytes),
+                Some(Read { generation: 9, mark: ends[1].1, csv: Some(CSV), end: End::Damaged }),
+                "{places:?}"
+            );
         }
     }
 
     #[test]
     fn another_generations_batch_is_none_of_ours() {
-        let mut bytes = header(9, START);
+        let mut bytes = header(9, START, CSV);
         push_batch(&mut bytes, 8, START.hits, &[Step::Next]);
-        assert_eq!(read(&bytes), Some(Read { generation: 9, mark: START, end: End::Torn }));
+        assert_eq!(read(&bytes), Some(Read { generation: 9, mark: START, csv: Some(CSV), end: End::Torn }));
+    }
+
+    #[test]
+    fn a_journal_of_the_first_version_is_read() {
+        let mut bytes = FIRST_MAGIC.to_vec();
+        [9u64, START.hits, START.index].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        push_batch(&mut bytes, 9, START.hits, &[Step::Next, Step::Reset]);
+        let mark = Mark { hits: 9, index: 0 };
+        assert_eq!(read(&bytes), Some(Read { generation: 9, mark, csv: None, end: End::Whole }));
+        assert!(knows(&bytes, Mark { hits: 8, index: 4 }) && knows(&bytes, START) && knows(&bytes, mark));
+        assert!(
+            ![(8, 3), (6, 2), (10, 1)].iter().any(|(hits, index)| knows(&bytes, Mark { hits: *hits, index: *index }))
+        );
     }
 }

@@ -14,10 +14,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::fibonacci::csv;
-use crate::fibonacci::files::{Appended, Folder};
-use crate::fibonacci::journal;
-use crate::fibonacci::sequence::{Mark, Place, Step};
+use super::files::{Appended, Folder};
+use super::journal;
+use super::sequence::{Mark, Step};
 
 /// The original's file.
 pub const CSV: &str = "fibo.csv";
@@ -43,6 +42,10 @@ pub struct Ledger {
     uncertain: Option<String>,
     /// Whether a start would not find the state, because files of it were taken away or replaced.
     missing: bool,
+    /// What `fibo.csv` says, and what it may say instead, when one is being written.
+    csv: [Mark; 2],
+    /// Steps before the journal.
+    start: u64,
     long: u64,
     buffer: Vec<u8>,
 }
@@ -56,10 +59,26 @@ struct Journal {
 
 impl Ledger {
     /// A ledger at `mark` without a journal yet. The next one is of the generation after `generation`, and `stale` ones go
-    /// once it is there.
-    pub(super) fn new(folder: Arc<dyn Folder>, generation: u64, mark: Mark, stale: Vec<String>) -> Self {
-        let (long, buffer, uncertain) = (LONG_JOURNAL, Vec::new(), None);
-        Self { folder, journal: None, generation, mark, stale, uncertain, missing: false, long, buffer }
+    /// once it is there. `csv` is what `fibo.csv` says; where there is none, `mark`.
+    pub(super) fn new(folder: Arc<dyn Folder>, generation: u64, mark: Mark, stale: Vec<String>, csv: Mark) -> Self {
+        let (long, buffer, uncertain, start) = (LONG_JOURNAL, Vec::new(), None, mark.hits);
+        let (csv, journal, missing) = ([csv; 2], None, false);
+        Self { folder, journal, generation, mark, stale, uncertain, missing, csv, start, long, buffer }
+    }
+
+    /// To be told before a `fibo.csv` that says this takes the place of the one before. `false` when the journal would not
+    /// tell the next process that it is ours, since it began later.
+    pub(super) fn csv_begins(&mut self, mark: Mark) -> bool {
+        let is_known = mark.hits >= self.start;
+        if is_known {
+            self.csv[1] = mark;
+        }
+        is_known
+    }
+
+    /// To be told when it is on disk.
+    pub(super) fn csv_is(&mut self, mark: Mark) {
+        self.csv = [mark; 2];
     }
 
     /// Where the sequence stands on disk.
@@ -169,7 +188,7 @@ impl Ledger {
         self.generation += 1;
         let name = format!("{JOURNAL}{}", self.generation);
         let new = format!("{name}{NEW}");
-        let header = journal::header(self.generation, mark);
+        let header = journal::header(self.generation, mark, self.csv);
         let file = self.folder.create(&new).and_then(|mut file| {
             file.append(&header)?;
             file.sync()?;
@@ -196,25 +215,10 @@ impl Ledger {
         self.give_up();
         self.journal = Some(Journal { file, name, length: header.len() as u64 });
         self.missing = false;
+        self.start = mark.hits;
         // What stays is removed by the next one, or at the next start.
         let folder = &self.folder;
         self.stale.retain(|name| folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
         Ok(())
     }
-}
-
-/// Writes the original's file.
-///
-/// # Errors
-/// When it cannot; then the one that was there still is.
-pub fn write_csv(folder: &dyn Folder, place: &Place) -> io::Result<()> {
-    let new = format!("{CSV}{NEW}");
-    let mut file = folder.create(&new)?;
-    let written = file.append(csv::line(place).as_bytes()).and_then(|()| file.sync());
-    if let Err(error) = written {
-        let _ = folder.remove(&new);
-        return Err(error);
-    }
-    folder.rename(&new, CSV)?;
-    folder.sync()
 }

@@ -2,27 +2,34 @@
 //!
 //! ```text
 //! routes   a request becomes a step, and the number it leads to an answer
+//! budget   how many bytes of answers may be on their way
 //! desk     requests hand in steps and wait: one sync for all that are there (group commit)
 //! ledger   steps in a journal, and what becomes of it when the disk fails
-//! journal, csv   the bytes of its two files
+//! export   the original's file, as it is written over and over
+//! journal, csv   the bytes of the two files
 //! recovery what a start makes of the files it finds
 //! files    the folder they are in, which tests can cut the power of
-//! sequence the numbers
+//! sequence where it stands, and what a step makes of it
+//! number, transform   the numbers, in decimal, and how long ones are multiplied
 //! ```
 
+mod budget;
 pub mod csv;
 pub mod desk;
+pub mod export;
 pub mod files;
 pub mod journal;
 pub mod ledger;
+pub mod number;
 #[cfg(test)]
 mod powercut;
 pub mod recovery;
 mod routes;
 pub mod sequence;
+mod transform;
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,9 +37,11 @@ use crate::kernel::shutdown::Stop;
 use crate::service::lifecycle::{Role, Serving};
 use crate::service::router::Router;
 use crate::settings::fibonacci::{Durability, FibonacciSettings};
-use crate::sync::spawn;
+use crate::sync::{lock, spawn};
 
+use budget::Budget;
 use desk::Desk;
+use export::Export;
 use files::{Folder, LOCK, OnDisk};
 use ledger::Ledger;
 use recovery::Found;
@@ -52,8 +61,12 @@ struct Fibonacci {
     /// There once the folder is ours and read.
     desk: OnceLock<Desk>,
     folder: Arc<OnDisk>,
+    /// Who writes the original's file, from then on.
+    export: Mutex<Option<Export>>,
     /// Damaged files that were found.
     damaged: OnceLock<usize>,
+    /// For answers on their way.
+    budget: Arc<Budget>,
     router: Router,
 }
 
@@ -68,7 +81,9 @@ pub fn run(settings: &FibonacciSettings) -> io::Result<()> {
     let service = Arc::new(Fibonacci {
         desk: OnceLock::new(),
         folder: Arc::new(OnDisk::new(&settings.data_dir)?),
+        export: Mutex::new(None),
         damaged: OnceLock::new(),
+        budget: Budget::new(),
         router: Router::new(&routes::ROUTES, &settings.identity),
     });
     let mut serving = role.serve(Arc::clone(&service) as _)?;
@@ -97,7 +112,7 @@ impl Fibonacci {
     }
 
     fn open(&self, settings: &FibonacciSettings) -> io::Result<()> {
-        let Found { ledger, mark, damaged, refused, taken_over } =
+        let Found { ledger, mark, export, damaged, refused, taken_over } =
             Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
         for path in &damaged {
             log::error!("A file is damaged, and kept as {}; what it had lost is lost", path.display());
@@ -112,19 +127,20 @@ impl Fibonacci {
         if settings.durability == Durability::Interval {
             log::warn!("DURABILITY is interval: the last second of steps may be lost when the process is killed");
         }
+        *lock(&self.export) = Some(export);
         let _ = self.desk.set(desk);
         Ok(())
     }
 
     /// Once a second: steps that are not on disk yet go there, and the original's file follows.
     fn keep_files(&self, stop: &Stop) {
-        let Some(desk) = self.desk.get() else { return };
+        let (Some(desk), Some(export)) = (self.desk.get(), &mut *lock(&self.export)) else { return };
         let (mut written, mut troubled) = (None, false);
         while !stop.sleep(INTERVAL) {
             let kept = desk.flush().map_err(|why| why.to_string()).and_then(|place| {
                 if written != Some(place.mark) {
-                    ledger::write_csv(&*self.folder, &place).map_err(|error| error.to_string())?;
-                    written = Some(place.mark);
+                    let is_written = desk.export(export, &place).map_err(|error| error.to_string())?;
+                    written = is_written.then_some(place.mark);
                 }
                 Ok(())
             });
@@ -142,10 +158,10 @@ impl Fibonacci {
     /// # Errors
     /// When steps that were answered are on no disk.
     fn keep_at_last(&self) -> io::Result<()> {
-        let Some(desk) = self.desk.get() else { return Ok(()) };
+        let (Some(desk), Some(export)) = (self.desk.get(), &mut *lock(&self.export)) else { return Ok(()) };
         let lost = |why| io::Error::other(format!("The steps of the last second are lost: {why}"));
         let place = desk.flush().map_err(lost)?;
-        if let Err(error) = ledger::write_csv(&*self.folder, &place) {
+        if let Err(error) = desk.export(export, &place) {
             // The journal has it all.
             log::warn!("Cannot write {}: {error}", ledger::CSV);
         }

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
-use crate::fibonacci::files::{Appended, Folder};
-use crate::fibonacci::ledger::{CSV, Ledger, write_csv};
-use crate::fibonacci::sequence::{Mark, Place, Step};
+use super::files::{Appended, Folder, Stamp};
+use super::ledger::{CSV, Ledger};
+use super::sequence::{Mark, Place, Step};
 use crate::sync::lock;
 
 /// Bytes reach the disk in such stretches, or do not.
@@ -103,6 +103,12 @@ impl Simulated {
     }
 }
 
+impl Simulated {
+    fn stamp_of(&self, file: usize) -> Stamp {
+        Stamp { file: (0, file as u64), length: lock(&self.0).files[file].content.len() as u64, changed: 0 }
+    }
+}
+
 impl Folder for Simulated {
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(lock(&self.0).names.keys().cloned().collect())
@@ -150,6 +156,10 @@ impl Folder for Simulated {
         Ok(())
     }
 
+    fn stamp(&self, name: &str) -> io::Result<Option<Stamp>> {
+        Ok(self.file(name).ok().map(|file| self.stamp_of(file)))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(name)
     }
@@ -195,6 +205,10 @@ impl Appended for SimulatedFile {
         Ok(())
     }
 
+    fn stamp(&self) -> io::Result<Stamp> {
+        Ok(self.disk.stamp_of(self.file))
+    }
+
     fn check(&self, name: &str, length: u64) -> io::Result<()> {
         let found = self.disk.file(name)? == self.file;
         let found = found && lock(&self.disk.0).files[self.file].content.len() as u64 == length;
@@ -213,7 +227,8 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
     assert!(expected.contains(&found.mark), "{context}: {:?} is none of {expected:?}", found.mark);
     assert!(found.damaged.is_empty(), "{context}: {:?}", found.damaged);
     assert!(found.refused.is_empty(), "{context}: {:?}", found.refused);
-    let (mut ledger, mut mark, mut possible) = (found.ledger, found.mark, vec![found.mark]);
+    let (ledger, mut export) = (Mutex::new(found.ledger), found.export);
+    let (mut mark, mut possible) = (found.mark, vec![found.mark]);
     for _ in 0..rng.usize(..60) {
         let steps: Vec<Step> = (0..rng.usize(1..8))
             .map(|_| match rng.u8(..8) {
@@ -223,18 +238,19 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
             })
             .collect();
         let after = steps.iter().fold(mark, |mark, step| mark.after(*step));
-        match ledger.commit(&steps, after) {
+        let outcome = lock(&ledger).commit(&steps, after);
+        match outcome {
             Ok(()) => {
                 mark = after;
                 possible = vec![mark];
             }
             Err(_) => {
-                assert_eq!(ledger.mark(), mark, "{context}: it runs ahead of the disk");
+                assert_eq!(lock(&ledger).mark(), mark, "{context}: it runs ahead of the disk");
                 possible.push(after);
             }
         }
         if rng.u8(..10) == 0 {
-            let _ = write_csv(&*disk.folder(), &Place::at(mark));
+            let _ = export.write(&ledger, &Place::at(mark));
         }
         if rng.u8(..12) == 0 {
             // The disk is full, and has room again.
@@ -243,6 +259,11 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
         }
     }
     possible
+}
+
+/// Writes the original's file as somebody else would.
+fn write_csv(disk: &Simulated, place: &Place) {
+    disk.create(CSV).unwrap().append(super::csv::line(place).as_bytes()).unwrap();
 }
 
 #[test]
@@ -288,7 +309,7 @@ fn a_full_disk_refuses_and_recovers() {
 fn a_long_journal_is_followed_by_a_short_one() {
     let disk = Simulated::new(2);
     let mut ledger = Ledger::open(disk.folder()).unwrap().ledger;
-    let (steps, mut mark) = (vec![Step::Next; 60_000], Mark::default());
+    let (steps, mut mark) = ([Step::Next, Step::Next, Step::Previous].repeat(20_000), Mark::default());
     for _ in 0..150 {
         mark = steps.iter().fold(mark, |mark, step| mark.after(*step));
         ledger.commit(&steps, mark).unwrap();
@@ -312,7 +333,7 @@ fn damage_keeps_its_bytes_and_is_reported() {
     }
     let file = disk.file("fibo.journal.1").unwrap();
     // In the third batch of five.
-    lock(&disk.0).files[file].content[36 + 21 * 2 + 18] ^= 1;
+    lock(&disk.0).files[file].content[68 + 21 * 2 + 18] ^= 1;
     let bytes = disk.read("fibo.journal.1").unwrap();
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!(found.mark, marks[2]);
@@ -322,7 +343,7 @@ fn damage_keeps_its_bytes_and_is_reported() {
     assert!(Ledger::open(disk.folder()).unwrap().damaged.is_empty());
 
     // Where the original's file knows more, it counts.
-    write_csv(&disk, &Place::at(marks[5])).unwrap();
+    write_csv(&disk, &Place::at(marks[5]));
     let journal =
         disk.names().unwrap().into_iter().find(|name| name.starts_with("fibo.journal.") && !name.contains('d'));
     let file = disk.file(&journal.unwrap()).unwrap();
@@ -339,7 +360,7 @@ fn the_originals_file_is_taken_over_or_kept() {
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, true));
     // From now on the journal counts.
-    write_csv(&disk, &Place::at(Mark { hits: 9, index: 3 })).unwrap();
+    write_csv(&disk, &Place::at(Mark { hits: 9, index: 3 }));
     let found = Ledger::open(disk.folder()).unwrap();
     assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, false));
 

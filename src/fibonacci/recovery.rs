@@ -9,14 +9,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::fibonacci::csv;
-use crate::fibonacci::files::Folder;
-use crate::fibonacci::journal::{self, End};
-use crate::fibonacci::ledger::{CSV, JOURNAL, Ledger, NEW};
-use crate::fibonacci::sequence::Mark;
-
-/// What is added to the name of a file that is kept aside, with a number.
-const DAMAGED: &str = ".damaged.";
+use super::csv;
+use super::export::Export;
+use super::files::{Folder, keep_aside};
+use super::journal::{self, End};
+use super::ledger::{CSV, JOURNAL, Ledger, NEW};
+use super::sequence::{Mark, last_index};
+use crate::settings::fibonacci::MOST_DIGITS;
 
 /// What was found in a folder.
 pub struct Found {
@@ -24,6 +23,8 @@ pub struct Found {
     pub ledger: Ledger,
     /// Where the sequence stands.
     pub mark: Mark,
+    /// Who writes `fibo.csv`.
+    pub export: Export,
     /// Files that are damaged, by the paths they now have.
     pub damaged: Vec<PathBuf>,
     /// Files that are whole and do not count, by the paths they now have, and what is wrong with them.
@@ -35,7 +36,6 @@ pub struct Found {
 /// A journal with a valid header.
 struct Candidate {
     name: String,
-    bytes: Vec<u8>,
     mark: Mark,
     is_whole: bool,
     /// Steps when it began.
@@ -62,8 +62,15 @@ impl Ledger {
 
         let (mut best, mut damaged, mut stale) = (None::<Candidate>, Vec::new(), Vec::new());
         let mut behind = Vec::new();
+        // What the file system says comes first, so that a change in between is noticed later.
+        let stamp = folder.stamp(CSV)?;
+        let csv_bytes = stamp.map(|_| folder.read(CSV)).transpose()?;
+        let said = csv_bytes.as_deref().and_then(csv::mark);
+        let mut is_ours = false;
         for (generation, name) in &journals {
-            let found = read(&*folder, *generation, name)?;
+            let bytes = folder.read(name)?;
+            let found = read(&bytes, *generation, name);
+            is_ours = is_ours || said.is_some_and(|said| found.is_some() && journal::knows(&bytes, said));
             let is_whole = found.as_ref().is_some_and(|found| found.is_whole);
             if is_whole { &mut stale } else { &mut damaged }.push((*name).clone());
             best = match (best, found) {
@@ -79,8 +86,8 @@ impl Ledger {
         }
         let mut mark = best.as_ref().map(|best| best.mark);
         let (mut taken_over, mut refused, mut bad_csv) = (false, Vec::new(), None);
-        if names.iter().any(|name| name == CSV) {
-            match judge_csv(&folder.read(CSV)?, best.as_ref()) {
+        if csv_bytes.is_some() {
+            match judge_csv(said, is_ours, best.as_ref().map(|best| best.mark)) {
                 Csv::Behind => {}
                 Csv::Counts(said) => {
                     taken_over = mark.map_or(journals.is_empty(), |mark| mark.hits == 0);
@@ -92,22 +99,24 @@ impl Ledger {
         }
         // Nothing that counts is in these, so they may go first: new ones are to come under their names.
         let mut aside = Vec::new();
-        match bad_csv {
-            None => {}
-            Some(Csv::Foreign) => refused.push((keep_aside(&*folder, CSV, &names)?, "does not belong to the journal")),
-            Some(_) => aside.push(keep_aside(&*folder, CSV, &names)?),
+        let mut export = Export::new(Arc::clone(&folder));
+        match (bad_csv, stamp, csv_bytes) {
+            (None, Some(stamp), Some(bytes)) => export.has_read(stamp, &bytes),
+            (None, ..) => {}
+            (Some(Csv::Foreign), ..) => refused.push((keep_aside(&*folder, CSV)?, "does not belong to the journal")),
+            (Some(_), ..) => aside.push(keep_aside(&*folder, CSV)?),
         }
         for name in &behind {
-            refused.push((keep_aside(&*folder, name, &names)?, "lacks steps that another file has"));
+            refused.push((keep_aside(&*folder, name)?, "lacks steps that another file has"));
         }
         stale.retain(|name| !behind.contains(name));
         let mark = mark.unwrap_or_default();
         let generation = journals.first().map_or(0, |(generation, _)| *generation);
-        let mut ledger = Self::new(Arc::clone(&folder), generation, mark, stale);
+        let mut ledger = Self::new(Arc::clone(&folder), generation, mark, stale, said.unwrap_or(mark));
         match ledger.begin(mark) {
             Ok(()) => {
                 for name in &damaged {
-                    aside.push(keep_aside(&*folder, name, &names)?);
+                    aside.push(keep_aside(&*folder, name)?);
                 }
             }
             Err(error) => {
@@ -115,7 +124,7 @@ impl Ledger {
                 aside.extend(damaged.iter().map(|name| folder.path(name)));
             }
         }
-        Ok(Found { ledger, mark, damaged: aside, refused, taken_over })
+        Ok(Found { ledger, mark, export, damaged: aside, refused, taken_over })
     }
 }
 
@@ -130,19 +139,20 @@ fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(NEW).is_some_and(|name| name == CSV || generation(name).is_some())
 }
 
-fn read(folder: &dyn Folder, generation: u64, name: &str) -> io::Result<Option<Candidate>> {
-    let bytes = folder.read(name)?;
+fn read(bytes: &[u8], generation: u64, name: &str) -> Option<Candidate> {
     let (mut start, mut confirmed) = (None, None);
-    let read = journal::walk(&bytes, &mut |mark, _| {
+    let read = journal::walk(bytes, &mut |mark, _| {
         start.get_or_insert(mark.hits);
         confirmed = Some(mark.hits);
     });
-    Ok(read.filter(|read| read.generation == generation).map(|read| {
+    // Nothing that was ever written is beyond the last index.
+    let read = read.filter(|read| read.generation == generation && read.mark.index <= last_index(MOST_DIGITS));
+    read.map(|read| {
         let hits = read.mark.hits;
         let (start, confirmed) = (start.unwrap_or(hits), confirmed.unwrap_or(hits));
         let is_whole = read.end != End::Damaged;
-        Candidate { name: name.to_owned(), mark: read.mark, is_whole, start, confirmed, bytes }
-    }))
+        Candidate { name: name.to_owned(), mark: read.mark, is_whole, start, confirmed }
+    })
 }
 
 /// What `fibo.csv` is beside the journal.
@@ -151,32 +161,22 @@ enum Csv {
     Behind,
     /// It says more than the journal.
     Counts(Mark),
-    /// The journal was never there.
+    /// No journal was ever there.
     Foreign,
     /// It is no state.
     Damaged,
 }
 
-/// The numbers in it, which may be long, are only read where they count.
-fn judge_csv(bytes: &[u8], journal: Option<&Candidate>) -> Csv {
-    let Some((hits, position)) = csv::counts(bytes) else { return Csv::Damaged };
-    let is_at = |mark: Mark| mark.position() == position.max(1);
-    let counts = journal.is_none_or(|journal| {
-        hits > journal.mark.hits || (hits == 0 && journal.mark.hits == 0 && !is_at(journal.mark))
-    });
+fn judge_csv(said: Option<Mark>, is_ours: bool, journal: Option<Mark>) -> Csv {
+    let Some(said) = said else { return Csv::Damaged };
     match journal {
-        _ if counts => csv::mark(bytes).map_or(Csv::Damaged, Csv::Counts),
-        // Older than the journal's beginning, it may be of the one before.
-        Some(journal) if journal::mark_after(&journal.bytes, hits).is_some_and(|mark| !is_at(mark)) => Csv::Foreign,
-        _ => Csv::Behind,
+        Some(journal) if said.hits <= journal.hits && (journal.hits > 0 || said == journal) => {
+            if is_ours {
+                Csv::Behind
+            } else {
+                Csv::Foreign
+            }
+        }
+        _ => Csv::Counts(said),
     }
-}
-
-/// Gives a file a name that nothing else has, and never will have.
-fn keep_aside(folder: &dyn Folder, name: &str, names: &[String]) -> io::Result<PathBuf> {
-    let aside = (1..).map(|number| format!("{name}{DAMAGED}{number}")).find(|aside| !names.contains(aside));
-    let aside = aside.unwrap_or_default();
-    folder.rename(name, &aside)?;
-    folder.sync()?;
-    Ok(folder.path(&aside))
 }

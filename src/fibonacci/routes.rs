@@ -1,10 +1,13 @@
 //! The routes: a request becomes a step, and the number it leads to an answer.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::fibonacci::Fibonacci;
-use crate::fibonacci::desk::{Desk, Refusal};
-use crate::fibonacci::sequence::{Place, Step};
+use super::Fibonacci;
+use super::budget::Budget;
+use super::desk::{Desk, Refusal};
+use super::number::Number;
+use super::sequence::{Place, Step, bits};
 use crate::http::message::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
 use crate::object;
@@ -67,7 +70,7 @@ impl Fibonacci {
             FibonacciRoute::Metrics => self.metrics(request),
             FibonacciRoute::Current | FibonacciRoute::Step(_) => match self.desk.get() {
                 None => Problem::new(503, "waiting", WAITING).answer(as_json),
-                Some(desk) => number(desk, route, request, as_json),
+                Some(desk) => number(desk, &self.budget, route, request, as_json),
             },
         }
     }
@@ -86,7 +89,7 @@ impl Fibonacci {
             if let Some(desk) = self.desk.get() {
                 let place = desk.place();
                 page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
-                let bytes = place.current.bits().div_ceil(8);
+                let bytes = bits(place.mark.index).div_ceil(8);
                 page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
                 page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
                 let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -111,12 +114,23 @@ impl Fibonacci {
 }
 
 const WAITING: &str = "another process has the state, or it is being read; ask again in a moment";
+const BUSY: &str = "too many long answers are on their way to clients that do not take them; ask again in a moment";
 const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
 
-fn number(desk: &Desk, route: FibonacciRoute, request: &Request<'_>, as_json: bool) -> Answer {
+fn number(desk: &Desk, budget: &Arc<Budget>, route: FibonacciRoute, request: &Request<'_>, as_json: bool) -> Answer {
+    // HEAD changes nothing, so there is nothing to say.
+    if matches!(route, FibonacciRoute::Step(_)) && request.changes_nothing() {
+        return unsaid();
+    }
+    // Before the step: one that was made has to be answered.
+    let bytes = match route {
+        FibonacciRoute::Step(Step::Reset) => 0,
+        _ => most_bytes(desk, as_json),
+    };
+    let Some(share) = budget.take(bytes) else {
+        return Problem::new(503, "busy", BUSY).answer(as_json);
+    };
     let place = match route {
-        // HEAD changes nothing, so there is nothing to say.
-        FibonacciRoute::Step(_) if request.changes_nothing() => return unsaid(),
         FibonacciRoute::Step(step) => match desk.step(step) {
             Ok(place) => place,
             Err(refusal) => {
@@ -130,16 +144,22 @@ fn number(desk: &Desk, route: FibonacciRoute, request: &Request<'_>, as_json: bo
         },
         _ => desk.place(),
     };
-    match route {
+    let answer = match route {
         _ if as_json => json(200, &state(&place)),
         FibonacciRoute::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
-        _ => say(place.current.to_string()),
-    }
+        _ => say(place.current.text()),
+    };
+    Answer { held: Some(Box::new(share)), ..answer }
+}
+
+/// About what an answer takes at most while it is made and sent: the digits, and copies of them.
+fn most_bytes(desk: &Desk, as_json: bool) -> u64 {
+    desk.digits() * if as_json { 10 } else { 4 }
 }
 
 /// The state, for programs. The numbers are JSON numbers of any length.
 fn state(place: &Place) -> Value {
-    let number = |number: &num_bigint::BigUint| Digits(number.to_string());
+    let number = |number: &Number| Digits(number.text());
     object! {
         "position": place.mark.position(),
         "previous": number(&place.previous),
@@ -153,6 +173,7 @@ fn state(place: &Place) -> Value {
 fn capitals(place: &Place) -> String {
     let Place { mark, previous, current, next } = place;
     let (hits, position) = (mark.hits, mark.position());
+    let [current, next, previous] = [current, next, previous].map(|number| number.text());
     format!(r#"{{"Current":{current},"Hitcount":{hits},"Next":{next},"Position":{position},"Previous":{previous}}}"#)
 }
 

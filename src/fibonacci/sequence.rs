@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use num_bigint::BigUint;
+use super::number::Number;
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,25 +50,18 @@ pub struct Place {
     /// The mark.
     pub mark: Mark,
     /// The number before; 0 at the beginning.
-    pub previous: Arc<BigUint>,
+    pub previous: Arc<Number>,
     /// The number.
-    pub current: Arc<BigUint>,
+    pub current: Arc<Number>,
     /// The number after.
-    pub next: Arc<BigUint>,
+    pub next: Arc<Number>,
 }
 
 impl Place {
-    /// The numbers at a mark, by fast doubling: some twenty multiplications for a number of 100,000 digits.
+    /// The numbers at a mark.
     pub fn at(mark: Mark) -> Self {
-        // F(2k) = F(k)(2F(k+1) - F(k)), F(2k+1) = F(k)² + F(k+1)², from the highest bit down.
-        let (mut here, mut ahead) = (BigUint::ZERO, BigUint::from(1u8));
-        for bit in (0..u64::BITS - mark.index.leading_zeros()).rev() {
-            let doubled = &here * ((&ahead << 1u8) - &here);
-            let after = &here * &here + &ahead * &ahead;
-            (here, ahead) =
-                if mark.index >> bit & 1 == 0 { (doubled, after) } else { (after.clone(), doubled + after) };
-        }
-        let before = if mark.index == 0 { BigUint::ZERO } else { &ahead - &here };
+        let (here, ahead) = Number::fibonacci(mark.index);
+        let before = if mark.index == 0 { Number::default() } else { ahead.minus(&here) };
         Self { mark, previous: Arc::new(before), current: Arc::new(here), next: Arc::new(ahead) }
     }
 
@@ -78,14 +71,24 @@ impl Place {
         match step {
             Step::Next => {
                 let (previous, current) = (Arc::clone(&self.current), Arc::clone(&self.next));
-                Self { mark, next: Arc::new(&*previous + &*current), previous, current }
+                Self { mark, next: Arc::new(previous.plus(&current)), previous, current }
             }
             Step::Previous if self.mark.index > 1 => {
                 let (current, next) = (Arc::clone(&self.previous), Arc::clone(&self.current));
-                Self { mark, previous: Arc::new(&*next - &*current), current, next }
+                Self { mark, previous: Arc::new(next.minus(&current)), current, next }
             }
             Step::Previous | Step::Reset => Self::at(mark),
         }
+    }
+}
+
+/// How many bits the number of an index has.
+pub fn bits(index: u64) -> u64 {
+    match index {
+        0 => 0,
+        // F(1) to F(6) are 1, 1, 2, 3, 5 and 8; a power of two is none after that.
+        1..=6 => [1, 1, 2, 2, 3, 4][index as usize - 1],
+        _ => (index as f64 * f64::midpoint(1.0, 5f64.sqrt()).log2() - 5f64.sqrt().log2()) as u64 + 1,
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     fn number(place: &Place) -> String {
-        place.current.to_string()
+        place.current.text()
     }
 
     #[test]
@@ -124,8 +127,8 @@ mod tests {
         }
         assert_eq!(place.mark.hits, 13);
         place = place.after(Step::Next).after(Step::Next).after(Step::Next).after(Step::Reset);
-        assert_eq!((number(&place).as_str(), place.previous.to_string().as_str()), ("0", "0"));
-        assert_eq!((place.next.to_string().as_str(), place.mark), ("1", Mark { hits: 17, index: 0 }));
+        assert_eq!((number(&place).as_str(), place.previous.text().as_str()), ("0", "0"));
+        assert_eq!((place.next.text().as_str(), place.mark), ("1", Mark { hits: 17, index: 0 }));
     }
 
     #[test]
@@ -149,11 +152,20 @@ mod tests {
     }
 
     #[test]
+    fn bits_are_those_of_the_number() {
+        let (mut here, mut ahead) = (0u128, 1u128);
+        for index in 0..180 {
+            assert_eq!(bits(index), u64::from(u128::BITS - here.leading_zeros()), "{index}");
+            (here, ahead) = (ahead, here + ahead);
+        }
+    }
+
+    #[test]
     fn the_last_index_has_so_many_digits_and_the_next_one_more() {
         for digits in (1..400).chain([1000, 4096, 20_000]) {
             let digits = digits as usize;
             let last = Place::at(Mark { hits: 0, index: last_index(digits as u32) });
-            assert_eq!((number(&last).len(), last.next.to_string().len()), (digits, digits + 1));
+            assert_eq!((number(&last).len(), last.next.text().len()), (digits, digits + 1));
         }
     }
 }

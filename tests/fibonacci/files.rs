@@ -10,7 +10,7 @@ fn stepped(steps: usize) -> Vec<u8> {
     testero.signal(libc::SIGKILL);
     let _ = testero.wait();
     let bytes = fs::read(data.path().join("fibo.journal.1")).unwrap();
-    assert_eq!(bytes, journal(1, 0, 0, &vec![1; steps]), "the journal's form has changed");
+    assert_eq!(bytes, journal_beside(1, 0, 0, [(0, 0); 2], &vec![1; steps]), "the journal's form has changed");
     bytes
 }
 
@@ -68,7 +68,8 @@ fn a_journal_cut_anywhere_keeps_what_stands_before_the_cut() {
 #[test]
 fn a_journal_damaged_in_its_middle_is_kept_aside() {
     let whole = stepped(6);
-    for place in [0, 9, 17, 33, HEADER, HEADER + 5, HEADER + BATCH + 9, HEADER + 4 * BATCH + 16, HEADER + 5 * BATCH - 1]
+    for place in
+        [0, 9, 17, 33, 50, HEADER, HEADER + 5, HEADER + BATCH + 9, HEADER + 4 * BATCH + 16, HEADER + 5 * BATCH - 1]
     {
         let mut bytes = whole.clone();
         bytes[place] ^= 4;
@@ -282,4 +283,92 @@ fn what_cannot_be_read_is_named() {
     fs::create_dir(data.path().join("fibo.journal.7")).unwrap();
     let path = data.path().join("fibo.journal.7");
     fails_with(1, &mut command(data.path(), &[]), &[path.to_str().unwrap()]);
+}
+
+#[test]
+fn a_file_with_fewer_hits_that_is_not_ours_is_kept() {
+    let foreign = "50,10,34,55,89\n";
+    for journal in [
+        journal(1, 100, 40, &[1; 5]),
+        journal_beside(1, 100, 40, [(100, 40); 2], &[1; 5]),
+        // As many hits, elsewhere.
+        journal_beside(1, 100, 40, [(50, 12), (50, 8)], &[1; 5]),
+    ] {
+        let testero = start(&folder_with(&[("fibo.journal.1", &journal), (CSV, foreign.as_bytes())]), &[]);
+        assert_eq!((state(&testero).hits, state(&testero).position), (105, 45));
+        is_kept(testero, "fibo.csv.damaged.1", foreign.as_bytes(), 1.0);
+    }
+    // The journal tells that these were ours; and one that its own steps passed is.
+    for (journal, line) in [
+        (journal_beside(1, 100, 40, [(50, 10), (100, 40)], &[1; 5]), foreign),
+        (journal_beside(1, 100, 40, [(40, 30), (50, 10)], &[1; 5]), foreign),
+        (journal(1, 40, 2, &[1; 70]), "48,10,34,55,89\n"),
+    ] {
+        let testero = start(&folder_with(&[("fibo.journal.1", &journal), (CSV, line.as_bytes())]), &[]);
+        let hits = state(&testero).hits;
+        eventually("it is written again", || {
+            fs::read_to_string(testero.data.path().join(CSV)).unwrap().starts_with(&format!("{hits},"))
+        });
+        assert!(!testero.log().contains("kept as"), "{}", testero.log());
+        assert_eq!(kept(testero.data.path()).len(), 2);
+    }
+}
+
+#[test]
+fn a_file_put_there_meanwhile_is_kept() {
+    let data = folder();
+    let testero = start(&data, &[]);
+    let file = data.path().join(CSV);
+    let (mut hits, mut asides) = (0, 0);
+    // Put in its place, or written over it.
+    for in_place in [false, true, false, true] {
+        for _ in 0..3 {
+            testero.get("/next");
+        }
+        hits += 3;
+        eventually("the file follows", || {
+            fs::read_to_string(&file).is_ok_and(|line| line.starts_with(&format!("{hits},")))
+        });
+        let foreign = format!("{asides},10,34,55,89\n");
+        if in_place {
+            fs::write(&file, &foreign).unwrap();
+        } else {
+            fs::write(data.path().join("other"), &foreign).unwrap();
+            fs::rename(data.path().join("other"), &file).unwrap();
+        }
+        testero.get("/next");
+        hits += 1;
+        asides += 1;
+        let aside = data.path().join(format!("fibo.csv.damaged.{asides}"));
+        eventually("it is kept aside", || fs::read_to_string(&aside).is_ok_and(|line| line == foreign));
+        eventually("it is told of", || testero.log().contains(aside.to_str().unwrap()));
+        eventually("the file follows again", || {
+            fs::read_to_string(&file).is_ok_and(|line| line.starts_with(&format!("{hits},")))
+        });
+    }
+    // What has the content that was written is ours, whoever has copied it.
+    fs::copy(&file, data.path().join("other")).unwrap();
+    fs::rename(data.path().join("other"), &file).unwrap();
+    testero.get("/next");
+    terminate(testero);
+    assert_eq!(fs::read_to_string(&file).unwrap().split(',').next(), Some("17"));
+    assert!(!data.path().join("fibo.csv.damaged.5").exists());
+}
+
+#[test]
+fn its_own_file_is_never_taken_for_anothers() {
+    let data = folder();
+    for round in 0..24 {
+        let testero = start(&data, &[]);
+        (0..3).for_each(|_| drop(testero.get("/next")));
+        // Before the file is written, while it is, or after.
+        thread::sleep(Duration::from_millis(if round % 4 == 0 {
+            fastrand::u64(900..1200)
+        } else {
+            fastrand::u64(..50)
+        }));
+        testero.signal(libc::SIGKILL);
+        assert!(!testero.wait().2.contains("kept as"));
+    }
+    assert!(kept(data.path()).iter().all(|name| !name.contains("damaged")), "{:?}", kept(data.path()));
 }

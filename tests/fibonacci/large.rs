@@ -1,5 +1,6 @@
 //! Numbers of a hundred thousand digits, and where they end.
 
+use super::super::cgroup::Cgroup;
 use super::*;
 
 /// F(478000) has so many digits.
@@ -101,4 +102,37 @@ fn a_long_journal_is_read_in_no_time() {
     let index = steps.iter().map(|step| if *step == 1 { 1 } else { -1 }).sum::<i64>();
     assert_eq!((found.hits, found.index()), (steps.len() as u64, index as u64));
     assert!(began.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn a_number_of_a_million_digits_is_answered() {
+    // Its conversion needs more stack than a connection has.
+    let testero = start(&folder_at(0, 4_780_000), &["--limit-digits", "1000000"]);
+    let number = testero.get("/current");
+    assert_eq!(number.trim_end().len(), 998_961);
+    assert_eq!(remainder(number.trim_end()), number_at(4_780_000));
+    assert_eq!(testero.get("/healthz"), "ok\n");
+}
+
+#[test]
+fn long_answers_that_nobody_reads_stay_within_a_small_container() {
+    let Some(cgroup) = Cgroup::memory("fibonacci", 256 << 20) else { return };
+    let data = folder_at(0, 4_780_000);
+    let testero = ready(cgroup.spawn(command(data.path(), &["--limit-digits", "1000000"]), data));
+    let mut clients: Vec<Client> = (0..250).map(|_| Client::new(testero.address).unwrap()).collect();
+    clients.iter_mut().for_each(|client| client.send("/current").unwrap());
+    let mut most = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        most = most.max(testero.status("VmRSS"));
+        thread::sleep(Duration::from_millis(50));
+    }
+    println!("{} clients that do not read: VmRSS {most} KiB at most", clients.len());
+    assert_eq!((cgroup.oom_kills(), testero.get("/healthz").as_str()), (0, "ok\n"));
+    // Those that are gone leave their share to others.
+    drop(clients);
+    let mut client = Client::new(testero.address).unwrap();
+    eventually("a client that reads is served", || client.ask("/current").unwrap().status == 200);
+    drop(client);
+    terminate(testero);
 }

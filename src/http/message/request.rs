@@ -1,5 +1,6 @@
 //! What a handler is asked, and what it answers.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::net::{SocketAddr, TcpStream};
@@ -66,6 +67,8 @@ pub struct Answer {
     pub delay: Duration,
     /// The body, where it comes in pieces; that of `response` is empty then.
     pub pieces: Option<Pieces>,
+    /// Dropped once the client has the answer, or is gone.
+    pub held: Option<Box<dyn Any>>,
 }
 
 impl Answer {
@@ -79,13 +82,13 @@ impl Answer {
     pub fn in_pieces(content_type: &str, pieces: Pieces) -> Self {
         let types = vec![field("Content-Type", content_type)];
         let response = Response::new(StatusCode(200), types, Cursor::new(Vec::new()), None, None);
-        Self { response, delay: Duration::ZERO, pieces: Some(pieces) }
+        Self { response, delay: Duration::ZERO, pieces: Some(pieces), held: None }
     }
 }
 
 impl From<Text> for Answer {
     fn from(response: Text) -> Self {
-        Self { response, delay: Duration::ZERO, pieces: None }
+        Self { response, delay: Duration::ZERO, pieces: None, held: None }
     }
 }
 

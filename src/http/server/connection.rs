@@ -1,5 +1,6 @@
 //! One connection: its requests in turn, each against its deadlines.
 
+use std::any::Any;
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
@@ -56,6 +57,8 @@ struct ReadyAnswer {
     linger: Duration,
     /// The body, where it comes as it is made.
     pieces: Option<Pieces>,
+    /// What the handler has kept until the answer is taken.
+    held: Option<Box<dyn Any>>,
     /// The edge's own, without the handler.
     is_refusal: bool,
 }
@@ -64,7 +67,7 @@ impl ReadyAnswer {
     /// Says why a request is not served. What follows it on the connection cannot be trusted, so that ends.
     fn closing(response: Text, head_only: bool) -> Self {
         let manner = Manner { version: HttpVersion::Http11, keep_alive: false, head_only, chunked: false };
-        Self { response, manner, linger: LINGER, pieces: None, is_refusal: true }
+        Self { response, manner, linger: LINGER, pieces: None, held: None, is_refusal: true }
     }
 }
 
@@ -138,7 +141,7 @@ impl ServedConnection<'_> {
         };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| service.answer(&request)));
         let keep_alive = head.keep_alive && answered.is_ok();
-        let Answer { response, delay, pieces } = answered.unwrap_or_else(|_| {
+        let Answer { response, delay, pieces, held } = answered.unwrap_or_else(|_| {
             service.refuse(head, Rejection::new(500, "the service failed on this request; it is logged")).into()
         });
         self.edge.throttle.hold(delay);
@@ -152,13 +155,8 @@ impl ServedConnection<'_> {
             head_only,
             chunked,
         };
-        Ok(ReadyAnswer {
-            response,
-            manner,
-            linger: if gives_way { BRIEF_LINGER } else { LINGER },
-            pieces,
-            is_refusal: false,
-        })
+        let linger = if gives_way { BRIEF_LINGER } else { LINGER };
+        Ok(ReadyAnswer { response, manner, linger, pieces, held, is_refusal: false })
     }
 
     fn read_body(&mut self, head: &Head<'_>, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
@@ -180,12 +178,13 @@ impl ServedConnection<'_> {
     }
 
     fn give(&mut self, reply: ReadyAnswer) -> io::Result<Next> {
-        let ReadyAnswer { response, manner, linger, pieces, .. } = reply;
+        let ReadyAnswer { response, manner, linger, pieces, held, .. } = reply;
         let (head, body) = render(response, manner);
         self.send(&head, &body)?;
         if let Some(pieces) = pieces.filter(|_| !manner.head_only) {
             self.stream(pieces, manner.chunked)?;
         }
+        drop((body, held));
         if manner.keep_alive {
             return Ok(Next::Request);
         }
