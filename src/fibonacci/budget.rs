@@ -22,7 +22,7 @@ pub(super) struct Budget {
 }
 
 /// The share of one answer; given back when it is dropped.
-pub(super) struct Share {
+pub(super) struct AnswerShare {
     budget: Arc<Budget>,
     bytes: u64,
 }
@@ -33,18 +33,18 @@ impl Budget {
     }
 
     /// Waits until an answer of so many bytes may be made; `None` when that takes too long.
-    pub(super) fn take(self: &Arc<Self>, bytes: u64) -> Option<Share> {
+    pub(super) fn take(self: &Arc<Self>, bytes: u64) -> Option<AnswerShare> {
         let bytes = if bytes < SHORT { 0 } else { bytes.min(MOST_BYTES) };
         if bytes > 0 {
             let waited = self.freed.wait_timeout_while(lock(&self.left), PATIENCE, |left| *left < bytes);
             let (mut left, _) = waited.unwrap_or_else(PoisonError::into_inner);
             *left = left.checked_sub(bytes)?;
         }
-        Some(Share { budget: Arc::clone(self), bytes })
+        Some(AnswerShare { budget: Arc::clone(self), bytes })
     }
 }
 
-impl Drop for Share {
+impl Drop for AnswerShare {
     fn drop(&mut self) {
         if self.bytes > 0 {
             *lock(&self.budget.left) += self.bytes;

@@ -1,14 +1,14 @@
 //! The original's state file: one line, `hits,position,previous,current,next`.
 
 use super::number::{remainder, remainder_at};
-use super::sequence::{Mark, Place, last_index};
+use super::sequence::{Position, State, last_index};
 use crate::settings::fibonacci::MOST_DIGITS;
 
 /// The line.
-pub fn line(place: &Place) -> String {
-    let Place { mark, previous, current, next } = place;
+pub fn line(state: &State) -> String {
+    let State { at, previous, current, next } = state;
     let mut line = String::with_capacity(3 * next.digits() + 64);
-    line.push_str(&format!("{},{}", mark.hits, mark.position()));
+    line.push_str(&format!("{},{}", at.hits, at.position()));
     for number in [previous, current, next] {
         line.push(',');
         number.write(&mut line);
@@ -32,7 +32,7 @@ fn fields(bytes: &[u8]) -> Option<[&str; 5]> {
 /// in 2^64 times.
 ///
 /// `None` when it is no such line, or its numbers are not neighbours in the sequence near that position.
-pub fn mark(bytes: &[u8]) -> Option<Mark> {
+pub fn at(bytes: &[u8]) -> Option<Position> {
     let [hits, position, numbers @ ..] = fields(bytes)?;
     let (hits, position) = (hits.parse().ok()?, position.parse::<u64>().ok()?);
     // Nothing that was ever written is longer, and nothing longer is to be computed.
@@ -41,12 +41,12 @@ pub fn mark(bytes: &[u8]) -> Option<Mark> {
     }
     // The original's first file, before any step.
     if (hits, position) == (0, 0) && numbers.iter().all(|number| number.bytes().all(|digit| digit == b'0')) {
-        return Some(Mark::default());
+        return Some(Position::default());
     }
     let (said, wrapped) = (numbers.map(remainder), numbers.map(|number| number.parse::<u64>().ok()));
     // The original's position may be off by one after a step back.
-    [position, position.saturating_sub(1), position + 1].into_iter().map(|index| Mark { hits, index }).find(|mark| {
-        let there = [mark.index.saturating_sub(1), mark.index, mark.index + 1];
+    [position, position.saturating_sub(1), position + 1].into_iter().map(|index| Position { hits, index }).find(|at| {
+        let there = [at.index.saturating_sub(1), at.index, at.index + 1];
         there.map(remainder_at) == said || there.map(|index| Some(in_64_bits(index))) == wrapped
     })
 }
@@ -69,11 +69,11 @@ mod tests {
     #[test]
     fn a_line_is_what_it_was_made_of() {
         for index in [0, 1, 2, 3, 10, 93, 94, 95, 1000] {
-            let place = Place::at(Mark { hits: 77, index });
-            let line = line(&place);
-            assert_eq!(mark(line.as_bytes()), Some(place.mark), "{line}");
+            let state = State::at(Position { hits: 77, index });
+            let line = line(&state);
+            assert_eq!(at(line.as_bytes()), Some(state.at), "{line}");
         }
-        assert_eq!(line(&Place::at(Mark { hits: 5, index: 6 })), "5,6,5,8,13\n");
+        assert_eq!(line(&State::at(Position { hits: 5, index: 6 })), "5,6,5,8,13\n");
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
         let (f93, f94, f95) =
             (12_200_160_415_121_876_738u64, 19_740_274_219_868_223_167u128, 31_940_434_634_990_099_905u128);
         let line = format!("94,94,{f93},{},{}", f94 as u64, f95 as u64);
-        assert_eq!(mark(line.as_bytes()), Some(Mark { hits: 94, index: 94 }));
+        assert_eq!(at(line.as_bytes()), Some(Position { hits: 94, index: 94 }));
     }
 
     #[test]
@@ -100,16 +100,16 @@ mod tests {
             "18446744073709551616,1,0,0,1",
             "1,1,0,0,1\n2,1,0,1,1",
         ] {
-            assert_eq!(mark(text.as_bytes()), None, "{text}");
+            assert_eq!(at(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(mark(b"0,0,0,0,0"), Some(Mark::default()));
-        assert_eq!(mark(b" 3, 2 ,1,1,2 \r\n"), Some(Mark { hits: 3, index: 2 }));
+        assert_eq!(at(b"0,0,0,0,0"), Some(Position::default()));
+        assert_eq!(at(b" 3, 2 ,1,1,2 \r\n"), Some(Position { hits: 3, index: 2 }));
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(text in "[0-9,x \\n]{0,60}") {
-            let _ = mark(text.as_bytes());
+            let _ = at(text.as_bytes());
         }
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! What somebody else has put there is kept aside before it is written over. This process knows its own file by what the
 //! file system says of it, or else by its content; the next one knows it by the journal, whose steps have passed what it
-//! says, or whose header tells what it may say (see `ledger`).
+//! says, or whose header tells what it may say (see `store`).
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::csv;
-use super::files::{Folder, Stamp, keep_aside};
-use super::ledger::{CSV, Ledger, NEW};
-use super::sequence::{Mark, Place};
+use super::files::{Stamp, StateFolder, keep_aside};
+use super::sequence::{Position, State};
+use super::state_store::{CSV, NEW, StateStore};
 use crate::sync::lock;
 
 /// The file as it was read or written last.
@@ -21,16 +21,16 @@ struct Last {
 
 /// Who writes the file.
 pub struct Export {
-    folder: Arc<dyn Folder>,
+    folder: Arc<dyn StateFolder>,
     /// `None` when there was none.
     last: Option<Last>,
     /// What was written, when it is not known to be on disk.
-    unsynced: Option<Mark>,
+    unsynced: Option<Position>,
 }
 
 impl Export {
     /// Where there is no file that was ours, or is taken over.
-    pub(super) fn new(folder: Arc<dyn Folder>) -> Self {
+    pub(super) fn new(folder: Arc<dyn StateFolder>) -> Self {
         Self { folder, last: None, unsynced: None }
     }
 
@@ -39,32 +39,32 @@ impl Export {
         self.last = Some(Last { stamp, checksum: crc32fast::hash(bytes) });
     }
 
-    /// Writes where the sequence stands; `false` when that is to be tried again with a newer place.
+    /// Writes where the sequence stands; `false` when that is to be tried again with a newer state.
     ///
     /// # Errors
     /// When it cannot; then the file that was there still is, or the new one.
-    pub fn write(&mut self, ledger: &Mutex<Ledger>, place: &Place) -> io::Result<bool> {
-        self.sync(ledger)?;
-        if !lock(ledger).csv_begins(place.mark) {
+    pub fn write(&mut self, store: &Mutex<StateStore>, state: &State) -> io::Result<bool> {
+        self.sync(store)?;
+        if !lock(store).csv_begins(state.at) {
             return Ok(false);
         }
         self.keep_others()?;
         let new = format!("{CSV}{NEW}");
-        let line = csv::line(place);
+        let line = csv::line(state);
         let mut file = self.folder.create(&new)?;
         let written = file.append(line.as_bytes()).and_then(|()| file.sync()).and_then(|()| file.stamp());
         let stamp = written.inspect_err(|_| drop(self.folder.remove(&new)))?;
         self.folder.rename(&new, CSV)?;
         self.has_read(stamp, line.as_bytes());
-        self.unsynced = Some(place.mark);
-        self.sync(ledger)?;
+        self.unsynced = Some(state.at);
+        self.sync(store)?;
         Ok(true)
     }
 
-    fn sync(&mut self, ledger: &Mutex<Ledger>) -> io::Result<()> {
-        if let Some(mark) = self.unsynced {
+    fn sync(&mut self, store: &Mutex<StateStore>) -> io::Result<()> {
+        if let Some(at) = self.unsynced {
             self.folder.sync()?;
-            lock(ledger).csv_is(mark);
+            lock(store).csv_is(at);
             self.unsynced = None;
         }
         Ok(())

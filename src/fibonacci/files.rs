@@ -25,7 +25,7 @@ pub const LOCK: &str = "fibo.lock";
 pub const PREFIX: &str = "fibo.";
 
 /// A folder of files.
-pub trait Folder: Send + Sync {
+pub trait StateFolder: Send + Sync {
     /// The names in it.
     fn names(&self) -> io::Result<Vec<String>>;
     /// All of a file.
@@ -64,7 +64,7 @@ const ASIDE: &str = ".damaged.";
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub fn keep_aside(folder: &dyn Folder, name: &str) -> io::Result<PathBuf> {
+pub fn keep_aside(folder: &dyn StateFolder, name: &str) -> io::Result<PathBuf> {
     let names = folder.names()?;
     let aside = (1..).map(|number| format!("{name}{ASIDE}{number}")).find(|aside| !names.contains(aside));
     let aside = aside.unwrap_or_default();
@@ -205,7 +205,7 @@ impl OnDisk {
     }
 }
 
-impl Folder for OnDisk {
+impl StateFolder for OnDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         self.directory().names()
     }

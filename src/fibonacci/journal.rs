@@ -13,7 +13,7 @@
 //! The generation, a number that each journal has of its own, goes into every checksum, so that what an older file left in
 //! the same blocks is never taken for a batch of this one.
 
-use crate::fibonacci::sequence::{Mark, Step};
+use crate::fibonacci::sequence::{Position, Step};
 
 /// Most steps of a batch.
 pub const MOST_STEPS: usize = 64 * 1024;
@@ -28,12 +28,12 @@ const FIRST_HEADER_BYTES: usize = 8 + 8 + 8 + 8 + 4;
 const BEFORE_STEPS: usize = 4 + 4 + 8;
 const CHECKSUM: usize = 4;
 
-/// The header of a journal that begins at `mark`, beside a `fibo.csv` that says one of these, if there is one.
-pub fn header(generation: u64, mark: Mark, csv: [Mark; 2]) -> Vec<u8> {
+/// The header of a journal that begins at `at`, beside a `fibo.csv` that says one of these, if there is one.
+pub fn header(generation: u64, at: Position, csv: [Position; 2]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend_from_slice(FILE_MAGIC);
     let [before, after] = csv;
-    for number in [generation, mark.hits, mark.index, before.hits, before.index, after.hits, after.index] {
+    for number in [generation, at.hits, at.index, before.hits, before.index, after.hits, after.index] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     let checksum = crc32fast::hash(&bytes);
@@ -69,9 +69,9 @@ pub struct Read {
     /// Its generation.
     pub generation: u64,
     /// Where its last valid step leads.
-    pub mark: Mark,
+    pub at: Position,
     /// What a `fibo.csv` may say that was written before it began.
-    pub csv: Option<[Mark; 2]>,
+    pub csv: Option<[Position; 2]>,
     /// How it ends.
     pub end: End,
 }
@@ -88,50 +88,50 @@ pub enum End {
 }
 
 /// Whether a `fibo.csv` that says this was written by this journal's process, or by one before it.
-pub fn knows(bytes: &[u8], csv: Mark) -> bool {
+pub fn knows(bytes: &[u8], csv: Position) -> bool {
     let told = walk(bytes, &mut |_, _| {}).and_then(|read| read.csv);
     told.is_some_and(|told| told.contains(&csv)) || mark_after(bytes, csv.hits) == Some(csv)
 }
 
 /// Where a journal stood after so many hits, if it was there.
-fn mark_after(bytes: &[u8], hits: u64) -> Option<Mark> {
+fn mark_after(bytes: &[u8], hits: u64) -> Option<Position> {
     let mut found = None;
-    let end = walk(bytes, &mut |mark, steps| {
-        let before = hits.checked_sub(mark.hits).and_then(|before| steps.get(..usize::try_from(before).ok()?));
+    let end = walk(bytes, &mut |at, steps| {
+        let before = hits.checked_sub(at.hits).and_then(|before| steps.get(..usize::try_from(before).ok()?));
         if let Some(before) = before {
-            found = Some(before.iter().filter_map(|byte| step(*byte)).fold(mark, Mark::after));
+            found = Some(before.iter().filter_map(|byte| step(*byte)).fold(at, Position::after));
         }
     })?;
-    if end.mark.hits == hits { Some(end.mark) } else { found }
+    if end.at.hits == hits { Some(end.at) } else { found }
 }
 
 /// Reads a journal; `None` when its header is not valid. Each valid batch is shown, with where the sequence stood before.
-pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Mark, &[u8])) -> Option<Read> {
+pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Position, &[u8])) -> Option<Read> {
     let is_first = bytes.starts_with(FIRST_MAGIC);
     let (header, mut rest) = bytes.split_at_checked(if is_first { FIRST_HEADER_BYTES } else { HEADER_BYTES })?;
     let (head, checksum) = header.split_at(header.len() - CHECKSUM);
     if !is_first && !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
         return None;
     }
-    let mark_at = |place: usize| Mark { hits: number(&head[place..]), index: number(&head[place + 8..]) };
-    let (generation, mut mark) = (number(&head[8..]), mark_at(16));
+    let mark_at = |state: usize| Position { hits: number(&head[state..]), index: number(&head[state + 8..]) };
+    let (generation, mut at) = (number(&head[8..]), mark_at(16));
     let csv = (!is_first).then(|| [mark_at(32), mark_at(48)]);
     loop {
         if rest.is_empty() {
-            return Some(Read { generation, mark, csv, end: End::Whole });
+            return Some(Read { generation, at, csv, end: End::Whole });
         }
-        let Some((steps, after)) = batch(generation, rest).filter(|(hits, ..)| *hits == mark.hits).map(|b| (b.1, b.2))
+        let Some((steps, after)) = batch(generation, rest).filter(|(hits, ..)| *hits == at.hits).map(|b| (b.1, b.2))
         else {
             break;
         };
-        each(mark, steps);
-        mark = steps.iter().filter_map(|byte| step(*byte)).fold(mark, Mark::after);
+        each(at, steps);
+        at = steps.iter().filter_map(|byte| step(*byte)).fold(at, Position::after);
         rest = after;
     }
     // One batch is in flight at a time, so only the last can be torn.
     let followed = (1..rest.len()).any(|start| batch(generation, &rest[start..]).is_some());
-    let followed = followed || is_longer_than_a_batch(rest, mark.hits);
-    Some(Read { generation, mark, csv, end: if followed { End::Damaged } else { End::Torn } })
+    let followed = followed || is_longer_than_a_batch(rest, at.hits);
+    Some(Read { generation, at, csv, end: if followed { End::Damaged } else { End::Torn } })
 }
 
 /// Whether what is not valid, after so many hits, was more than one batch.
@@ -186,17 +186,17 @@ mod tests {
         walk(bytes, &mut |_, _| {})
     }
 
-    const START: Mark = Mark { hits: 7, index: 3 };
-    const CSV: [Mark; 2] = [Mark { hits: 5, index: 1 }, Mark { hits: 6, index: 2 }];
+    const START: Position = Position { hits: 7, index: 3 };
+    const CSV: [Position; 2] = [Position { hits: 5, index: 1 }, Position { hits: 6, index: 2 }];
 
     /// A journal of these batches, where each ends, and where the sequence stands then.
-    fn written(batches: &[Vec<Step>]) -> (Vec<u8>, Vec<(usize, Mark)>) {
+    fn written(batches: &[Vec<Step>]) -> (Vec<u8>, Vec<(usize, Position)>) {
         let mut bytes = header(9, START, CSV);
         let mut ends = vec![(bytes.len(), START)];
         for batch in batches {
-            let mark = ends[ends.len() - 1].1;
-            push_batch(&mut bytes, 9, mark.hits, batch);
-            ends.push((bytes.len(), batch.iter().fold(mark, |mark, step| mark.after(*step))));
+            let at = ends[ends.len() - 1].1;
+            push_batch(&mut bytes, 9, at.hits, batch);
+            ends.push((bytes.len(), batch.iter().fold(at, |at, step| at.after(*step))));
         }
         (bytes, ends)
     }
@@ -210,8 +210,8 @@ mod tests {
         #[test]
         fn what_is_written_is_read(batches in batches()) {
             let (bytes, ends) = written(&batches);
-            let mark = ends[ends.len() - 1].1;
-            prop_assert_eq!(read(&bytes), Some(Read { generation: 9, mark, csv: Some(CSV), end: End::Whole }));
+            let at = ends[ends.len() - 1].1;
+            prop_assert_eq!(read(&bytes), Some(Read { generation: 9, at, csv: Some(CSV), end: End::Whole }));
         }
 
         #[test]
@@ -221,22 +221,22 @@ mod tests {
             let before = ends.iter().rev().find(|(end, _)| *end <= cut);
             let found = read(&bytes[..cut]);
             let end = if ends.iter().any(|(end, _)| *end == cut) { End::Whole } else { End::Torn };
-            prop_assert_eq!(found, before.map(|(_, mark)| Read { generation: 9, mark: *mark, csv: Some(CSV), end }));
+            prop_assert_eq!(found, before.map(|(_, at)| Read { generation: 9, at: *at, csv: Some(CSV), end }));
         }
 
         #[test]
-        fn a_wrong_bit_is_noticed(batches in batches(), place in any::<prop::sample::Index>(), bit in 0u8..8) {
+        fn a_wrong_bit_is_noticed(batches in batches(), state in any::<prop::sample::Index>(), bit in 0u8..8) {
             let (mut bytes, ends) = written(&batches);
-            let place = place.index(bytes.len());
-            bytes[place] ^= 1u8 << bit;
+            let state = state.index(bytes.len());
+            bytes[state] ^= 1u8 << bit;
             let Some(found) = read(&bytes) else {
-                prop_assert!(place < HEADER_BYTES);
+                prop_assert!(state < HEADER_BYTES);
                 return Ok(());
             };
-            let (batch, mark) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= place).unwrap();
-            prop_assert_eq!(found.mark, mark.1);
+            let (batch, at) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= state).unwrap();
+            prop_assert_eq!(found.at, at.1);
             let last = batch + 2 == ends.len();
-            if last && (4..8).contains(&(place - mark.0)) {
+            if last && (4..8).contains(&(state - at.0)) {
                 // It may say now that it ends earlier, and that something follows.
                 return Ok(());
             }
@@ -257,10 +257,10 @@ mod tests {
         let (one, two) = (ends[1].0, ends[2].0);
         for places in [[one + 16, two + 16], [one + 1, two + 16], [one + 16, two + 1]] {
             let mut bytes = bytes.clone();
-            places.iter().for_each(|place| bytes[*place] ^= 4);
+            places.iter().for_each(|state| bytes[*state] ^= 4);
             assert_eq!(
                 read(&bytes),
-                Some(Read { generation: 9, mark: ends[1].1, csv: Some(CSV), end: End::Damaged }),
+                Some(Read { generation: 9, at: ends[1].1, csv: Some(CSV), end: End::Damaged }),
                 "{places:?}"
             );
         }
@@ -270,7 +270,7 @@ mod tests {
     fn another_generations_batch_is_none_of_ours() {
         let mut bytes = header(9, START, CSV);
         push_batch(&mut bytes, 8, START.hits, &[Step::Next]);
-        assert_eq!(read(&bytes), Some(Read { generation: 9, mark: START, csv: Some(CSV), end: End::Torn }));
+        assert_eq!(read(&bytes), Some(Read { generation: 9, at: START, csv: Some(CSV), end: End::Torn }));
     }
 
     #[test]
@@ -279,11 +279,13 @@ mod tests {
         [9u64, START.hits, START.index].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         push_batch(&mut bytes, 9, START.hits, &[Step::Next, Step::Reset]);
-        let mark = Mark { hits: 9, index: 0 };
-        assert_eq!(read(&bytes), Some(Read { generation: 9, mark, csv: None, end: End::Whole }));
-        assert!(knows(&bytes, Mark { hits: 8, index: 4 }) && knows(&bytes, START) && knows(&bytes, mark));
+        let at = Position { hits: 9, index: 0 };
+        assert_eq!(read(&bytes), Some(Read { generation: 9, at, csv: None, end: End::Whole }));
+        assert!(knows(&bytes, Position { hits: 8, index: 4 }) && knows(&bytes, START) && knows(&bytes, at));
         assert!(
-            ![(8, 3), (6, 2), (10, 1)].iter().any(|(hits, index)| knows(&bytes, Mark { hits: *hits, index: *index }))
+            ![(8, 3), (6, 2), (10, 1)]
+                .iter()
+                .any(|(hits, index)| knows(&bytes, Position { hits: *hits, index: *index }))
         );
     }
 }

@@ -1,31 +1,31 @@
 //! A service with a state worth killing: Fibonacci's numbers, one a request, and none that was answered is ever lost.
 //!
 //! ```text
-//! routes   a request becomes a step, and the number it leads to an answer
-//! budget   how many bytes of answers may be on their way
-//! desk     requests hand in steps and wait: one sync for all that are there (group commit)
-//! ledger   steps in a journal, and what becomes of it when the disk fails
-//! export   the original's file, as it is written over and over
-//! journal, csv   the bytes of the two files
-//! recovery what a start makes of the files it finds
-//! files    the folder they are in, which tests can cut the power of
-//! sequence where it stands, and what a step makes of it
-//! number, transform   the numbers, in decimal, and how long ones are multiplied
+//! routes             a request becomes a step, and the number it leads to an answer
+//! budget             how many bytes of answers may be on their way
+//! group_commit       requests hand in steps and wait: one sync for all that are there
+//! state_store        steps in a journal, and what becomes of it when the disk fails
+//! export             the original's file, as it is written over and over
+//! journal, csv       the bytes of the two files
+//! recovery           what a start makes of the files it finds
+//! files              the folder they are in, which tests can cut the power of
+//! sequence           where it stands, and what a step makes of it
+//! number, transform  the numbers, in decimal, and how long ones are multiplied
 //! ```
 
 mod budget;
 pub mod csv;
-pub mod desk;
 pub mod export;
 pub mod files;
+pub mod group_commit;
 pub mod journal;
-pub mod ledger;
 pub mod number;
 #[cfg(test)]
 mod powercut;
 pub mod recovery;
 mod routes;
 pub mod sequence;
+pub mod state_store;
 mod transform;
 
 use std::io;
@@ -40,12 +40,12 @@ use crate::settings::fibonacci::{Durability, FibonacciSettings};
 use crate::sync::{lock, spawn};
 
 use budget::Budget;
-use desk::Desk;
 use export::Export;
-use files::{Folder, LOCK, OnDisk};
-use ledger::Ledger;
+use files::{LOCK, OnDisk, StateFolder};
+use group_commit::GroupCommit;
 use recovery::Found;
-use sequence::{Place, last_index};
+use sequence::{State, last_index};
+use state_store::StateStore;
 
 /// How long a process waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ const KEEPER_STACK_BYTES: usize = 64 * 1024;
 /// The service.
 struct Fibonacci {
     /// There once the folder is ours and read.
-    desk: OnceLock<Desk>,
+    group_commit: OnceLock<GroupCommit>,
     folder: Arc<OnDisk>,
     /// Who writes the original's file, from then on.
     export: Mutex<Option<Export>>,
@@ -79,7 +79,7 @@ pub fn run(settings: &FibonacciSettings) -> io::Result<()> {
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
     let service = Arc::new(Fibonacci {
-        desk: OnceLock::new(),
+        group_commit: OnceLock::new(),
         folder: Arc::new(OnDisk::new(&settings.data_dir)?),
         export: Mutex::new(None),
         damaged: OnceLock::new(),
@@ -112,8 +112,8 @@ impl Fibonacci {
     }
 
     fn open(&self, settings: &FibonacciSettings) -> io::Result<()> {
-        let Found { ledger, mark, export, damaged, refused, taken_over } =
-            Ledger::open(Arc::clone(&self.folder) as Arc<dyn Folder>)?;
+        let Found { store, at, export, damaged, refused, taken_over } =
+            StateStore::open(Arc::clone(&self.folder) as Arc<dyn StateFolder>)?;
         for path in &damaged {
             log::error!("A file is damaged, and kept as {}; what it had lost is lost", path.display());
         }
@@ -121,26 +121,27 @@ impl Fibonacci {
             log::error!("A file {why}, and is kept as {}; the sequence goes on from the most steps", path.display());
         }
         let kept = if taken_over { ", taken over from fibo.csv" } else { "" };
-        log::info!("The sequence stands at position {} after {} hits{kept}", mark.position(), mark.hits);
+        log::info!("The sequence stands at position {} after {} hits{kept}", at.position(), at.hits);
         let _ = self.damaged.set(damaged.len() + refused.len());
-        let desk = Desk::new(ledger, Place::at(mark), last_index(settings.limit_digits), settings.durability);
+        let group_commit =
+            GroupCommit::new(store, State::at(at), last_index(settings.limit_digits), settings.durability);
         if settings.durability == Durability::Interval {
             log::warn!("DURABILITY is interval: the last second of steps may be lost when the process is killed");
         }
         *lock(&self.export) = Some(export);
-        let _ = self.desk.set(desk);
+        let _ = self.group_commit.set(group_commit);
         Ok(())
     }
 
     /// Once a second: steps that are not on disk yet go there, and the original's file follows.
     fn keep_files(&self, stop: &Stop) {
-        let (Some(desk), Some(export)) = (self.desk.get(), &mut *lock(&self.export)) else { return };
+        let (Some(group_commit), Some(export)) = (self.group_commit.get(), &mut *lock(&self.export)) else { return };
         let (mut written, mut troubled) = (None, false);
         while !stop.sleep(INTERVAL) {
-            let kept = desk.flush().map_err(|why| why.to_string()).and_then(|place| {
-                if written != Some(place.mark) {
-                    let is_written = desk.export(export, &place).map_err(|error| error.to_string())?;
-                    written = is_written.then_some(place.mark);
+            let kept = group_commit.flush().map_err(|why| why.to_string()).and_then(|state| {
+                if written != Some(state.at) {
+                    let is_written = group_commit.export(export, &state).map_err(|error| error.to_string())?;
+                    written = is_written.then_some(state.at);
                 }
                 Ok(())
             });
@@ -158,12 +159,14 @@ impl Fibonacci {
     /// # Errors
     /// When steps that were answered are on no disk.
     fn keep_at_last(&self) -> io::Result<()> {
-        let (Some(desk), Some(export)) = (self.desk.get(), &mut *lock(&self.export)) else { return Ok(()) };
+        let (Some(group_commit), Some(export)) = (self.group_commit.get(), &mut *lock(&self.export)) else {
+            return Ok(());
+        };
         let lost = |why| io::Error::other(format!("The steps of the last second are lost: {why}"));
-        let place = desk.flush().map_err(lost)?;
-        if let Err(error) = desk.export(export, &place) {
+        let state = group_commit.flush().map_err(lost)?;
+        if let Err(error) = group_commit.export(export, &state) {
             // The journal has it all.
-            log::warn!("Cannot write {}: {error}", ledger::CSV);
+            log::warn!("Cannot write {}: {error}", state_store::CSV);
         }
         Ok(())
     }

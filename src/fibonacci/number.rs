@@ -23,9 +23,9 @@ const BEYOND_ONE_LIMB: u64 = 88;
 
 /// A number: its limbs, the lowest first, the highest of which is not 0; none is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Number(Vec<u64>);
+pub struct BigNumber(Vec<u64>);
 
-impl Number {
+impl BigNumber {
     /// How many decimal digits it has.
     pub fn digits(&self) -> usize {
         let Some((highest, below)) = self.0.split_last() else { return 1 };
@@ -144,9 +144,9 @@ fn transform_length(limbs: usize) -> usize {
 
 /// The numbers of the double index, and of the one before, from those of an index and the one before. A coefficient of a
 /// product is below 3 · 10^12 · the coefficients, so the transform's prime has room for numbers of 36 million digits.
-fn double(transform: &Transform, here: &Number, before: &Number) -> (Number, Number) {
+fn double(transform: &Transform, here: &BigNumber, before: &BigNumber) -> (BigNumber, BigNumber) {
     let length = transform_length(here.0.len());
-    let forward = |number: &Number| {
+    let forward = |number: &BigNumber| {
         let mut values = number.spread(length);
         transform.forward(&mut values);
         values
@@ -159,7 +159,7 @@ fn double(transform: &Transform, here: &Number, before: &Number) -> (Number, Num
     }
     let inverse = |mut values: Vec<u64>| {
         transform.inverse(&mut values);
-        Number::gather(&values)
+        BigNumber::gather(&values)
     };
     on_two_cores(length, || inverse(std::mem::take(&mut a)), || inverse(std::mem::take(&mut b)))
 }
@@ -210,32 +210,32 @@ mod tests {
     use proptest::prelude::*;
 
     /// By adding, from the beginning.
-    fn added(index: u64) -> (Number, Number) {
-        let mut place = (Number::default(), Number(vec![1]));
+    fn added(index: u64) -> (BigNumber, BigNumber) {
+        let mut state = (BigNumber::default(), BigNumber(vec![1]));
         for _ in 0..index {
-            place = (place.1.clone(), place.0.plus(&place.1));
+            state = (state.1.clone(), state.0.plus(&state.1));
         }
-        place
+        state
     }
 
     #[test]
     fn doubling_and_adding_lead_to_the_same_numbers() {
         let mut expected = added(0);
         for index in 0..3000 {
-            assert_eq!(Number::fibonacci(index), expected, "{index}");
+            assert_eq!(BigNumber::fibonacci(index), expected, "{index}");
             assert_eq!(expected.1.minus(&expected.0).plus(&expected.0), expected.1);
             assert_eq!(remainder(&expected.0.text()), remainder_at(index), "{index}");
             assert_eq!(expected.0.text().len(), expected.0.digits());
             expected = (expected.1.clone(), expected.0.plus(&expected.1));
         }
         for index in [30_000, 65_535, 65_536, 65_537] {
-            assert_eq!(Number::fibonacci(index), added(index), "{index}");
+            assert_eq!(BigNumber::fibonacci(index), added(index), "{index}");
         }
     }
 
     #[test]
     fn a_million_digits_are_right() {
-        let (here, ahead) = Number::fibonacci(4_784_970);
+        let (here, ahead) = BigNumber::fibonacci(4_784_970);
         assert_eq!(remainder(&here.text()), remainder_at(4_784_970));
         assert_eq!(remainder(&ahead.text()), remainder_at(4_784_971));
         assert_eq!(ahead.digits(), 1_000_000);
@@ -245,7 +245,7 @@ mod tests {
         #[test]
         fn sums_and_differences_are_those_of_wide_numbers(one in any::<u64>(), other in any::<u64>()) {
             let of = |number: u128| {
-                Number::from_limbs(vec![(number % u128::from(LIMB)) as u64, (number / u128::from(LIMB)) as u64])
+                BigNumber::from_limbs(vec![(number % u128::from(LIMB)) as u64, (number / u128::from(LIMB)) as u64])
             };
             let (less, more) = (u128::from(one.min(other)) * 7, u128::from(one.max(other)) * 7);
             prop_assert_eq!(of(less).plus(&of(more)).text(), (less + more).to_string());

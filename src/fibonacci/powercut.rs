@@ -1,7 +1,7 @@
 //! A folder whose power can be cut, and whose disk can fail.
 //!
 //! What is promised of a disk is kept: synced bytes and synced names stay. Of the rest an arbitrary part does: each
-//! stretch of bytes, each length, each name on its own, in any combination. A ledger that lives through thousands of such
+//! stretch of bytes, each length, each name on its own, in any combination. A store that lives through thousands of such
 //! cuts has missed no sync.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
-use super::files::{Appended, Folder, Stamp};
-use super::ledger::{CSV, Ledger};
-use super::sequence::{Mark, Place, Step};
+use super::files::{Appended, Stamp, StateFolder};
+use super::sequence::{Position, State, Step};
+use super::state_store::{CSV, StateStore};
 use crate::sync::lock;
 
 /// Bytes reach the disk in such stretches, or do not.
@@ -94,7 +94,7 @@ impl Simulated {
         Self(Arc::new(Mutex::new(disk)))
     }
 
-    fn folder(&self) -> Arc<dyn Folder> {
+    fn folder(&self) -> Arc<dyn StateFolder> {
         Arc::new(self.clone())
     }
 
@@ -109,7 +109,7 @@ impl Simulated {
     }
 }
 
-impl Folder for Simulated {
+impl StateFolder for Simulated {
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(lock(&self.0).names.keys().cloned().collect())
     }
@@ -218,17 +218,17 @@ impl Appended for SimulatedFile {
 
 /// A life of the service on such a disk, from an opening to a cut. Returns the marks that may be found after it: the one
 /// that was answered last, and those of steps whose clients heard of a failure, or nothing.
-fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
+fn live(disk: &Simulated, expected: &[Position], context: &str) -> Vec<Position> {
     let mut rng = lock(&disk.0).rng.fork();
-    let Ok(found) = Ledger::open(disk.folder()) else {
+    let Ok(found) = StateStore::open(disk.folder()) else {
         // The power went during the opening: whatever could be found before can be found again.
         return expected.to_vec();
     };
-    assert!(expected.contains(&found.mark), "{context}: {:?} is none of {expected:?}", found.mark);
+    assert!(expected.contains(&found.at), "{context}: {:?} is none of {expected:?}", found.at);
     assert!(found.damaged.is_empty(), "{context}: {:?}", found.damaged);
     assert!(found.refused.is_empty(), "{context}: {:?}", found.refused);
-    let (ledger, mut export) = (Mutex::new(found.ledger), found.export);
-    let (mut mark, mut possible) = (found.mark, vec![found.mark]);
+    let (store, mut export) = (Mutex::new(found.store), found.export);
+    let (mut at, mut possible) = (found.at, vec![found.at]);
     for _ in 0..rng.usize(..60) {
         let steps: Vec<Step> = (0..rng.usize(1..8))
             .map(|_| match rng.u8(..8) {
@@ -237,20 +237,20 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
                 _ => Step::Next,
             })
             .collect();
-        let after = steps.iter().fold(mark, |mark, step| mark.after(*step));
-        let outcome = lock(&ledger).commit(&steps, after);
+        let after = steps.iter().fold(at, |at, step| at.after(*step));
+        let outcome = lock(&store).commit(&steps, after);
         match outcome {
             Ok(()) => {
-                mark = after;
-                possible = vec![mark];
+                at = after;
+                possible = vec![at];
             }
             Err(_) => {
-                assert_eq!(lock(&ledger).mark(), mark, "{context}: it runs ahead of the disk");
+                assert_eq!(lock(&store).at(), at, "{context}: it runs ahead of the disk");
                 possible.push(after);
             }
         }
         if rng.u8(..10) == 0 {
-            let _ = export.write(&ledger, &Place::at(mark));
+            let _ = export.write(&store, &State::at(at));
         }
         if rng.u8(..12) == 0 {
             // The disk is full, and has room again.
@@ -262,15 +262,15 @@ fn live(disk: &Simulated, expected: &[Mark], context: &str) -> Vec<Mark> {
 }
 
 /// Writes the original's file as somebody else would.
-fn write_csv(disk: &Simulated, place: &Place) {
-    disk.create(CSV).unwrap().append(super::csv::line(place).as_bytes()).unwrap();
+fn write_csv(disk: &Simulated, state: &State) {
+    disk.create(CSV).unwrap().append(super::csv::line(state).as_bytes()).unwrap();
 }
 
 #[test]
 fn no_answered_step_is_lost_when_the_power_is() {
     for seed in 0..4000 {
         let disk = Simulated::new(seed);
-        let mut expected = vec![Mark::default()];
+        let mut expected = vec![Position::default()];
         for life in 0..4 {
             {
                 let mut disk = lock(&disk.0);
@@ -280,76 +280,76 @@ fn no_answered_step_is_lost_when_the_power_is() {
             expected = live(&disk, &expected, &format!("seed {seed}, life {life}"));
             lock(&disk.0).after_the_cut();
         }
-        let found = Ledger::open(disk.folder()).unwrap();
-        assert!(expected.contains(&found.mark), "seed {seed}: {:?} is none of {expected:?}", found.mark);
+        let found = StateStore::open(disk.folder()).unwrap();
+        assert!(expected.contains(&found.at), "seed {seed}: {:?} is none of {expected:?}", found.at);
     }
 }
 
 #[test]
 fn a_full_disk_refuses_and_recovers() {
     let disk = Simulated::new(1);
-    let mut ledger = Ledger::open(disk.folder()).unwrap().ledger;
-    let one = Mark::default().after(Step::Next);
+    let mut store = StateStore::open(disk.folder()).unwrap().store;
+    let one = Position::default().after(Step::Next);
     lock(&disk.0).room = 10;
     for _ in 0..3 {
-        let error = ledger.commit(&[Step::Next], one).unwrap_err();
+        let error = store.commit(&[Step::Next], one).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(ledger.mark(), Mark::default());
+        assert_eq!(store.at(), Position::default());
     }
     // And a start on the full disk is a start.
     lock(&disk.0).room = 0;
-    let mut ledger = Ledger::open(disk.folder()).unwrap().ledger;
-    assert_eq!(ledger.commit(&[Step::Next], one).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    let mut store = StateStore::open(disk.folder()).unwrap().store;
+    assert_eq!(store.commit(&[Step::Next], one).unwrap_err().kind(), io::ErrorKind::StorageFull);
     lock(&disk.0).room = usize::MAX;
-    ledger.commit(&[Step::Next], one).unwrap();
-    assert_eq!(Ledger::open(disk.folder()).unwrap().mark, one);
+    store.commit(&[Step::Next], one).unwrap();
+    assert_eq!(StateStore::open(disk.folder()).unwrap().at, one);
 }
 
 #[test]
 fn a_long_journal_is_followed_by_a_short_one() {
     let disk = Simulated::new(2);
-    let mut ledger = Ledger::open(disk.folder()).unwrap().ledger;
-    let (steps, mut mark) = ([Step::Next, Step::Next, Step::Previous].repeat(20_000), Mark::default());
+    let mut store = StateStore::open(disk.folder()).unwrap().store;
+    let (steps, mut at) = ([Step::Next, Step::Next, Step::Previous].repeat(20_000), Position::default());
     for _ in 0..150 {
-        mark = steps.iter().fold(mark, |mark, step| mark.after(*step));
-        ledger.commit(&steps, mark).unwrap();
+        at = steps.iter().fold(at, |at, step| at.after(*step));
+        store.commit(&steps, at).unwrap();
     }
     let names = disk.names().unwrap();
     assert_eq!(names, ["fibo.journal.3"]);
     assert!(disk.read(&names[0]).unwrap().len() < 4 << 20);
-    assert_eq!(Ledger::open(disk.folder()).unwrap().mark, mark);
+    assert_eq!(StateStore::open(disk.folder()).unwrap().at, at);
 }
 
 #[test]
 fn damage_keeps_its_bytes_and_is_reported() {
     let disk = Simulated::new(3);
-    let mut ledger = Ledger::open(disk.folder()).unwrap().ledger;
-    let mut mark = Mark::default();
-    let mut marks = vec![mark];
+    let mut store = StateStore::open(disk.folder()).unwrap().store;
+    let mut at = Position::default();
+    let mut positions = vec![at];
     for _ in 0..5 {
-        mark = mark.after(Step::Next);
-        ledger.commit(&[Step::Next], mark).unwrap();
-        marks.push(mark);
+        at = at.after(Step::Next);
+        store.commit(&[Step::Next], at).unwrap();
+        positions.push(at);
     }
     let file = disk.file("fibo.journal.1").unwrap();
     // In the third batch of five.
     lock(&disk.0).files[file].content[68 + 21 * 2 + 18] ^= 1;
     let bytes = disk.read("fibo.journal.1").unwrap();
-    let found = Ledger::open(disk.folder()).unwrap();
-    assert_eq!(found.mark, marks[2]);
+    let found = StateStore::open(disk.folder()).unwrap();
+    assert_eq!(found.at, positions[2]);
     assert_eq!(found.damaged, [PathBuf::from("fibo.journal.1.damaged.1")]);
     assert_eq!(disk.read("fibo.journal.1.damaged.1").unwrap(), bytes);
     // Once is enough.
-    assert!(Ledger::open(disk.folder()).unwrap().damaged.is_empty());
+    assert!(StateStore::open(disk.folder()).unwrap().damaged.is_empty());
 
     // Where the original's file knows more, it counts.
-    write_csv(&disk, &Place::at(marks[5]));
+    write_csv(&disk, &State::at(positions[5]));
     let journal =
         disk.names().unwrap().into_iter().find(|name| name.starts_with("fibo.journal.") && !name.contains('d'));
     let file = disk.file(&journal.unwrap()).unwrap();
     lock(&disk.0).files[file].content[9] ^= 1;
-    let found = Ledger::open(disk.folder()).unwrap();
-    assert_eq!((found.mark, found.damaged.len(), found.taken_over), (marks[5], 1, false));
+    let found = StateStore::open(disk.folder()).unwrap();
+    assert_eq!((found.at, found.damaged.len(), found.taken_over), (positions[5], 1, false));
 }
 
 #[test]
@@ -357,16 +357,16 @@ fn the_originals_file_is_taken_over_or_kept() {
     let disk = Simulated::new(4);
     let mut file = disk.create(CSV).unwrap();
     file.append(b"12,6,5,8,13\n").unwrap();
-    let found = Ledger::open(disk.folder()).unwrap();
-    assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, true));
+    let found = StateStore::open(disk.folder()).unwrap();
+    assert_eq!((found.at, found.taken_over), (Position { hits: 12, index: 6 }, true));
     // From now on the journal counts.
-    write_csv(&disk, &Place::at(Mark { hits: 9, index: 3 }));
-    let found = Ledger::open(disk.folder()).unwrap();
-    assert_eq!((found.mark, found.taken_over), (Mark { hits: 12, index: 6 }, false));
+    write_csv(&disk, &State::at(Position { hits: 9, index: 3 }));
+    let found = StateStore::open(disk.folder()).unwrap();
+    assert_eq!((found.at, found.taken_over), (Position { hits: 12, index: 6 }, false));
 
     let disk = Simulated::new(5);
     disk.create(CSV).unwrap().append(b"not ours").unwrap();
-    let found = Ledger::open(disk.folder()).unwrap();
-    assert_eq!((found.mark, found.damaged), (Mark::default(), vec![PathBuf::from("fibo.csv.damaged.1")]));
+    let found = StateStore::open(disk.folder()).unwrap();
+    assert_eq!((found.at, found.damaged), (Position::default(), vec![PathBuf::from("fibo.csv.damaged.1")]));
     assert_eq!(disk.read("fibo.csv.damaged.1").unwrap(), b"not ours");
 }

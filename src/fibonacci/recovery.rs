@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use super::csv;
 use super::export::Export;
-use super::files::{Folder, keep_aside};
+use super::files::{StateFolder, keep_aside};
 use super::journal::{self, End};
-use super::ledger::{CSV, JOURNAL, Ledger, NEW};
-use super::sequence::{Mark, last_index};
+use super::sequence::{Position, last_index};
+use super::state_store::{CSV, JOURNAL, NEW, StateStore};
 use crate::settings::fibonacci::MOST_DIGITS;
 
 /// What was found in a folder.
 pub struct Found {
     /// The ledger, ready for more.
-    pub ledger: Ledger,
+    pub store: StateStore,
     /// Where the sequence stands.
-    pub mark: Mark,
+    pub at: Position,
     /// Who writes `fibo.csv`.
     pub export: Export,
     /// Files that are damaged, by the paths they now have.
@@ -36,7 +36,7 @@ pub struct Found {
 /// A journal with a valid header.
 struct Candidate {
     name: String,
-    mark: Mark,
+    at: Position,
     is_whole: bool,
     /// Steps when it began.
     start: u64,
@@ -44,13 +44,13 @@ struct Candidate {
     confirmed: u64,
 }
 
-impl Ledger {
+impl StateStore {
     /// Reads what is there, and begins a new journal. Where that cannot be (the disk is full), the ledger is there all the
     /// same, and tries again with the next step.
     ///
     /// # Errors
     /// When the folder, or a file in it, cannot be read.
-    pub fn open(folder: Arc<dyn Folder>) -> io::Result<Found> {
+    pub fn open(folder: Arc<dyn StateFolder>) -> io::Result<Found> {
         let names = folder.names()?;
         for name in names.iter().filter(|name| is_unfinished(name)) {
             // Never became whole; if it cannot be removed now, the next one of that name takes its place.
@@ -65,7 +65,7 @@ impl Ledger {
         // What the file system says comes first, so that a change in between is noticed later.
         let stamp = folder.stamp(CSV)?;
         let csv_bytes = stamp.map(|_| folder.read(CSV)).transpose()?;
-        let said = csv_bytes.as_deref().and_then(csv::mark);
+        let said = csv_bytes.as_deref().and_then(csv::at);
         let mut is_ours = false;
         for (generation, name) in &journals {
             let bytes = folder.read(name)?;
@@ -75,7 +75,7 @@ impl Ledger {
             if is_whole { &mut stale } else { &mut damaged }.push((*name).clone());
             best = match (best, found) {
                 (Some(newer), Some(older)) if !newer.is_whole || older.confirmed > newer.start => {
-                    let (more, less) = if older.mark.hits > newer.mark.hits { (older, newer) } else { (newer, older) };
+                    let (more, less) = if older.at.hits > newer.at.hits { (older, newer) } else { (newer, older) };
                     if less.is_whole && more.is_whole {
                         behind.push(less.name);
                     }
@@ -84,14 +84,14 @@ impl Ledger {
                 (newer, older) => newer.or(older),
             };
         }
-        let mut mark = best.as_ref().map(|best| best.mark);
+        let mut at = best.as_ref().map(|best| best.at);
         let (mut taken_over, mut refused, mut bad_csv) = (false, Vec::new(), None);
         if csv_bytes.is_some() {
-            match judge_csv(said, is_ours, best.as_ref().map(|best| best.mark)) {
+            match judge_csv(said, is_ours, best.as_ref().map(|best| best.at)) {
                 Csv::Behind => {}
                 Csv::Counts(said) => {
-                    taken_over = mark.map_or(journals.is_empty(), |mark| mark.hits == 0);
-                    mark = Some(said);
+                    taken_over = at.map_or(journals.is_empty(), |at| at.hits == 0);
+                    at = Some(said);
                     behind.extend(best.filter(|best| best.is_whole && !taken_over).map(|best| best.name));
                 }
                 verdict => bad_csv = Some(verdict),
@@ -110,10 +110,10 @@ impl Ledger {
             refused.push((keep_aside(&*folder, name)?, "lacks steps that another file has"));
         }
         stale.retain(|name| !behind.contains(name));
-        let mark = mark.unwrap_or_default();
+        let at = at.unwrap_or_default();
         let generation = journals.first().map_or(0, |(generation, _)| *generation);
-        let mut ledger = Self::new(Arc::clone(&folder), generation, mark, stale, said.unwrap_or(mark));
-        match ledger.begin(mark) {
+        let mut store = Self::new(Arc::clone(&folder), generation, at, stale, said.unwrap_or(at));
+        match store.begin(at) {
             Ok(()) => {
                 for name in &damaged {
                     aside.push(keep_aside(&*folder, name)?);
@@ -124,7 +124,7 @@ impl Ledger {
                 aside.extend(damaged.iter().map(|name| folder.path(name)));
             }
         }
-        Ok(Found { ledger, mark, export, damaged: aside, refused, taken_over })
+        Ok(Found { store, at, export, damaged: aside, refused, taken_over })
     }
 }
 
@@ -141,17 +141,17 @@ fn is_unfinished(name: &str) -> bool {
 
 fn read(bytes: &[u8], generation: u64, name: &str) -> Option<Candidate> {
     let (mut start, mut confirmed) = (None, None);
-    let read = journal::walk(bytes, &mut |mark, _| {
-        start.get_or_insert(mark.hits);
-        confirmed = Some(mark.hits);
+    let read = journal::walk(bytes, &mut |at, _| {
+        start.get_or_insert(at.hits);
+        confirmed = Some(at.hits);
     });
     // Nothing that was ever written is beyond the last index.
-    let read = read.filter(|read| read.generation == generation && read.mark.index <= last_index(MOST_DIGITS));
+    let read = read.filter(|read| read.generation == generation && read.at.index <= last_index(MOST_DIGITS));
     read.map(|read| {
-        let hits = read.mark.hits;
+        let hits = read.at.hits;
         let (start, confirmed) = (start.unwrap_or(hits), confirmed.unwrap_or(hits));
         let is_whole = read.end != End::Damaged;
-        Candidate { name: name.to_owned(), mark: read.mark, is_whole, start, confirmed }
+        Candidate { name: name.to_owned(), at: read.at, is_whole, start, confirmed }
     })
 }
 
@@ -160,14 +160,14 @@ enum Csv {
     /// The journal has what it says.
     Behind,
     /// It says more than the journal.
-    Counts(Mark),
+    Counts(Position),
     /// No journal was ever there.
     Foreign,
     /// It is no state.
     Damaged,
 }
 
-fn judge_csv(said: Option<Mark>, is_ours: bool, journal: Option<Mark>) -> Csv {
+fn judge_csv(said: Option<Position>, is_ours: bool, journal: Option<Position>) -> Csv {
     let Some(said) = said else { return Csv::Damaged };
     match journal {
         Some(journal) if said.hits <= journal.hits && (journal.hits > 0 || said == journal) => {

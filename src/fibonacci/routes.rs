@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::Fibonacci;
 use super::budget::Budget;
-use super::desk::{Desk, Refusal};
-use super::number::Number;
-use super::sequence::{Place, Step, bits};
+use super::group_commit::{GroupCommit, Refusal};
+use super::number::BigNumber;
+use super::sequence::{State, Step, bits};
 use crate::http::message::head::{Head, Rejection};
 use crate::http::{Answer, Request, Service, Text};
 use crate::object;
@@ -68,41 +68,41 @@ impl Fibonacci {
             FibonacciRoute::Healthz => probe(None, as_json),
             FibonacciRoute::Readyz => probe(self.trouble(), as_json),
             FibonacciRoute::Metrics => self.metrics(request),
-            FibonacciRoute::Current | FibonacciRoute::Step(_) => match self.desk.get() {
+            FibonacciRoute::Current | FibonacciRoute::Step(_) => match self.group_commit.get() {
                 None => Problem::new(503, "waiting", WAITING).answer(as_json),
-                Some(desk) => number(desk, &self.budget, route, request, as_json),
+                Some(group_commit) => number(group_commit, &self.budget, route, request, as_json),
             },
         }
     }
 
     /// Why it is not ready, if it is not.
     fn trouble(&self) -> Option<String> {
-        let own = || match self.desk.get() {
+        let own = || match self.group_commit.get() {
             None => Some(String::from(WAITING)),
-            Some(desk) => desk.is_missing().then(|| String::from(MISSING)),
+            Some(group_commit) => group_commit.is_missing().then(|| String::from(MISSING)),
         };
         self.router.ready.trouble().or_else(own)
     }
 
     fn metrics(&self, request: &Request<'_>) -> Answer {
         self.router.metrics(request, self.trouble().is_none(), |page| {
-            if let Some(desk) = self.desk.get() {
-                let place = desk.place();
-                page.gauge("testero_fibonacci_position", "Where the sequence stands.", &place.mark.position());
-                let bytes = bits(place.mark.index).div_ceil(8);
+            if let Some(group_commit) = self.group_commit.get() {
+                let state = group_commit.state();
+                page.gauge("testero_fibonacci_position", "Where the sequence stands.", &state.at.position());
+                let bytes = bits(state.at.index).div_ceil(8);
                 page.gauge("testero_fibonacci_number_bytes", "How long its number is, in bytes.", &bytes);
-                page.counter("testero_fibonacci_hits", "Steps ever made.", &place.mark.hits);
+                page.counter("testero_fibonacci_hits", "Steps ever made.", &state.at.hits);
                 let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-                let tally = &desk.tally;
+                let counters = &group_commit.counters;
                 page.counter(
                     "testero_fibonacci_committed",
                     "Steps taken to the disk by this process.",
-                    &of(&tally.committed),
+                    &of(&counters.committed),
                 );
-                page.counter("testero_fibonacci_commits", "Syncs that took them there.", &of(&tally.commits));
-                let seconds = Plain(of(&tally.nanos) as f64 / 1e9);
+                page.counter("testero_fibonacci_commits", "Syncs that took them there.", &of(&counters.commits));
+                let seconds = Plain(of(&counters.nanos) as f64 / 1e9);
                 page.counter("testero_fibonacci_commit_seconds", "Time spent on syncs.", &seconds);
-                page.counter("testero_fibonacci_commit_failures", "Syncs that failed.", &of(&tally.failures));
+                page.counter("testero_fibonacci_commit_failures", "Syncs that failed.", &of(&counters.failures));
             }
             if let Some(damaged) = self.damaged.get() {
                 let help = "Damaged files that were found at the start and kept aside.";
@@ -117,7 +117,13 @@ const WAITING: &str = "another process has the state, or it is being read; ask a
 const BUSY: &str = "too many long answers are on their way to clients that do not take them; ask again in a moment";
 const MISSING: &str = "files of the state were removed, moved or replaced, so steps are refused; the log says which";
 
-fn number(desk: &Desk, budget: &Arc<Budget>, route: FibonacciRoute, request: &Request<'_>, as_json: bool) -> Answer {
+fn number(
+    group_commit: &GroupCommit,
+    budget: &Arc<Budget>,
+    route: FibonacciRoute,
+    request: &Request<'_>,
+    as_json: bool,
+) -> Answer {
     // HEAD changes nothing, so there is nothing to say.
     if matches!(route, FibonacciRoute::Step(_)) && request.changes_nothing() {
         return unsaid();
@@ -125,14 +131,14 @@ fn number(desk: &Desk, budget: &Arc<Budget>, route: FibonacciRoute, request: &Re
     // Before the step: one that was made has to be answered.
     let bytes = match route {
         FibonacciRoute::Step(Step::Reset) => 0,
-        _ => most_bytes(desk, as_json),
+        _ => most_bytes(group_commit, as_json),
     };
     let Some(share) = budget.take(bytes) else {
         return Problem::new(503, "busy", BUSY).answer(as_json);
     };
-    let place = match route {
-        FibonacciRoute::Step(step) => match desk.step(step) {
-            Ok(place) => place,
+    let state = match route {
+        FibonacciRoute::Step(step) => match group_commit.step(step) {
+            Ok(state) => state,
             Err(refusal) => {
                 let (status, code) = match refusal {
                     Refusal::TooLong => (409, "too-long"),
@@ -142,37 +148,37 @@ fn number(desk: &Desk, budget: &Arc<Budget>, route: FibonacciRoute, request: &Re
                 return Problem::new(status, code, refusal.to_string()).answer(as_json);
             }
         },
-        _ => desk.place(),
+        _ => group_commit.state(),
     };
     let answer = match route {
-        _ if as_json => json(200, &state(&place)),
-        FibonacciRoute::Step(Step::Reset) => say(Value::of(&capitals(&place)).to_string()),
-        _ => say(place.current.text()),
+        _ if as_json => json(200, &in_json(&state)),
+        FibonacciRoute::Step(Step::Reset) => say(Value::of(&capitals(&state)).to_string()),
+        _ => say(state.current.text()),
     };
     Answer { held: Some(Box::new(share)), ..answer }
 }
 
 /// About what an answer takes at most while it is made and sent: the digits, and copies of them.
-fn most_bytes(desk: &Desk, as_json: bool) -> u64 {
-    desk.digits() * if as_json { 10 } else { 4 }
+fn most_bytes(group_commit: &GroupCommit, as_json: bool) -> u64 {
+    group_commit.digits() * if as_json { 10 } else { 4 }
 }
 
 /// The state, for programs. The numbers are JSON numbers of any length.
-fn state(place: &Place) -> Value {
-    let number = |number: &Number| Digits(number.text());
+fn in_json(state: &State) -> Value {
+    let number = |number: &BigNumber| Digits(number.text());
     object! {
-        "position": place.mark.position(),
-        "previous": number(&place.previous),
-        "current": number(&place.current),
-        "next": number(&place.next),
-        "hits": place.mark.hits,
+        "position": state.at.position(),
+        "previous": number(&state.previous),
+        "current": number(&state.current),
+        "next": number(&state.next),
+        "hits": state.at.hits,
     }
 }
 
 /// The state as the original's clients see it, in a string.
-fn capitals(place: &Place) -> String {
-    let Place { mark, previous, current, next } = place;
-    let (hits, position) = (mark.hits, mark.position());
+fn capitals(state: &State) -> String {
+    let State { at, previous, current, next } = state;
+    let (hits, position) = (at.hits, at.position());
     let [current, next, previous] = [current, next, previous].map(|number| number.text());
     format!(r#"{{"Current":{current},"Hitcount":{hits},"Next":{next},"Position":{position},"Previous":{previous}}}"#)
 }

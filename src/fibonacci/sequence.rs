@@ -1,11 +1,11 @@
 //! The sequence: where it stands, and what a step makes of it.
 //!
-//! Everything follows from two numbers, the hits and the index, so that is all that is kept on disk (a [`Mark`]); the
+//! Everything follows from two numbers, the hits and the index, so that is all that is kept on disk (a [`Position`]); the
 //! Fibonacci numbers themselves are in memory, and a step costs one addition.
 
 use std::sync::Arc;
 
-use super::number::Number;
+use super::number::BigNumber;
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,14 @@ pub enum Step {
 
 /// Where the sequence stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct Position {
     /// Steps made, ever.
     pub hits: u64,
     /// Which Fibonacci number is the current one: F(0) is 0, F(1) and F(2) are 1.
     pub index: u64,
 }
 
-impl Mark {
+impl Position {
     /// Where a step leads.
     pub fn after(self, step: Step) -> Self {
         let index = match step {
@@ -46,38 +46,38 @@ impl Mark {
 
 /// A mark, and the numbers there. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct State {
     /// The mark.
-    pub mark: Mark,
+    pub at: Position,
     /// The number before; 0 at the beginning.
-    pub previous: Arc<Number>,
+    pub previous: Arc<BigNumber>,
     /// The number.
-    pub current: Arc<Number>,
+    pub current: Arc<BigNumber>,
     /// The number after.
-    pub next: Arc<Number>,
+    pub next: Arc<BigNumber>,
 }
 
-impl Place {
+impl State {
     /// The numbers at a mark.
-    pub fn at(mark: Mark) -> Self {
-        let (here, ahead) = Number::fibonacci(mark.index);
-        let before = if mark.index == 0 { Number::default() } else { ahead.minus(&here) };
-        Self { mark, previous: Arc::new(before), current: Arc::new(here), next: Arc::new(ahead) }
+    pub fn at(at: Position) -> Self {
+        let (here, ahead) = BigNumber::fibonacci(at.index);
+        let before = if at.index == 0 { BigNumber::default() } else { ahead.minus(&here) };
+        Self { at, previous: Arc::new(before), current: Arc::new(here), next: Arc::new(ahead) }
     }
 
     /// Where a step leads.
     pub fn after(&self, step: Step) -> Self {
-        let mark = self.mark.after(step);
+        let at = self.at.after(step);
         match step {
             Step::Next => {
                 let (previous, current) = (Arc::clone(&self.current), Arc::clone(&self.next));
-                Self { mark, next: Arc::new(previous.plus(&current)), previous, current }
+                Self { at, next: Arc::new(previous.plus(&current)), previous, current }
             }
-            Step::Previous if self.mark.index > 1 => {
+            Step::Previous if self.at.index > 1 => {
                 let (current, next) = (Arc::clone(&self.previous), Arc::clone(&self.current));
-                Self { mark, previous: Arc::new(next.minus(&current)), current, next }
+                Self { at, previous: Arc::new(next.minus(&current)), current, next }
             }
-            Step::Previous | Step::Reset => Self::at(mark),
+            Step::Previous | Step::Reset => Self::at(at),
         }
     }
 }
@@ -109,44 +109,44 @@ pub fn last_index(digits: u32) -> u64 {
 mod tests {
     use super::*;
 
-    fn number(place: &Place) -> String {
-        place.current.text()
+    fn number(state: &State) -> String {
+        state.current.text()
     }
 
     #[test]
     fn the_first_steps_are_those_of_the_original() {
-        let mut place = Place::at(Mark::default());
-        assert_eq!((number(&place).as_str(), place.mark.position()), ("0", 1));
+        let mut state = State::at(Position::default());
+        assert_eq!((number(&state).as_str(), state.at.position()), ("0", 1));
         for (value, position) in [("1", 1), ("1", 2), ("2", 3), ("3", 4), ("5", 5), ("8", 6)] {
-            place = place.after(Step::Next);
-            assert_eq!((number(&place).as_str(), place.mark.position()), (value, position));
+            state = state.after(Step::Next);
+            assert_eq!((number(&state).as_str(), state.at.position()), (value, position));
         }
         for (value, position) in [("5", 5), ("3", 4), ("2", 3), ("1", 2), ("1", 1), ("0", 1), ("0", 1)] {
-            place = place.after(Step::Previous);
-            assert_eq!((number(&place).as_str(), place.mark.position()), (value, position));
+            state = state.after(Step::Previous);
+            assert_eq!((number(&state).as_str(), state.at.position()), (value, position));
         }
-        assert_eq!(place.mark.hits, 13);
-        place = place.after(Step::Next).after(Step::Next).after(Step::Next).after(Step::Reset);
-        assert_eq!((number(&place).as_str(), place.previous.text().as_str()), ("0", "0"));
-        assert_eq!((place.next.text().as_str(), place.mark), ("1", Mark { hits: 17, index: 0 }));
+        assert_eq!(state.at.hits, 13);
+        state = state.after(Step::Next).after(Step::Next).after(Step::Next).after(Step::Reset);
+        assert_eq!((number(&state).as_str(), state.previous.text().as_str()), ("0", "0"));
+        assert_eq!((state.next.text().as_str(), state.at), ("1", Position { hits: 17, index: 0 }));
     }
 
     #[test]
     fn numbers_are_exact_where_64_bits_end() {
-        let place = (0..94).fold(Place::at(Mark::default()), |place, _| place.after(Step::Next));
-        assert_eq!(number(&place), "19740274219868223167");
-        let far = Place::at(Mark { hits: 0, index: 300 });
+        let state = (0..94).fold(State::at(Position::default()), |state, _| state.after(Step::Next));
+        assert_eq!(number(&state), "19740274219868223167");
+        let far = State::at(Position { hits: 0, index: 300 });
         assert_eq!(number(&far), "222232244629420445529739893461909967206666939096499764990979600");
     }
 
     proptest::proptest! {
         #[test]
         fn stepping_and_jumping_lead_to_the_same_place(start in 0u64..2000, steps in proptest::collection::vec(0u8..7, 0..200)) {
-            let mut place = Place::at(Mark { hits: 5, index: start });
+            let mut state = State::at(Position { hits: 5, index: start });
             for step in steps {
                 let step = match step { 0..4 => Step::Next, 4..6 => Step::Previous, _ => Step::Reset };
-                place = place.after(step);
-                proptest::prop_assert_eq!(&place, &Place::at(place.mark));
+                state = state.after(step);
+                proptest::prop_assert_eq!(&state, &State::at(state.at));
             }
         }
     }
@@ -164,7 +164,7 @@ mod tests {
     fn the_last_index_has_so_many_digits_and_the_next_one_more() {
         for digits in (1..400).chain([1000, 4096, 20_000]) {
             let digits = digits as usize;
-            let last = Place::at(Mark { hits: 0, index: last_index(digits as u32) });
+            let last = State::at(Position { hits: 0, index: last_index(digits as u32) });
             assert_eq!((number(&last).len(), last.next.text().len()), (digits, digits + 1));
         }
     }

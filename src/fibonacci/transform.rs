@@ -61,8 +61,8 @@ impl Transform {
         let mut roots = vec![1; length];
         let (mut half, root) = (length / 2, power(GENERATOR, (PRIME - 1) / length as u64));
         let mut last = 1;
-        for place in &mut roots[half..] {
-            *place = last;
+        for state in &mut roots[half..] {
+            *state = last;
             last = mul(last, root);
         }
         while half > 1 {

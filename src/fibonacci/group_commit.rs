@@ -1,4 +1,4 @@
-//! The desk where requests hand in their steps, and wait until these are on disk.
+//! Group commit: requests hand in their steps, and wait until these are on disk, with one sync for all that are there.
 //!
 //! Group commit: whoever comes while nobody leads, leads. It takes all the steps that wait, has them on disk with one
 //! sync, hands the lead to one of those that have come meanwhile, and tells the others what came of their steps. So at any
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::export::Export;
 use super::journal::MOST_STEPS;
-use super::ledger::Ledger;
-use super::sequence::{Place, Step};
+use super::sequence::{State, Step};
+use super::state_store::StateStore;
 use crate::settings::fibonacci::Durability;
 use crate::sync::lock;
 
@@ -61,9 +61,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What the desk has done, for metrics.
+/// What group commit has done, for metrics.
 #[derive(Default)]
-pub struct Tally {
+pub struct CommitCounters {
     /// Syncs that took steps to the disk.
     pub commits: AtomicU64,
     /// Steps in them.
@@ -74,11 +74,11 @@ pub struct Tally {
     pub failures: AtomicU64,
 }
 
-/// The desk.
-pub struct Desk {
-    inner: Mutex<Inner>,
+/// Group commit over a store.
+pub struct GroupCommit {
+    inner: Mutex<Shared>,
     /// Locked by who leads, or flushes.
-    ledger: Mutex<Ledger>,
+    store: Mutex<StateStore>,
     last_index: u64,
     durability: Durability,
     /// How long the last sync took, in nanoseconds.
@@ -86,13 +86,13 @@ pub struct Desk {
     /// Whether a start would not find the state.
     missing: AtomicBool,
     /// What it has done.
-    pub tally: Tally,
+    pub counters: CommitCounters,
 }
 
-struct Inner {
+struct Shared {
     /// Where clients see the sequence.
-    place: Place,
-    waiting: Vec<Waiting>,
+    state: State,
+    waiting: Vec<WaitingStep>,
     is_led: bool,
     /// How many steps were there at the end of each of the last batches: its own, and those that had come meanwhile.
     seen: [usize; REMEMBERED],
@@ -102,62 +102,62 @@ struct Inner {
     trouble: Option<Refusal>,
 }
 
-struct Waiting {
+struct WaitingStep {
     step: Step,
-    slot: Arc<Slot>,
+    caller: Arc<WaitingThread>,
 }
 
 /// Where a request learns what is next for it.
-struct Slot {
-    turn: Mutex<Option<Turn>>,
+struct WaitingThread {
+    next: Mutex<Option<Wakeup>>,
     thread: Thread,
 }
 
-enum Turn {
+enum Wakeup {
     Lead,
-    Done(Result<Place, Refusal>),
+    Done(Result<State, Refusal>),
 }
 
-impl Slot {
-    fn give(&self, turn: Turn) {
-        *lock(&self.turn) = Some(turn);
+impl WaitingThread {
+    fn give(&self, next: Wakeup) {
+        *lock(&self.next) = Some(next);
         self.thread.unpark();
     }
 
-    fn wait(&self) -> Turn {
+    fn wait(&self) -> Wakeup {
         loop {
-            if let Some(turn) = lock(&self.turn).take() {
-                return turn;
+            if let Some(next) = lock(&self.next).take() {
+                return next;
             }
             thread::park();
         }
     }
 }
 
-impl Desk {
-    /// A desk over a ledger, where no number has an index above `last_index`.
-    pub fn new(ledger: Ledger, place: Place, last_index: u64, durability: Durability) -> Self {
+impl GroupCommit {
+    /// Group commit over a store, where no number has an index above `last_index`.
+    pub fn new(store: StateStore, state: State, last_index: u64, durability: Durability) -> Self {
         let (waiting, unflushed) = (Vec::new(), Vec::new());
-        let inner = Inner { place, waiting, is_led: false, seen: [1; REMEMBERED], unflushed, trouble: None };
+        let inner = Shared { state, waiting, is_led: false, seen: [1; REMEMBERED], unflushed, trouble: None };
         Self {
             inner: Mutex::new(inner),
-            ledger: Mutex::new(ledger),
+            store: Mutex::new(store),
             last_index,
             durability,
             last_nanos: AtomicU64::new(0),
             missing: AtomicBool::new(false),
-            tally: Tally::default(),
+            counters: CommitCounters::default(),
         }
     }
 
     /// Where the sequence stands.
-    pub fn place(&self) -> Place {
-        lock(&self.inner).place.clone()
+    pub fn state(&self) -> State {
+        lock(&self.inner).state.clone()
     }
 
     /// How many digits the current number has.
     pub fn digits(&self) -> u64 {
-        lock(&self.inner).place.current.digits() as u64
+        lock(&self.inner).state.current.digits() as u64
     }
 
     /// Whether the state is on no disk where a start would find it: files of it were removed, moved or replaced.
@@ -169,36 +169,36 @@ impl Desk {
     ///
     /// # Errors
     /// When it was not made.
-    pub fn step(&self, step: Step) -> Result<Place, Refusal> {
+    pub fn step(&self, step: Step) -> Result<State, Refusal> {
         if self.durability == Durability::Interval {
             return self.note(step);
         }
-        let slot = Arc::new(Slot { turn: Mutex::new(None), thread: thread::current() });
+        let caller = Arc::new(WaitingThread { next: Mutex::new(None), thread: thread::current() });
         let leads = {
             let mut inner = lock(&self.inner);
-            inner.waiting.push(Waiting { step, slot: Arc::clone(&slot) });
+            inner.waiting.push(WaitingStep { step, caller: Arc::clone(&caller) });
             !std::mem::replace(&mut inner.is_led, true)
         };
-        let mut turn = if leads { Turn::Lead } else { slot.wait() };
+        let mut next = if leads { Wakeup::Lead } else { caller.wait() };
         loop {
-            match turn {
-                Turn::Done(result) => return result,
+            match next {
+                Wakeup::Done(result) => return result,
                 // Its own step is among those that wait, and so is done then.
-                Turn::Lead => self.lead(),
+                Wakeup::Lead => self.lead(),
             }
-            turn = slot.wait();
+            next = caller.wait();
         }
     }
 
     /// Takes all the steps that wait to the disk.
     fn lead(&self) {
         self.gather();
-        let (batch, place) = {
+        let (batch, state) = {
             let mut inner = lock(&self.inner);
             let most = inner.waiting.len().min(MOST_STEPS);
-            (inner.waiting.drain(..most).collect(), inner.place.clone())
+            (inner.waiting.drain(..most).collect(), inner.state.clone())
         };
-        let mut leading = Leading { desk: self, batch, results: Vec::new(), place };
+        let mut leading = Leading { group_commit: self, batch, results: Vec::new(), state };
         leading.make_steps();
     }
 
@@ -225,46 +225,46 @@ impl Desk {
     }
 
     /// Where a step leads, if it may be made.
-    fn after(&self, place: &Place, step: Step) -> Result<Place, Refusal> {
-        if step == Step::Next && place.mark.index >= self.last_index {
+    fn after(&self, state: &State, step: Step) -> Result<State, Refusal> {
+        if step == Step::Next && state.at.index >= self.last_index {
             return Err(Refusal::TooLong);
         }
-        Ok(place.after(step))
+        Ok(state.after(step))
     }
 
     /// Makes a step at once. It is on disk at the next flush.
-    fn note(&self, step: Step) -> Result<Place, Refusal> {
+    fn note(&self, step: Step) -> Result<State, Refusal> {
         let mut inner = lock(&self.inner);
         if let Some(trouble) = &inner.trouble {
             return Err(trouble.clone());
         }
-        let place = self.after(&inner.place, step)?;
-        inner.place = place.clone();
+        let state = self.after(&inner.state, step)?;
+        inner.state = state.clone();
         inner.unflushed.push(step);
-        Ok(place)
+        Ok(state)
     }
 
     /// Has all steps on disk that are not yet, and says where the sequence stands there.
     ///
     /// # Errors
     /// When they cannot be; then steps are refused until they can.
-    pub fn flush(&self) -> Result<Place, Refusal> {
-        let mut ledger = lock(&self.ledger);
+    pub fn flush(&self) -> Result<State, Refusal> {
+        let mut store = lock(&self.store);
         loop {
-            let (steps, place) = {
+            let (steps, state) = {
                 let inner = lock(&self.inner);
                 let steps = inner.unflushed[..inner.unflushed.len().min(MOST_STEPS)].to_vec();
-                (steps, inner.place.clone())
+                (steps, inner.state.clone())
             };
             if steps.is_empty() {
-                let found = ledger.check().map_err(Refusal::from);
-                self.missing.store(!ledger.is_found(), Ordering::Relaxed);
+                let found = store.check().map_err(Refusal::from);
+                self.missing.store(!store.is_found(), Ordering::Relaxed);
                 let mut inner = lock(&self.inner);
                 inner.trouble = found.as_ref().err().cloned();
-                return found.map(|()| place);
+                return found.map(|()| state);
             }
-            let mark = steps.iter().fold(ledger.mark(), |mark, step| mark.after(*step));
-            let result = self.commit(&mut ledger, &steps, mark);
+            let at = steps.iter().fold(store.at(), |at, step| at.after(*step));
+            let result = self.commit(&mut store, &steps, at);
             let mut inner = lock(&self.inner);
             match result {
                 Ok(()) => drop(inner.unflushed.drain(..steps.len())),
@@ -276,49 +276,49 @@ impl Desk {
         }
     }
 
-    /// Writes the original's file; `false` when that is to be tried again with a newer place.
+    /// Writes the original's file; `false` when that is to be tried again with a newer state.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn export(&self, export: &mut Export, place: &Place) -> io::Result<bool> {
-        export.write(&self.ledger, place)
+    pub fn export(&self, export: &mut Export, state: &State) -> io::Result<bool> {
+        export.write(&self.store, state)
     }
 
-    fn commit(&self, ledger: &mut Ledger, steps: &[Step], mark: super::sequence::Mark) -> Result<(), Refusal> {
+    fn commit(&self, store: &mut StateStore, steps: &[Step], at: super::sequence::Position) -> Result<(), Refusal> {
         let began = Instant::now();
-        let result = ledger.commit(steps, mark);
-        self.missing.store(!ledger.is_found(), Ordering::Relaxed);
+        let result = store.commit(steps, at);
+        self.missing.store(!store.is_found(), Ordering::Relaxed);
         let took = began.elapsed().as_nanos() as u64;
         self.last_nanos.store(took, Ordering::Relaxed);
         let (counter, amount) = match &result {
-            Ok(()) => (&self.tally.committed, steps.len() as u64),
-            Err(_) => (&self.tally.failures, 1),
+            Ok(()) => (&self.counters.committed, steps.len() as u64),
+            Err(_) => (&self.counters.failures, 1),
         };
         counter.fetch_add(amount, Ordering::Relaxed);
-        self.tally.commits.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
-        self.tally.nanos.fetch_add(took, Ordering::Relaxed);
+        self.counters.commits.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
+        self.counters.nanos.fetch_add(took, Ordering::Relaxed);
         result.map_err(Refusal::from)
     }
 }
 
 /// Who leads. Dropped, by a panic as well, it hands on the lead and gives out the results.
 struct Leading<'d> {
-    desk: &'d Desk,
-    batch: Vec<Waiting>,
+    group_commit: &'d GroupCommit,
+    batch: Vec<WaitingStep>,
     /// One for each of the batch, once there are any.
-    results: Vec<Result<Place, Refusal>>,
+    results: Vec<Result<State, Refusal>>,
     /// Where the sequence stands on disk.
-    place: Place,
+    state: State,
 }
 
 impl Leading<'_> {
     fn make_steps(&mut self) {
-        let (mut place, mut results) = (self.place.clone(), Vec::with_capacity(self.batch.len()));
+        let (mut state, mut results) = (self.state.clone(), Vec::with_capacity(self.batch.len()));
         let mut steps = Vec::with_capacity(self.batch.len());
         for waiting in &self.batch {
-            let result = self.desk.after(&place, waiting.step);
+            let result = self.group_commit.after(&state, waiting.step);
             if let Ok(after) = &result {
-                place = after.clone();
+                state = after.clone();
                 steps.push(waiting.step);
             }
             results.push(result);
@@ -327,8 +327,8 @@ impl Leading<'_> {
             self.results = results;
             return;
         }
-        match self.desk.commit(&mut lock(&self.desk.ledger), &steps, place.mark) {
-            Ok(()) => self.place = place,
+        match self.group_commit.commit(&mut lock(&self.group_commit.store), &steps, state.at) {
+            Ok(()) => self.state = state,
             Err(refusal) => {
                 results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = Err(refusal.clone()));
             }
@@ -340,19 +340,19 @@ impl Leading<'_> {
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
         {
-            let mut inner = lock(&self.desk.inner);
-            inner.place = self.place.clone();
+            let mut inner = lock(&self.group_commit.inner);
+            inner.state = self.state.clone();
             inner.seen.rotate_right(1);
             inner.seen[0] = self.batch.len() + inner.waiting.len();
             match inner.waiting.first() {
-                Some(next) => next.slot.give(Turn::Lead),
+                Some(next) => next.caller.give(Wakeup::Lead),
                 None => inner.is_led = false,
             }
         }
         let mut results = std::mem::take(&mut self.results).into_iter();
         for waiting in &self.batch {
             let lost = || Err(Refusal::Failed(String::from("the service failed in the middle of it")));
-            waiting.slot.give(Turn::Done(results.next().unwrap_or_else(lost)));
+            waiting.caller.give(Wakeup::Done(results.next().unwrap_or_else(lost)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger: steps in a journal, on disk before anybody hears of them.
+//! The store: steps in a journal, on disk before anybody hears of them.
 //!
 //! # What is on disk
 //! One journal of the highest generation says where the sequence stands. A new generation begins at every start, when the
@@ -14,9 +14,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::files::{Appended, Folder};
+use super::files::{Appended, StateFolder};
 use super::journal;
-use super::sequence::{Mark, Step};
+use super::sequence::{Position, Step};
 
 /// The original's file.
 pub const CSV: &str = "fibo.csv";
@@ -27,15 +27,15 @@ pub(super) const NEW: &str = ".new";
 /// A journal that has grown so long is followed by a new one. Reading this much takes some milliseconds.
 const LONG_JOURNAL: u64 = 4 << 20;
 
-/// The ledger.
-pub struct Ledger {
-    folder: Arc<dyn Folder>,
+/// The store.
+pub struct StateStore {
+    folder: Arc<dyn StateFolder>,
     /// `None` when there is none that can be trusted.
     journal: Option<Journal>,
     /// The highest generation there has been.
     generation: u64,
     /// Where the sequence stands on disk.
-    mark: Mark,
+    at: Position,
     /// Journals that are to go once there is a newer one.
     stale: Vec<String>,
     /// A journal that may be on disk, with steps that nobody was told of.
@@ -43,7 +43,7 @@ pub struct Ledger {
     /// Whether a start would not find the state, because files of it were taken away or replaced.
     missing: bool,
     /// What `fibo.csv` says, and what it may say instead, when one is being written.
-    csv: [Mark; 2],
+    csv: [Position; 2],
     /// Steps before the journal.
     start: u64,
     long: u64,
@@ -57,48 +57,54 @@ struct Journal {
     length: u64,
 }
 
-impl Ledger {
-    /// A ledger at `mark` without a journal yet. The next one is of the generation after `generation`, and `stale` ones go
-    /// once it is there. `csv` is what `fibo.csv` says; where there is none, `mark`.
-    pub(super) fn new(folder: Arc<dyn Folder>, generation: u64, mark: Mark, stale: Vec<String>, csv: Mark) -> Self {
-        let (long, buffer, uncertain, start) = (LONG_JOURNAL, Vec::new(), None, mark.hits);
+impl StateStore {
+    /// A store at `at` without a journal yet. The next one is of the generation after `generation`, and `stale` ones go
+    /// once it is there. `csv` is what `fibo.csv` says; where there is none, `at`.
+    pub(super) fn new(
+        folder: Arc<dyn StateFolder>,
+        generation: u64,
+        at: Position,
+        stale: Vec<String>,
+        csv: Position,
+    ) -> Self {
+        let (long, buffer, uncertain, start) = (LONG_JOURNAL, Vec::new(), None, at.hits);
         let (csv, journal, missing) = ([csv; 2], None, false);
-        Self { folder, journal, generation, mark, stale, uncertain, missing, csv, start, long, buffer }
+        Self { folder, journal, generation, at, stale, uncertain, missing, csv, start, long, buffer }
     }
 
     /// To be told before a `fibo.csv` that says this takes the place of the one before. `false` when the journal would not
     /// tell the next process that it is ours, since it began later.
-    pub(super) fn csv_begins(&mut self, mark: Mark) -> bool {
-        let is_known = mark.hits >= self.start;
+    pub(super) fn csv_begins(&mut self, at: Position) -> bool {
+        let is_known = at.hits >= self.start;
         if is_known {
-            self.csv[1] = mark;
+            self.csv[1] = at;
         }
         is_known
     }
 
     /// To be told when it is on disk.
-    pub(super) fn csv_is(&mut self, mark: Mark) {
-        self.csv = [mark; 2];
+    pub(super) fn csv_is(&mut self, at: Position) {
+        self.csv = [at; 2];
     }
 
     /// Where the sequence stands on disk.
-    pub fn mark(&self) -> Mark {
-        self.mark
+    pub fn at(&self) -> Position {
+        self.at
     }
 
     /// Has these steps on disk, which lead to `after`. There are at most [`journal::MOST_STEPS`].
     ///
     /// # Errors
-    /// When they are not; then the ledger stands where it stood.
-    pub fn commit(&mut self, steps: &[Step], after: Mark) -> io::Result<()> {
+    /// When they are not; then the store stands where it stood.
+    pub fn commit(&mut self, steps: &[Step], after: Position) -> io::Result<()> {
         let Some(journal) = &mut self.journal else {
             // What could not be trusted is not written to again.
             self.begin(after)?;
-            self.mark = after;
+            self.at = after;
             return Ok(());
         };
         self.buffer.clear();
-        journal::push_batch(&mut self.buffer, self.generation, self.mark.hits, steps);
+        journal::push_batch(&mut self.buffer, self.generation, self.at.hits, steps);
         if let Err(error) = journal.file.append(&self.buffer) {
             let cut = journal.file.truncate(journal.length).and_then(|()| journal.file.sync());
             // A file that may not grow any more is followed by a new one, with the next step.
@@ -113,17 +119,17 @@ impl Ledger {
             let _ = journal.file.truncate(journal.length);
             self.give_up();
             self.begin(after).map_err(|_| error)?;
-            self.mark = after;
+            self.at = after;
             return Ok(());
         }
         if let Err(error) = journal.file.check(&journal.name, journal.length + self.buffer.len() as u64) {
             self.lose(&error);
             self.begin(after)?;
-            self.mark = after;
+            self.at = after;
             return Ok(());
         }
         journal.length += self.buffer.len() as u64;
-        self.mark = after;
+        self.at = after;
         if journal.length > self.long {
             self.follow_up();
         }
@@ -140,7 +146,7 @@ impl Ledger {
         {
             self.lose(&error);
         }
-        if self.missing { self.begin(self.mark) } else { Ok(()) }
+        if self.missing { self.begin(self.at) } else { Ok(()) }
     }
 
     /// Whether a start would find the state.
@@ -160,7 +166,7 @@ impl Ledger {
 
     /// A long journal is followed by a new one. The steps are on disk either way.
     fn follow_up(&mut self) {
-        match self.begin(self.mark) {
+        match self.begin(self.at) {
             Ok(()) => self.long = LONG_JOURNAL,
             Err(error) => {
                 log::warn!("Cannot begin a new journal, the old one goes on: {error}");
@@ -173,9 +179,9 @@ impl Ledger {
         self.stale.extend(self.journal.take().map(|journal| journal.name));
     }
 
-    /// Begins a journal of a new generation at `mark`, and removes the older ones. When this fails, the one there was goes
+    /// Begins a journal of a new generation at `at`, and removes the older ones. When this fails, the one there was goes
     /// on, unless the new one may be on disk already: then neither can be trusted.
-    pub(super) fn begin(&mut self, mark: Mark) -> io::Result<()> {
+    pub(super) fn begin(&mut self, at: Position) -> io::Result<()> {
         self.folder.restore().inspect_err(|_| self.missing = true)?;
         // A journal never has more steps than a later one began with, so that a start can tell which one counts.
         if let Some(name) = &self.uncertain {
@@ -188,7 +194,7 @@ impl Ledger {
         self.generation += 1;
         let name = format!("{JOURNAL}{}", self.generation);
         let new = format!("{name}{NEW}");
-        let header = journal::header(self.generation, mark, self.csv);
+        let header = journal::header(self.generation, at, self.csv);
         let file = self.folder.create(&new).and_then(|mut file| {
             file.append(&header)?;
             file.sync()?;
@@ -215,7 +221,7 @@ impl Ledger {
         self.give_up();
         self.journal = Some(Journal { file, name, length: header.len() as u64 });
         self.missing = false;
-        self.start = mark.hits;
+        self.start = at.hits;
         // What stays is removed by the next one, or at the next start.
         let folder = &self.folder;
         self.stale.retain(|name| folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
