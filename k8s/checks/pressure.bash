@@ -17,12 +17,12 @@ figure() {
   grep -o "\"$1\":{[^}]*}" <<<"$summary" | head -n 1 | grep -o "\"$2\":[0-9]*" | head -n 1 | grep -o '[0-9]*$'
 }
 
-# A threshold of evictionHard as a number; nothing where there is none.
+# A threshold of evictionHard as a number; nothing where there is none, or where it is turned off.
 threshold() { # SIGNAL TOTAL
   local value
   value=$(configz | grep -o '"evictionHard":{[^}]*}' | grep -o "\"$1\":\"[^\"]*\"" | sed 's/.*:"//; s/"$//')
   case $value in
-    '') ;;
+    '' | 0% | 100%) ;;
     *%) value=${value%\%}; echo $(($2 * ${value%.*} / 100)) ;;
     *) quantity "$value" ;;
   esac

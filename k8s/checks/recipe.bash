@@ -62,10 +62,18 @@ is_complete() {
   [[ $1 != *\\ ]] && bash -n <<<"$1" 2>/dev/null
 }
 
-# kubectl for the cluster that the caller chose, and what it applies for the image and the node that the caller chose.
+# kubectl for the cluster that the caller chose, and what it applies for the image and the node that the caller chose. In a
+# block that is to succeed, it waits as much longer as the cluster is slow.
 kubectl() {
-  local kubectl=(command kubectl)
+  local kubectl=(command kubectl) argument arguments=()
   [[ -z ${TESTERO_CONTEXT:-} ]] || kubectl+=(--context "$TESTERO_CONTEXT")
+  if [[ -n ${patient:-} ]]; then
+    for argument in "$@"; do
+      [[ ! $argument =~ ^--timeout=([0-9]+)([smh])$ ]] || argument=--timeout=$((BASH_REMATCH[1] * slowness))${BASH_REMATCH[2]}
+      arguments+=("$argument")
+    done
+    set -- "${arguments[@]}"
+  fi
   if [[ ${1:-} == apply && ${2:-} == -k && -n ${TESTERO_IMAGE:-}${TESTERO_NODE:-} ]]; then
     chosen "$3" | "${kubectl[@]}" apply -f -
   else
@@ -169,6 +177,7 @@ remove_all() {
 }
 
 step() {
+  local patient=yes
   run_block "$1" || give_up "the block '$1' of $readme" "$output"
 }
 

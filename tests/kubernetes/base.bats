@@ -5,7 +5,7 @@
 load ../../k8s/checks/recipe
 load cases
 
-setup_file() { begin_file; }
+setup_file() { begin_file gateway monitoring storage; }
 teardown_file() { end_file; }
 
 @test "the base is ready at once, satisfies the pod security standard \"restricted\", and goes without a rest" { together base; }
@@ -27,10 +27,6 @@ overlay() { # NAME COMPONENT…
     (($# == 0)) || printf -- "- $base/components/%s\n" "$@"
   } >"$folder/kustomization.yaml"
 }
-
-ready() { kubectl -n "$namespace" rollout status deploy/testero --timeout=$((60 * slowness))s; }
-
-in_pod() { kubectl -n "$namespace" exec deploy/testero -- /testero "$@"; }
 
 base() {
   means "the pods are refused by a namespace with pod security, or do not become ready"
@@ -71,8 +67,8 @@ patches:
 END
   kubectl apply -k "$work/base"
   ready
-  here=$(pod_address =)
-  there=$(pod_address !=)
+  here=$(pod_address '=')
+  there=$(pod_address '!=')
 
   means "the own namespace is shut out, and testero is reached by kubectl alone"
   within 20 "a pod of the namespace gets through to the Service" asks "$namespace" client http://testero:8080/healthz

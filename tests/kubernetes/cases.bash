@@ -1,30 +1,40 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of recipe.bash
-# What base.bats and chart.bats stand on: cases, each a function that runs in a shell and a namespace of its own, a few at a
-# time. The namespaces enforce the pod security standard "restricted", and warn of it. Their claims are those of
+# What base.bats, chart.bats and monitoring.bats stand on: cases, each a function that runs in a shell and a namespace of its
+# own, a few at a time. The namespaces enforce the pod security standard "restricted", and warn of it. Their claims are those of
 # k8s/checks/recipe.bash, which is read first.
 #
+#   begin_file ADD-ON…        for setup_file: these add-ons are there
 #   together CASE…            runs these cases, and fails when one of them does
 #   own NAMESPACE             makes a namespace that is removed when the case ends
 #   client NAMESPACE          makes a pod `client` there that belongs to nobody and serves on 8080 and 9090
+#   in_pod ARGUMENT…          testero's client, in the pod of deploy/testero, or of deploy/$deployment
+#   ready                     waits until all of that deployment's pods are
 #   quietly COMMAND…          a command succeeds without a warning; what it said is in $output
 #   forward COMMAND           runs that port-forward to any local port, which is then $port
 #   answers CODE URL…         what curl is answered; / alone is the forwarded port, @HOST/ the add-on gateway under that name
 #   scraped                   Prometheus has taken up the pods of the namespace, and gets their metrics
+#   query PROMQL, prometheus PATH   Prometheus' answer, in JSON
 #   nothing_left LABEL [KIND] within a minute no object has this label but of that kind
 
 at_once=${TESTERO_JOBS:-3}
 label=app.kubernetes.io/managed-by=testero-tests
 
 # For setup_file. The label's value is a process that lives as long as the file.
-begin_file() {
+begin_file() { # ADD-ON…
   cd "$BATS_TEST_DIRNAME/../.." || return
   export TESTERO_TESTS=$$
-  local missing=()
-  kubectl get namespace ingress-nginx >/dev/null 2>&1 || missing+=(gateway)
-  kubectl get namespace monitoring >/dev/null 2>&1 || missing+=(monitoring)
-  [[ -n $(kubectl get storageclass -o name) ]] || missing+=(storage)
+  local add_on missing=()
+  for add_on in "$@"; do has_add_on "$add_on" || missing+=("$add_on"); done
   ((${#missing[@]} == 0)) || { echo "this needs: tests/kubernetes/cluster add ${missing[*]}" >&2; return 1; }
   remove_namespaces ended
+}
+
+has_add_on() {
+  case $1 in
+    gateway) kubectl get namespace ingress-nginx ;;
+    monitoring) kubectl get namespace monitoring ;;
+    storage) [[ -n $(kubectl get storageclass -o name) ]] ;;
+  esac >/dev/null 2>&1
 }
 
 # Without waiting: the next run does, if it comes that soon.
@@ -111,6 +121,10 @@ END
   kubectl -n "$1" wait --for=condition=Ready pod/client --timeout="$((60 * slowness))s"
 }
 
+in_pod() { kubectl -n "$namespace" exec "deploy/${deployment:-testero}" -- /testero "$@"; }
+
+ready() { kubectl -n "$namespace" rollout status "deploy/${deployment:-testero}" --timeout="$((60 * slowness))s"; }
+
 quietly() {
   output=$("$@" 2>&1) || give_up "this succeeds: $*" "$output"
   printf '%s\n' "$output"
@@ -161,10 +175,12 @@ scraped() {
 
 up() {
   local answer
-  answer=$(prometheus "query?query=$(jq -rn --arg namespace "$namespace" '"min(up{namespace=\"\($namespace)\"})" | @uri')")
+  answer=$(query "min(up{namespace=\"$namespace\"})")
   echo "$answer"
   jq -e '.data.result[0].value[1] == "1"' <<<"$answer"
 }
+
+query() { prometheus "query?query=$(jq -rn --arg query "$1" '$query | @uri')"; }
 
 prometheus() { kubectl get --raw "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/$1"; }
 

@@ -6,7 +6,7 @@
 load ../../k8s/checks/recipe
 load cases
 
-setup_file() { begin_file; }
+setup_file() { begin_file gateway monitoring storage; }
 teardown_file() {
   end_file
   kubectl delete priorityclass "testero-chart-$TESTERO_TESTS" --ignore-not-found >/dev/null
@@ -34,12 +34,15 @@ mib=1048576
 
 helm() { command helm --namespace "$namespace" "$@"; }
 
+# Of helm: until the pods are ready.
+until_ready=(--wait --timeout "$((60 * slowness))s")
+
 # Installs the chart, and does what its NOTES say.
 served() { # VALUES [ARGUMENT OF HELM…]
   local file=$1
   shift
   means "the chart does not come up with k8s/chart/ci/$file.yaml"
-  quietly helm install testero k8s/chart --values "k8s/chart/ci/$file.yaml" --wait --timeout "$((60 * slowness))s" "$@"
+  quietly helm install testero k8s/chart --values "k8s/chart/ci/$file.yaml" "${until_ready[@]}" "$@"
   means "what helm install tells the user to do fails"
   printf '%s\n' "$output" >"$work/notes"
   notes
@@ -81,11 +84,9 @@ status() { # JQ-FILTER VALUE
   [[ $is == "$2" ]]
 }
 
-in_pod() { kubectl -n "$namespace" exec "deploy/${deployment:-testero}" -- /testero "$@"; }
-
 # Until there are so many pods, all of them ready, and none that goes.
 settled() { # PODS
-  kubectl -n "$namespace" rollout status deploy/testero --timeout="$((60 * slowness))s"
+  ready
   expect 60 "the pods of before are gone" "pod -l app.kubernetes.io/component=consumer" \
     '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{end}' = "$(printf 'True%.0s' $(seq "$1"))"
 }
@@ -205,7 +206,7 @@ hpa() {
   kubectl -n "$namespace" patch hpa testero --type merge -p '{"spec": {"minReplicas": 2}}'
   expect 60 "the autoscaler's replicas are there" deploy/testero '{.status.readyReplicas}' -eq 2
   quietly helm upgrade testero k8s/chart --values k8s/chart/ci/hpa.yaml --set autoscaling.minReplicas=2,podLabels.a=b \
-    --wait --timeout "$((60 * slowness))s"
+    "${until_ready[@]}"
   claim "an upgrade leaves them" field deploy/testero '{.spec.replicas}' -eq 2
   uninstalled
 }
@@ -264,7 +265,7 @@ persistence() {
   claim "files are bounded by the file system alone" status '.groups.disk.limit > 2000000000' true
   claim "files are written there" in_pod disk set 20Mi --wait
   means "the new pod waits for the volume that the old one has"
-  quietly helm upgrade testero k8s/chart --reuse-values --set podLabels.a=b --wait --timeout "$((60 * slowness))s"
+  quietly helm upgrade testero k8s/chart --reuse-values --set podLabels.a=b "${until_ready[@]}"
   settled 1
   end_forward
   quietly helm uninstall testero
@@ -390,14 +391,14 @@ no-replicas() {
 
 upgrade() {
   local TOKEN
-  quietly helm install testero k8s/chart --wait --timeout "$((60 * slowness))s"
+  quietly helm install testero k8s/chart "${until_ready[@]}"
   # A token.
-  quietly helm upgrade testero k8s/chart --reuse-values --set token.value=not-a-secret-0123456789 --wait --timeout "$((60 * slowness))s"
+  quietly helm upgrade testero k8s/chart --reuse-values --set token.value=not-a-secret-0123456789 "${until_ready[@]}"
   settled 1
   forward kubectl -n "$namespace" port-forward service/testero :8080
   token_is_needed
   # Limits.
-  quietly helm upgrade testero k8s/chart --reuse-values --wait --timeout "$((60 * slowness))s" \
+  quietly helm upgrade testero k8s/chart --reuse-values "${until_ready[@]}" \
     --set resources.limits.memory=256Mi,resources.limits.ephemeral-storage=600Mi
   settled 1
   forward kubectl -n "$namespace" port-forward service/testero :8080
@@ -410,13 +411,13 @@ upgrade() {
 }
 
 volume() {
-  quietly helm install testero k8s/chart --wait --timeout "$((60 * slowness))s"
-  quietly helm upgrade testero k8s/chart --reuse-values --set persistence.enabled=true,persistence.size=2Gi --wait --timeout "$((60 * slowness))s"
+  quietly helm install testero k8s/chart "${until_ready[@]}"
+  quietly helm upgrade testero k8s/chart --reuse-values --set persistence.enabled=true,persistence.size=2Gi "${until_ready[@]}"
   settled 1
   expect 5 "there is a volume" pvc/testero '{.status.phase}' = Bound
   forward kubectl -n "$namespace" port-forward service/testero :8080
   claim "files are bounded by the file system alone" status '.groups.disk.limit > 2000000000' true
-  quietly helm rollback testero 1 --wait --timeout "$((60 * slowness))s"
+  quietly helm rollback testero 1 "${until_ready[@]}"
   settled 1
   forward kubectl -n "$namespace" port-forward service/testero :8080
   claim "files are bounded as before" status .groups.disk.limit $((960 * mib))
@@ -425,14 +426,14 @@ volume() {
 }
 
 without-a-volume() {
-  quietly helm install testero k8s/chart --wait --timeout "$((60 * slowness))s"
+  quietly helm install testero k8s/chart "${until_ready[@]}"
   # A class that nobody makes volumes of.
   output=$(helm upgrade testero k8s/chart --reuse-values --set persistence.enabled=true,persistence.storageClass=- --wait --timeout 15s 2>&1) &&
     give_up "an upgrade to a volume that nobody makes fails" "$output"
   claim "it says so" shows 'context deadline exceeded'
   claim "nothing serves" field deploy/testero '{.status.readyReplicas}' = ''
   means "the way back that the chart's README tells is none"
-  quietly helm rollback testero --wait --timeout "$((60 * slowness))s"
+  quietly helm rollback testero "${until_ready[@]}"
   settled 1
   within 30 "the claim is gone" absent pvc testero
   uninstalled

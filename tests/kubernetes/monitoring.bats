@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 # What a real Prometheus operator makes of k8s/monitoring and of the chart's monitors, and whether the dashboard's queries find
-# anything. Needs a cluster that is up, with testero's image and the add-on monitoring; jq, and a python3 with PyYAML ($PYTHON,
-# if not the usual one); about five minutes.
-
-cluster() { "$BATS_TEST_DIRNAME/cluster" "$@"; }
+# anything. About five minutes. The cluster is up, has the image and the add-on monitoring; jq, and a python3 with PyYAML
+# ($PYTHON, if not the usual one):
+#   tests/kubernetes/cluster run bats tests/kubernetes/monitoring.bats
+load ../../k8s/checks/recipe
+load cases
 
 setup_file() {
-  cd "$BATS_TEST_DIRNAME/../.."
-  cluster kubectl -n monitoring get prometheus k8s >/dev/null || { echo "# NOT RUN: cluster add monitoring" >&3; skip "no add-on monitoring"; }
+  begin_file monitoring
   cp -r k8s "$BATS_FILE_TMPDIR/"
-  cd "$BATS_FILE_TMPDIR/k8s/recipes"
+  cd "$BATS_FILE_TMPDIR/k8s/recipes" || return
   mkdir pods service
   # What the README says to put into a folder of its own.
   awk '/^```/ { inside = /yaml/; next } inside' ../monitoring/README.md >pods/kustomization.yaml
@@ -19,95 +19,101 @@ setup_file() {
   sed -i -e 's/^  - podmonitor/  # - podmonitor/' -e 's/^  # - servicemonitor/  - servicemonitor/' ../monitoring-service/kustomization.yaml
   sed -e 's/monitoring-pods/monitoring-service/' -e 's#\.\./\.\./monitoring#../../monitoring-service#' pods/kustomization.yaml >service/kustomization.yaml
   local name
-  for name in pods service; do
-    cluster kubectl create namespace "monitoring-$name"
-    cluster kubectl apply -k "$name"
-  done
-  cluster helm upgrade --install testero ../chart --namespace monitoring-chart --create-namespace --values ../chart/ci/monitoring.yaml \
+  for name in pods service chart; do own "monitoring-$name"; done
+  for name in pods service; do kubectl apply -k "$name"; done
+  helm install testero ../chart --namespace monitoring-chart --values ../chart/ci/monitoring.yaml \
     --set podMonitor.labels.release=kube-prometheus-stack,prometheusRule.labels.release=kube-prometheus-stack
-  for name in pods service chart; do
-    cluster kubectl -n "monitoring-$name" rollout status deployment/testero --timeout=120s
-  done
+  for name in pods service chart; do namespace=monitoring-$name ready; done
 }
 
-teardown_file() { cluster kubectl delete namespace --ignore-not-found monitoring-pods monitoring-service monitoring-chart; }
+teardown_file() { end_file; }
 
-# The answer's data, of Prometheus' API.
-ask() { cluster kubectl get --raw "/api/v1/namespaces/monitoring/services/prometheus-operated:9090/proxy/api/v1/$1" | jq -e .data; }
-# up NAMESPACE: the labels of what is scraped there, and its value
-up() { ask "query?query=up{namespace=\"$1\"}" | jq -c '.result[] | (.metric | del(.__name__, .instance, .pod)), .value[1]'; }
-within() { # SECONDS COMMAND…
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || { "$@"; return; }
-    sleep 3
-  done
+# The claims are of this namespace, unless they name another.
+namespace=monitoring-pods
+
+# The labels of what is scraped in a namespace, and its value.
+scraped_as() { # NAMESPACE EXPECTED
+  local is
+  is=$(query "up{namespace=\"$1\"}" | jq -c '.data.result[] | (.metric | del(.__name__, .instance, .pod)), .value[1]')
+  printf '%s\n' "$is"
+  [[ $is == "$2" ]]
 }
-is() { # EXPECTED COMMAND…
-  local expected=$1
-  shift
-  diff <(echo "$expected") <("$@")
+
+# A query has so many results.
+results() { # QUERY COUNT
+  local answer
+  answer=$(query "$1")
+  printf '%s\n' "$answer"
+  jq -e ".data.result | length == $2" <<<"$answer"
 }
-testero() { cluster kubectl -n monitoring-pods exec deploy/testero -- /testero "$@"; }
+
+# Prometheus evaluates just these rules of a namespace.
+evaluated() { # NAMESPACE RULES
+  local is
+  is=$(prometheus rules | jq -r --arg namespace "$1" '.data.groups[] | select(.file | contains($namespace)) | .rules[] | .name + " " + .health')
+  printf '%s\n' "$is"
+  [[ $is == "$2" ]]
+}
 
 @test "a PodMonitor's pod is scraped once, with the labels that the alerts and the dashboard want" {
-  within 180 is '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-pods"}
-"1"' up monitoring-pods
+  within 180 "the PodMonitor's pod is scraped" scraped_as monitoring-pods \
+    '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-pods"}
+"1"'
 }
 
 @test "a ServiceMonitor's pod as well, by the headless Service alone" {
-  within 180 is '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-service","service":"testero-headless"}
-"1"' up monitoring-service
+  within 180 "the ServiceMonitor's pod is scraped" scraped_as monitoring-service \
+    '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-service","service":"testero-headless"}
+"1"'
 }
 
 @test "the chart's PodMonitor lets Prometheus in, and its pod is scraped" {
-  within 180 is '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-chart"}
-"1"' up monitoring-chart
+  within 180 "the chart's pod is scraped" scraped_as monitoring-chart \
+    '{"container":"testero","endpoint":"http","job":"testero","namespace":"monitoring-chart"}
+"1"'
 }
 
 @test "a pod that is not ready is scraped, by both monitors" {
   local name
   for name in pods service; do
-    cluster kubectl -n "monitoring-$name" exec deploy/testero -- /testero ready disable --for 120s
-    cluster kubectl -n "monitoring-$name" wait pod -l app.kubernetes.io/name=testero --for=condition=Ready=false --timeout=30s
+    namespace=monitoring-$name in_pod ready disable --for 5m
+    kubectl -n "monitoring-$name" wait pod -l app.kubernetes.io/name=testero --for=condition=Ready=false --timeout="$((30 * slowness))s"
   done
-  unready() { ask "query?query=up{namespace=\"$1\"}==1 and on (pod) testero_ready==0" | jq -e '.result | length == 1'; }
-  within 60 unready monitoring-pods
-  within 60 unready monitoring-service
   for name in pods service; do
-    cluster kubectl -n "monitoring-$name" exec deploy/testero -- /testero ready enable
+    within 60 "the pod that is not ready is scraped in monitoring-$name" \
+      results "up{namespace=\"monitoring-$name\"}==1 and on (pod) testero_ready==0" 1
+    namespace=monitoring-$name in_pod ready enable
   done
 }
 
 @test "the operator accepts all rules, and Prometheus evaluates them" {
-  rules() { ask rules | jq -r '.groups[] | select(.file | contains("'"$1"'")) | .rules[] | .name + " " + .health'; }
   local expected name
-  expected=$(sed -n 's/^ *- alert: \(.*\)/\1 ok/p' "$BATS_TEST_DIRNAME/../../k8s/monitoring/prometheusrule.yaml")
-  for name in pods service chart; do within 180 is "$expected" rules "monitoring-$name"; done
+  expected=$(sed -n 's/^ *- alert: \(.*\)/\1 ok/p' k8s/monitoring/prometheusrule.yaml)
+  for name in pods service chart; do
+    within 180 "Prometheus evaluates the rules of monitoring-$name" evaluated "monitoring-$name" "$expected"
+  done
 }
 
 @test "Grafana's sidecar would find the dashboard, as it is in the repository" {
-  cluster kubectl -n monitoring-pods get configmap -l grafana_dashboard=1 -o json >"$BATS_TEST_TMPDIR/found"
-  jq -j '.items[].data["testero.json"]' "$BATS_TEST_TMPDIR/found" | cmp - "$BATS_TEST_DIRNAME/../../k8s/monitoring/dashboards/testero.json"
+  kubectl -n monitoring-pods get configmap -l grafana_dashboard=1 -o json >"$BATS_TEST_TMPDIR/found"
+  jq -j '.items[].data["testero.json"]' "$BATS_TEST_TMPDIR/found" | cmp - k8s/monitoring/dashboards/testero.json
 }
 
 @test "every query of the dashboard and every rule answers, or its metric is not to be had here" {
-  testero disk set 16Mi
-  testero mem set 95pct --exact --wait
-  testero inode set 100 --wait
-  testero pid set 10 --wait
-  testero fd set 50 --wait
-  testero io load --rate 1Mi --time 5m
-  testero cpu load --cpu 100m --time 5m
-  testero http POST '/BumpMetric?metric=qps&delta=5&durationSec=300'
-  testero http POST '/ConsumeCPU?millicores=10&durationSec=300'
-  run testero mem set 900Gi
+  in_pod disk set 16Mi
+  in_pod mem set 95pct --exact --wait
+  in_pod inode set 100 --wait
+  in_pod pid set 10 --wait
+  in_pod fd set 50 --wait
+  in_pod io load --rate 1Mi --time 5m
+  in_pod cpu load --cpu 100m --time 5m
+  in_pod http POST '/BumpMetric?metric=qps&delta=5&durationSec=300'
+  in_pod http POST '/ConsumeCPU?millicores=10&durationSec=300'
+  run in_pod mem set 900Gi
   [[ $status != 0 ]]
   # A rate needs four scrapes.
-  within 120 eval 'ask "query?query=qps{namespace=\"monitoring-pods\"} offset 45s" | jq -e ".result | length == 1"'
-  testero http /metrics >"$BATS_TEST_TMPDIR/metrics"
-  cd "$BATS_TEST_DIRNAME/../.."
-  NAMESPACE=monitoring-pods RATE_INTERVAL=1m cluster run "${PYTHON:-python3}" .ci/monitoring.py queries \
-    "http://$(cluster kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
+  within 120 "the metrics were scraped for 45 s" results 'qps{namespace="monitoring-pods"} offset 45s' 1
+  in_pod http /metrics >"$BATS_TEST_TMPDIR/metrics"
+  NAMESPACE=monitoring-pods RATE_INTERVAL=1m "${PYTHON:-python3}" .ci/monitoring.py queries \
+    "http://$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
 }

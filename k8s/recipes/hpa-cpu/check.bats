@@ -16,7 +16,8 @@ average() { sed -n 's/^testero .* cpu: \([0-9]*\)%.*/\1/p' <<<"$output"; }
 @test "an autoscaler adds replicas for the CPU that one pod uses, up to its bound, and takes them away when it is idle" {
   recipe hpa-cpu
   needs metrics
-  means "the autoscaler gets no figures: metrics-server does not see the pods, or the metric cannot be had"
+  means "the autoscaler gets no figures: metrics-server does not see the pods, or the pods request no CPU, of which it could tell \
+the share"
   step apply
   means "the autoscaler does not do what its figures say: see the events of hpa/testero"
   step load

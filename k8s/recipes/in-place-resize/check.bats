@@ -12,12 +12,12 @@ load ../../checks/recipe
   means "a resize does not reach the container, or restarts it: see the conditions of the pod, and its resizePolicy"
   step grow
   claim "700Mi fit into 1Gi" shows '^done$'
-  claim "the log says that the limit has changed" shows "own memory limit has changed, it is [0-9]+ bytes now"
+  claim "the log says that the limit has changed" shows "(own memory limit|memory\\.high) has changed, it is [0-9]+ bytes now"
   expect 5 "the container was not restarted" pod "$container.restartCount}" -eq 0
 
   means "a CPU limit that was resized is not that of the container's cgroup: see its cpu.max"
   step cpu
-  claim "the smaller quota was in force" shows '^quota +100m, capped by 300m'
+  claim "the smaller quota was in force" shows '^quota +200m, capped by 200m'
   claim "the former one is again" shows '^quota +1000m'
   claim "the metrics say so" shows '^testero_container_cpu_quota_cores 1$'
 

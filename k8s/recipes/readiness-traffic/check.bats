@@ -20,7 +20,8 @@ endpoint() { # SERVICE 'READY SERVING'
   step functions
   asked=$(first) of_others=$(others)
 
-  means "the kubelet does not believe the readiness probe, or nobody tells the EndpointSlices"
+  means "the kubelet does not believe the readiness probe, or nobody tells the EndpointSlices; or the Service names \
+its pods whether they are ready or not (publishNotReadyAddresses)"
   step unready
   expect 5 "two of three are available" deploy/testero '{.status.availableReplicas}' -eq 2
   within 10 "the Service's slice has the pod as unready" endpoint testero 'false false'

@@ -22,12 +22,17 @@ unplaced() { # PATTERN
 @test "replicas are spread over two nodes, and a drain does not end where the cordoned node still counts in the spread" {
   [[ -z ${TESTERO_NODE:-} ]] || skip "--node puts all pods on one node"
   needs nodes 2
+  needs version 27
   recipe topology-spread
   means "the scheduler does not heed topologySpreadConstraints: it is not the default one, or the plugin PodTopologySpread is off"
   step nodes
   step apply
   step look
   claim "each node has two of four" spread 2 2 0
+  refused domains
+  within 10 "the third of the new pods would be out of balance" unplaced "didn't match pod topology spread constraints"
+  step undo
+  within 30 "each node has two of four again" spread 2 2 0
 
   if [[ -n ${TESTERO_CLUSTER_WIDE:-} ]]; then
     will_cordon "${nodes[1]}"

@@ -5,6 +5,9 @@
 kubernetes_version=v1.34.4
 unused_days=30
 
+# The modules in the order in which they are built: the first has the libraries that e2e uses, too.
+modules=(kubernetes prometheus custom-metrics e2e)
+
 # module and package of each program
 declare -A programs=(
   [kube-apiserver]="kubernetes k8s.io/kubernetes/cmd/kube-apiserver"
@@ -30,6 +33,8 @@ declare -A programs=(
   [state-metrics]="custom-metrics testero/tests/kubernetes/programs/custom-metrics/state-metrics"
   [e2e]="e2e testero/tests/kubernetes/programs/e2e"
 )
+# It imports github.com/Sirupsen/logrus, and one `go build` refuses two paths that differ only in case.
+built_alone=local-path-provisioner
 base_programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl metrics-server coredns kube-router)
 
 link_flags() {
@@ -61,7 +66,7 @@ program() {
 
 program_path() {
   local module path=''
-  for module in kubernetes prometheus custom-metrics e2e; do
+  for module in "${modules[@]}"; do
     module_folder "$module"
     path+=:${module_folders[$module]}
   done
@@ -76,26 +81,20 @@ require_program() {
 
 # build [PROGRAM...]: what is not there yet; all of them without an argument
 build() {
-  local each module wanted=("$@") kubernetes=() prometheus=() custom=() provisioner=() e2e=()
+  local each module wanted=("$@") together alone
   (($#)) || mapfile -t wanted < <(printf '%s\n' "${!programs[@]}" | sort)
   for each in "${wanted[@]}"; do
     [[ -n ${programs[$each]:-} ]] || fail "there is no program $each; there are: $(printf '%s\n' "${!programs[@]}" | sort | xargs)"
-    [[ ! -x $(program "$each") ]] || continue
-    case ${programs[$each]%% *} in
-      # It imports github.com/Sirupsen/logrus, and one `go build` refuses two paths that differ only in case.
-      kubernetes) if [[ $each == local-path-provisioner ]]; then provisioner=("$each"); else kubernetes+=("$each"); fi ;;
-      prometheus) prometheus+=("$each") ;;
-      e2e) e2e+=("$each") ;;
-      *) custom+=("$each") ;;
-    esac
   done
-  build_together kubernetes "${kubernetes[@]}"
-  build_together kubernetes "${provisioner[@]}"
-  build_together prometheus "${prometheus[@]}"
-  build_together custom-metrics "${custom[@]}"
-  build_together e2e "${e2e[@]}"
-  for module in kubernetes prometheus custom-metrics e2e; do
+  for module in "${modules[@]}"; do
     module_folder "$module"
+    together=() alone=()
+    for each in "${wanted[@]}"; do
+      [[ ${programs[$each]%% *} == "$module" && ! -x ${module_folders[$module]}/$each ]] || continue
+      if [[ $each == "$built_alone" ]]; then alone+=("$each"); else together+=("$each"); fi
+    done
+    build_together "$module" "${together[@]}"
+    build_together "$module" "${alone[@]}"
     [[ ! -d ${module_folders[$module]} ]] || touch "${module_folders[$module]}"
   done
   find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-????????????????' -mtime "+$unused_days" -exec rm -r {} +
