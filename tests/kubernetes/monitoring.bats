@@ -102,6 +102,7 @@ testero() { cluster kubectl -n monitoring-pods exec deploy/testero -- /testero "
   testero cpu load --cpu 100m --time 5m
   testero http POST '/BumpMetric?metric=qps&delta=5&durationSec=300'
   testero http POST '/ConsumeCPU?millicores=10&durationSec=300'
+  testero http POST '/ConsumeMem?megabytes=1&durationSec=1'
   run testero mem set 900Gi
   [[ $status != 0 ]]
   # A rate needs four scrapes.
