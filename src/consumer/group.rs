@@ -164,7 +164,9 @@ impl Group {
             Ok(_) => &self.tally.accepted,
             Err(Refused::Conflict(_)) => &self.tally.conflicts,
             Err(Refused::Absent | Refused::Number(_) | Refused::Invalid(_)) => &self.tally.invalid,
-            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. }) => &self.tally.too_much,
+            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. } | Refused::BelowNothing(_)) => {
+                &self.tally.too_much
+            }
             Err(_) => &self.tally.unavailable,
         });
         result
@@ -289,11 +291,11 @@ impl Group {
     /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
     fn resolve(&self, wish: &Wish, held: u64) -> Result<(u64, Option<Box<dyn Outlook + '_>>), Refused> {
         if !wish.amount.is_relative() {
-            return Ok((wish.amount.resolve(0, 0).map_err(Refused::Invalid)?, None));
+            return Ok((wish.amount.resolve(0, 0).map_err(Refused::BelowNothing)?, None));
         }
         let outlook = self.store.look(held, &How { force: false, ..wish.how }).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*outlook, held, wish);
-        let amount = wish.amount.resolve(limit.most, most).map_err(Refused::Invalid)?;
+        let amount = wish.amount.resolve(limit.most, most).map_err(Refused::BelowNothing)?;
         Ok((amount, Some(outlook).filter(|_| !wish.how.force)))
     }
 
