@@ -122,7 +122,8 @@ def ask(prometheus, path, **parameters):
 def has(prometheus, query):
     try:
         found, _ = ask(prometheus, "query", query=query)
-    except OSError:
+    except (OSError, ValueError):
+        # Not there yet, or not ready: then it answers in plain text.
         found = None
     sys.exit(not (found and found["result"]))
 
@@ -142,7 +143,8 @@ def lacking(query, metrics):
     return None
 
 
-def queries(prometheus, metrics_file):
+def queries(prometheus, metrics_file, since=None):
+    """Whether every rule and query has an answer, those over time between `since` (seconds since the epoch) and now."""
     with open(metrics_file, encoding="utf-8") as file:
         metrics = file.read()
     wrong, empty, count = [], [], 0
@@ -171,6 +173,7 @@ def queries(prometheus, metrics_file):
                 print(f"{rule['name']}: {alert['annotations']['description']}")
 
     now = time.time()
+    start = float(since) if since else now - 15
     found = dashboard()
     for variable in found["templating"]["list"]:
         if variable["type"] == "query":
@@ -185,7 +188,7 @@ def queries(prometheus, metrics_file):
             if target.get("instant"):
                 data, error = ask(prometheus, "query", query=query)
             else:
-                data, error = ask(prometheus, "query_range", query=query, start=now - 15, end=now, step=1)
+                data, error = ask(prometheus, "query_range", query=query, start=start, end=now, step=1)
             result = data["result"] if data else []
             judge(f"panel {panel['title']}", query, result, error)
             count += 1

@@ -296,6 +296,10 @@ def mouse(page, testero):
         why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\); at most 1017 MiB would be accepted now$"
         page.says("#mem .said.bad", why)
         assert page.js("document.querySelector('#mem [name=amount]').getAttribute('aria-invalid')") == "true"
+    with page.allowing(r"422 .*/api/mem/set\?amount=max-2Gi"):
+        page.fill("#mem [name=amount]", "max-2Gi")
+        page.click("#mem .go")
+        page.says("#mem .said.bad", r"^max-2 GiB is below nothing: max is 1017 MiB now$")
 
     say("the slider, a ramp, and time that runs out")
     page.js("document.querySelector('#mem [name=share]').focus()")

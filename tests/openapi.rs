@@ -234,7 +234,7 @@ fn answers_are_as_the_contract_says() {
         ("DELETE", "/api/jobs", 200),
         ("DELETE", "/fault/delay", 200),
         ("DELETE", "/fault", 200),
-        ("POST", "/api/mem/set?amount=max-2Gi", 400),
+        ("POST", "/api/mem/set?amount=max-2Gi", 422),
         ("DELETE", "/api?wait=true", 200),
         ("DELETE", "/api", 202),
     ] {

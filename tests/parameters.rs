@@ -215,13 +215,17 @@ fn errors_name_what_was_typed_and_what_would_be_right() {
 fn what_cannot_be_meant_is_no_release() {
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "104857600")]);
     testero.json("POST", "/api/mem/set?amount=1Mi&exact&wait", 200);
-    let answer = testero.json("POST", "/api/mem/set?amount=max-2Gi", 400);
-    assert!(answer.text("error.message").contains("max-2147483648"), "{answer:?}");
-    let answer = testero.json("POST", "/api/mem/set?amount=max-2Gi&dry_run", 400);
-    assert!(answer.text("error.message").contains("max-2147483648"), "{answer:?}");
+    // It is right, and what there is now is too little for it: 422, as whatever does not fit.
+    for target in ["/api/mem/set?amount=max-2Gi", "/api/mem/set?amount=max-2Gi&dry_run"] {
+        let answer = testero.json("POST", target, 422);
+        assert_eq!(answer.text("error.code"), "does-not-fit");
+        assert!(answer.number("error.most") <= 104_857_600.0, "{answer:?}");
+        let message = answer.text("error.message");
+        assert!(message.contains("max-2147483648 bytes (2.0 GiB)") && message.contains(" MiB) now"), "{message}");
+    }
     testero.get("/api/mem/set?amount=max-2Gi");
     assert_eq!(testero.group("mem")["held"].whole(), 1 << 20);
-    let answer = testero.json("POST", "/api/cpu/load?time=5&cpu=max-9999", 400);
+    let answer = testero.json("POST", "/api/cpu/load?time=5&cpu=max-9999", 422);
     assert!(answer.text("error.message").contains("max-9999"), "{answer:?}");
 }
 

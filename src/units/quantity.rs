@@ -27,6 +27,22 @@ pub enum Amount {
     MostLess(u64),
 }
 
+/// The most was to be lessened by more than it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BelowNothing {
+    /// By how many units.
+    pub less: u64,
+    /// The most that would be accepted, in units.
+    pub most: u64,
+}
+
+impl BelowNothing {
+    /// What is wrong, where `amount` tells a number of units.
+    pub fn in_words(self, amount: &dyn Fn(&u64) -> String) -> String {
+        format!("max-{} is below nothing: max is {} now", amount(&self.less), amount(&self.most))
+    }
+}
+
 /// The largest exponent that can make sense.
 const EXPONENT: i32 = 30;
 /// A whole, in the millionths of [`Amount::Share`].
@@ -65,13 +81,11 @@ impl Amount {
     ///
     /// # Errors
     /// When less than nothing would be left: nothing would be a release of everything, which nobody has asked for.
-    pub fn resolve(self, limit: u64, most: u64) -> Result<u64, String> {
+    pub fn resolve(self, limit: u64, most: u64) -> Result<u64, BelowNothing> {
         match self {
             Self::Exactly(units) => Ok(units),
             Self::Share(share) => Ok(u64::try_from(u128::from(limit) * u128::from(share) / WHOLE).unwrap_or(u64::MAX)),
-            Self::MostLess(less) => {
-                most.checked_sub(less).ok_or_else(|| format!("max-{less} is below nothing: max is {most} now"))
-            }
+            Self::MostLess(less) => most.checked_sub(less).ok_or(BelowNothing { less, most }),
         }
     }
 }
@@ -236,7 +250,7 @@ mod tests {
         assert_eq!(resolved("max-64"), 636);
         assert_eq!(resolved("max-700"), 0);
         let error = Amount::parse("max-1Ki", Unit::Bytes).unwrap().resolve(1000, 700).unwrap_err();
-        assert!(error.contains("max-1024") && error.contains("700"), "{error}");
+        assert_eq!(error, BelowNothing { less: 1024, most: 700 });
         assert_eq!(resolved("64"), 64);
         for text in ["max64Mi", "max-", "maxi", "max+5", "pct", "%", "5Mipct", "-5pct"] {
             assert!(Amount::parse(text, Unit::Bytes).is_err(), "{text}");

@@ -109,6 +109,7 @@ evaluated() { # NAMESPACE RULES
   in_pod cpu load --cpu 100m --time 5m
   in_pod http POST '/BumpMetric?metric=qps&delta=5&durationSec=300'
   in_pod http POST '/ConsumeCPU?millicores=10&durationSec=300'
+  in_pod http POST '/ConsumeMem?megabytes=1&durationSec=1'
   run in_pod mem set 900Gi
   [[ $status != 0 ]]
   # A rate needs four scrapes.

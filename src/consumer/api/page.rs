@@ -6,7 +6,7 @@ use crate::http::{Answer, Method, Request, content, field};
 /// The page, with its style and its script.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
-const POLICY: &str = "default-src 'none'; script-src 'sha256-wkLhTwf/kTwaoUtnPp0UXY9Rmib2UbQZm19tWjLJMJE='; \
+const POLICY: &str = "default-src 'none'; script-src 'sha256-BoCmi01jTlNtpLr7RzB3AUMGga+iAM9xR8mgXw8NQiw='; \
                       style-src 'sha256-dj7rnQ8UHjAJiD8oh/C/ukBDZjVpiYYIerMX8hS5MuM='; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";

@@ -323,7 +323,9 @@ impl<'r, 'b> Params<'r, 'b> {
 /// # Errors
 /// When it is less than can be measured, or more than all cores.
 pub fn cpu_target(amount: Option<Amount>, over: Duration, cores: u64, limit: u64) -> Result<Target, LoadRefused> {
-    let millicores = amount.map_or(Ok(1000), |amount| amount.resolve(limit, limit)).map_err(LoadRefused::Invalid)?;
+    let millicores = amount
+        .map_or(Ok(1000), |amount| amount.resolve(limit, limit))
+        .map_err(|below| LoadRefused::TooMuch(below.in_words(&|units| format!("{units}m"))))?;
     if millicores < FEWEST_MILLICORES {
         return Err(LoadRefused::Invalid(format!(
             "{millicores}m is too little: a load is {FEWEST_MILLICORES}m at least"

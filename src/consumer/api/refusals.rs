@@ -40,6 +40,7 @@ pub(super) fn refused(refused: &Refused, unit: Unit) -> Problem {
             .with("requested", *requested)
             .with("most", *available)
             .with("bound_by", bound.as_str()),
+        Refused::BelowNothing(below) => problem(422, "does-not-fit").with("most", below.most),
         Refused::Unavailable(_) => problem(503, "unavailable"),
         Refused::NotStarted(_) => problem(503, "not-started"),
         Refused::Stopping => stopping(),

@@ -105,7 +105,7 @@ pub(super) fn refusal(holder: Holder, verb: &str, refused: &Refused) -> String {
             _ => format!("{absent}: {verb}?count=<number of {noun}>"),
         },
         Refused::Number(error) => format!("Could not get size: {error}"),
-        Refused::Invalid(why) => format!("Invalid request: {why}"),
+        Refused::Invalid(_) | Refused::BelowNothing(_) => format!("Invalid request: {refused}"),
         Refused::OverLimit { requested, limit, .. } => format!(
             "Could not compute {plan}: {measure} requested is over the limit: requested {requested} {noun}, limit: {} {noun}.",
             limit.most

@@ -162,7 +162,9 @@ impl Group {
             Ok(_) => &self.counters.accepted,
             Err(Refused::Conflict(_)) => &self.counters.conflicts,
             Err(Refused::Absent | Refused::Number(_) | Refused::Invalid(_)) => &self.counters.invalid,
-            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. }) => &self.counters.too_much,
+            Err(Refused::OverLimit { .. } | Refused::DoesNotFit { .. } | Refused::BelowNothing(_)) => {
+                &self.counters.too_much
+            }
             Err(_) => &self.counters.unavailable,
         });
         result
@@ -289,12 +291,12 @@ impl Group {
     /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
     fn resolve(&self, change: &ChangeRequest, held: u64) -> Result<(u64, Option<Box<dyn Headroom + '_>>), Refused> {
         if !change.amount.is_relative() {
-            return Ok((change.amount.resolve(0, 0).map_err(Refused::Invalid)?, None));
+            return Ok((change.amount.resolve(0, 0).map_err(Refused::BelowNothing)?, None));
         }
         let headroom =
             self.store.look(held, &Options { force: false, ..change.options }).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*headroom, held, change);
-        let amount = change.amount.resolve(limit.most, most).map_err(Refused::Invalid)?;
+        let amount = change.amount.resolve(limit.most, most).map_err(Refused::BelowNothing)?;
         Ok((amount, Some(headroom).filter(|_| !change.options.force)))
     }
 

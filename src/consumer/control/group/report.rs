@@ -9,7 +9,7 @@ use crate::consumer::control::id::Id;
 use crate::consumer::control::operation::Operation;
 use crate::consumer::control::store::{Goal, Limit};
 use crate::consumer::control::ticket::Conflict;
-use crate::units::quantity::{Unit, in_words};
+use crate::units::quantity::{BelowNothing, Unit, in_words};
 use crate::units::strconv::NumberError;
 
 /// Where the last order of a group is.
@@ -108,6 +108,8 @@ pub enum Refused {
         /// What bounds it.
         bound: String,
     },
+    /// Less than nothing, as things are now.
+    BelowNothing(BelowNothing),
     /// The store cannot be used, and why.
     Unavailable(String),
     /// The kernel gave no thread for the work.
@@ -134,6 +136,7 @@ impl Refused {
             Self::DoesNotFit { requested, available, bound } => {
                 format!("{} does not fit now; at most {} would be accepted ({bound})", told(requested), told(available))
             }
+            Self::BelowNothing(below) => below.in_words(&told),
             other => other.to_string(),
         }
     }
@@ -152,7 +155,9 @@ impl fmt::Display for Refused {
             Self::Absent => out.write_str("how much? amount=512Mi, or count=500 of what is counted; 0 releases"),
             Self::Number(error) => error.fmt(out),
             Self::Invalid(why) | Self::Unavailable(why) => out.write_str(why),
-            Self::OverLimit { .. } | Self::DoesNotFit { .. } => out.write_str(&self.in_words(Unit::Count)),
+            Self::OverLimit { .. } | Self::DoesNotFit { .. } | Self::BelowNothing(_) => {
+                out.write_str(&self.in_words(Unit::Count))
+            }
             Self::NotStarted(error) => write!(out, "no thread for the work: {error}"),
             Self::Stopping => out.write_str("the service stops"),
         }
