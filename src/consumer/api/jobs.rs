@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::consumer::Consumer;
 use crate::consumer::api::params::{Params, caller, words};
-use crate::consumer::api::status::{in_words, job_list, of_job, status};
+use crate::consumer::api::status::{job_list, of_job, status};
+use crate::consumer::api::status_text::in_words;
 use crate::consumer::api::table::{JobRoute, Route};
 use crate::consumer::jobs::custom_metrics::MetricRefused;
 use crate::consumer::jobs::{JobRefused, StartedJob};

@@ -28,6 +28,7 @@ mod refusals;
 mod release;
 mod set;
 mod status;
+mod status_text;
 mod stop;
 pub mod table;
 mod text;
@@ -205,7 +206,7 @@ impl Consumer {
             Route::Loads(loader) => in_json(200, &self.load_status(loader)),
             Route::All => self.release_all(request, params),
             Route::Status if json => in_json(200, &status::status(self)),
-            Route::Status => say(status::in_words(self)),
+            Route::Status => say(status_text::in_words(self)),
             Route::Metrics => metrics::page(self, request),
             Route::Healthz => probe(self.health.trouble(), json),
             Route::Readyz => probe(self.ready.trouble(), json),

@@ -1,14 +1,12 @@
 //! All there is to know at this moment: for programs, and for people. Nothing here waits for work.
 
-use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::consumer::Consumer;
 use crate::consumer::api::table::Loader;
 use crate::consumer::control::group::{Group, Phase, Snapshot};
 use crate::consumer::control::operation::Operation;
 use crate::consumer::jobs::Listed;
-use crate::consumer::load::task::Load;
 use crate::kernel::clock::utc_stamp;
 use crate::kernel::container::Container;
 use crate::kernel::cpu::quota;
@@ -16,9 +14,6 @@ use crate::kernel::pressure::{RESOURCES, pressure};
 use crate::kernel::process::Figures;
 use crate::object;
 use crate::service::json::{Value, list, thousandths};
-use crate::units::decimal::fixed;
-use crate::units::duration;
-use crate::units::quantity::{Unit, in_words as amount};
 
 /// The state of a group in one word.
 pub(super) fn state(snapshot: &Snapshot) -> &'static str {
@@ -191,199 +186,4 @@ fn process(consumer: &Consumer) -> Value {
         "uptime_seconds": thousandths(consumer.started.at.elapsed().as_secs_f64()),
         "pid": std::process::id(),
     }
-}
-
-/// One line on a group: what a person watches.
-pub(super) fn group_line(group: &Group, of: Option<&Operation>) -> String {
-    let snapshot = group.snapshot();
-    let unit = group.store().unit();
-    let operation = of.or(snapshot.operation.as_deref());
-    let planned = operation.map_or(0, |operation| operation.planned);
-    let mut line = format!(
-        "{:<5}  {:<7}  {:>12} held of {:>12}",
-        group.store().name(),
-        state(&snapshot),
-        amount(snapshot.held, unit),
-        amount(planned, unit)
-    );
-    if let (Some(operation), Phase::Pending | Phase::Working) = (operation, snapshot.phase) {
-        let progress = &operation.progress;
-        let _ = write!(
-            line,
-            "  {:>3} %  {:>12}/s",
-            fixed(progress.share() * 100.0, 0),
-            amount(progress.rate() as u64, unit)
-        );
-        if let Some(seconds) = progress.seconds_left() {
-            let _ = write!(
-                line,
-                "  {} to go",
-                duration::in_words(Duration::try_from_secs_f64(seconds).unwrap_or(duration::LONGEST))
-            );
-        }
-    } else if let Some(expiry) = operation.and_then(|operation| operation.expires).filter(|_| snapshot.held > 0) {
-        let left = expiry.at.saturating_duration_since(Instant::now());
-        let _ = write!(line, "  expires in {}", duration::in_words(left));
-    }
-    if let Some(trouble) = &snapshot.trouble {
-        let _ = write!(line, "  {trouble}");
-    }
-    line
-}
-
-/// Everything, for a person with curl.
-pub(super) fn in_words(consumer: &Consumer) -> String {
-    let mut lines = Vec::new();
-    let identity: Vec<String> = consumer.identity.labels().map(|(name, value)| format!("{name} {value}")).collect();
-    lines.push(format!(
-        "testero {}  up {}  {}{}",
-        env!("CARGO_PKG_VERSION"),
-        duration::in_words(consumer.started.at.elapsed()),
-        consumer.ready.trouble().map_or_else(|| String::from("ready"), |why| format!("not ready: {why}")),
-        identity.iter().map(|label| format!("  {label}")).collect::<String>(),
-    ));
-    lines.push(String::new());
-    lines.push(format!(
-        "{:<6} {:<8} {:>11} {:>11} {:>11} {:>11}",
-        "GROUP", "STATE", "HELD", "PLANNED", "LIMIT", "AVAILABLE"
-    ));
-    for group in consumer.groups() {
-        lines.push(row(group));
-    }
-    let jobs = consumer.jobs.sums();
-    if jobs.memory_jobs > 0 {
-        let unit = Unit::Bytes;
-        lines.push(format!(
-            "{:<6} {:<8} {:>11} {:>11}",
-            "jobs",
-            jobs.memory_jobs,
-            amount(jobs.held, unit),
-            amount(jobs.bytes, unit)
-        ));
-    }
-    lines.push(String::new());
-    lines.extend(loads(consumer));
-    lines.push(String::new());
-    lines.extend(surroundings(consumer));
-    for note in &consumer.died {
-        lines.push(format!("died      the process before this one died doing: {note}"));
-    }
-    for fault in consumer.faults.active() {
-        lines.push(format!("fault     {fault}"));
-    }
-    let mut text = lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
-    // A person need not see what is not there.
-    while text.contains("\n\n\n") {
-        text = text.replace("\n\n\n", "\n\n");
-    }
-    text
-}
-
-fn row(group: &Group) -> String {
-    let (snapshot, unit) = (group.snapshot(), group.store().unit());
-    let planned = snapshot.operation.as_ref().map_or(0, |operation| operation.planned);
-    let (limit, available) = match group.room() {
-        Ok((limit, most)) => (amount(limit.most, unit), amount(most.saturating_sub(snapshot.held), unit)),
-        Err(_) => (String::from("-"), String::from("-")),
-    };
-    let held = amount(snapshot.held, unit);
-    let mut line = format!(
-        "{:<6} {:<8} {held:>11} {:>11} {limit:>11} {available:>11}",
-        group.store().name(),
-        state(&snapshot),
-        amount(planned, unit)
-    );
-    if let (Some(operation), Phase::Pending | Phase::Working) = (&snapshot.operation, snapshot.phase) {
-        let progress = &operation.progress;
-        let _ = write!(line, "  {} %, {}/s", fixed(progress.share() * 100.0, 0), amount(progress.rate() as u64, unit));
-        if let Some(seconds) = progress.seconds_left() {
-            let _ = write!(
-                line,
-                ", {} to go",
-                duration::in_words(Duration::try_from_secs_f64(seconds).unwrap_or(duration::LONGEST))
-            );
-        }
-    }
-    if let Some(expiry) =
-        snapshot.operation.as_ref().and_then(|operation| operation.expires).filter(|_| snapshot.held > 0)
-    {
-        let _ =
-            write!(line, "  expires in {}", duration::in_words(expiry.at.saturating_duration_since(Instant::now())));
-    }
-    if let Some(trouble) = &snapshot.trouble {
-        let _ = write!(line, "  {trouble}");
-    }
-    line
-}
-
-fn loads(consumer: &Consumer) -> Vec<String> {
-    let mut lines = Vec::new();
-    let idle = |trouble: Option<String>| trouble.map_or_else(|| String::from("idle"), |why| format!("failed: {why}"));
-    lines.push(format!(
-        "cpu       {}",
-        consumer.cpu.load().map_or_else(|| idle(consumer.cpu.trouble()), |load| line(&load))
-    ));
-    let jobs = consumer.jobs.sums();
-    if jobs.cpu_jobs > 0 {
-        lines.push(format!(
-            "cpu jobs  {}: {}m wanted  {}m achieved",
-            jobs.cpu_jobs,
-            jobs.millicores,
-            fixed(jobs.achieved, 0)
-        ));
-    }
-    for job in consumer.jobs.list() {
-        let left = job.expires.map_or(Duration::ZERO, |expiry| expiry.at.saturating_duration_since(Instant::now()));
-        let wanted = if job.kind == "cpu" { format!("{}m", job.wanted) } else { amount(job.wanted, Unit::Bytes) };
-        let (kind, id) = (job.kind, job.id);
-        lines.push(format!("job       {kind}  {wanted}  {} to go  id {id}", duration::in_words(left)));
-    }
-    let wanted = consumer.cpu.load().map_or(0.0, |load| load.task.figures().wanted) + jobs.millicores as f64;
-    let (quota, throttling) = quota(&consumer.kernel);
-    if let Some(quota) = quota {
-        let over = wanted - quota.millicores as f64;
-        let capped = if over > 0.0 { format!(", capped by {}m", fixed(over, 0)) } else { String::new() };
-        let throttled = throttling
-            .map_or_else(String::new, |t| format!(", throttled in {} of {} periods", t.throttled_periods, t.periods));
-        lines.push(format!("quota     {}m{capped}{throttled}", quota.millicores));
-    }
-    lines.push(format!(
-        "io        {}",
-        consumer.io.load().map_or_else(|| idle(consumer.io.trouble()), |load| line(&load))
-    ));
-    lines
-}
-
-fn surroundings(consumer: &Consumer) -> Vec<String> {
-    let figures = Container::read(&consumer.kernel);
-    let own = Figures::read(&consumer.kernel);
-    let available = consumer.kernel.memory_available();
-    let bytes = |value: Option<u64>| value.map_or_else(|| String::from("-"), |value| amount(value, Unit::Bytes));
-    let number = |value: Option<u64>| value.map_or_else(|| String::from("-"), |value| value.to_string());
-    vec![
-        format!(
-            "container  memory {} of {}, working set {}, anon {}, file {}; pids {} of {}",
-            bytes(figures.current),
-            bytes(figures.max),
-            bytes(figures.working_set),
-            bytes(figures.anon),
-            bytes(figures.file),
-            number(figures.pids),
-            number(figures.pids_max),
-        ),
-        format!("available  {} of memory, bounded by {}", amount(available.bytes, Unit::Bytes), available.source),
-        format!(
-            "process    RSS {}, {} threads, {} descriptors",
-            amount(own.resident, Unit::Bytes),
-            own.threads,
-            number(consumer.kernel.descriptors_open().ok()),
-        ),
-    ]
-}
-
-/// What is told of a load, for people.
-pub(super) fn line(load: &Load) -> String {
-    let left = load.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let left = left.map_or_else(|| String::from("until stopped"), |left| format!("{} to go", duration::in_words(left)));
-    format!("{}  {left}  id {}", load.task.line(), load.id)
 }
