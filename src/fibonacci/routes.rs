@@ -186,6 +186,6 @@ fn capitals(state: &State) -> String {
 fn home() -> Value {
     object! {
         "service": "fibonacci",
-        "endpoints": list(ROUTES.iter().map(|(path, _)| Value::of(path))),
+        "endpoints": list(&mut ROUTES.iter().map(|(path, _)| Value::of(path))),
     }
 }

@@ -54,5 +54,5 @@ impl Consumer {
 
 pub(super) fn parts(parts: &[(u64, u64)]) -> Value {
     let part = |&(size, count): &(u64, u64)| object! { "size": size, "count": count };
-    list(parts.iter().filter(|(_, count)| *count > 0).map(part))
+    list(&mut parts.iter().filter(|(_, count)| *count > 0).map(part))
 }

@@ -271,5 +271,5 @@ pub(super) fn receipt(group: &LoadGroup, load: &Load) -> Value {
 
 /// The jobs that use CPU.
 pub(super) fn cpu_jobs(consumer: &Consumer) -> Value {
-    list(consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
+    list(&mut consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
 }

@@ -59,7 +59,7 @@ impl Consumer {
             (Some(left), true) if left.is_empty() => json(200, &crate::consumer::api::status::status(self)),
             (Some(left), false) if left.is_empty() => say("Everything is released".into()),
             (left, true) => {
-                let ids = list(released.iter().map(|operation| Value::of(&operation.id.to_string())));
+                let ids = list(&mut released.iter().map(|operation| Value::of(&operation.id.to_string())));
                 let mut told = object! { "ids": ids, "status": "/api/status" };
                 if let Some(left) = left {
                     let left = left.into_iter().fold(object! {}, |all, (name, held)| all.with(name, held));

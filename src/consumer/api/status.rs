@@ -106,7 +106,7 @@ pub(super) fn of_job(job: &Listed) -> Value {
 
 /// All jobs that run.
 pub(super) fn job_list(consumer: &Consumer) -> Value {
-    list(consumer.jobs.list().iter().map(of_job))
+    list(&mut consumer.jobs.list().iter().map(of_job))
 }
 
 /// Everything.
@@ -126,8 +126,8 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     for (name, known) in consumer.identity.labels() {
         value = value.with(name, known);
     }
-    let faults = list(consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
-    let died = list(consumer.died.iter().map(|note| Value::of(note)));
+    let faults = list(&mut consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
+    let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value
         .with("groups", groups)
         .with("jobs", job_list(consumer))
