@@ -166,6 +166,20 @@ fn a_limit_names_what_really_sets_it() {
 }
 
 #[test]
+fn a_limit_less_what_is_left_to_others_says_so() {
+    let testero = Testero::start_with(&[], &[("HIGHFILELIM", "100Mi"), ("DISKRESERVE", "36Mi")]);
+    // HIGHFILELIM takes no quantities, as the contract has it: the default is used, and there is nothing to leave.
+    assert!(!testero.group("disk").text("limit_source").contains("DISKRESERVE"));
+    let limits = [("HIGHFILELIM", "104857600"), ("DISKRESERVE", "36Mi")];
+    let testero = Testero::start_with(&[], &limits);
+    let disk = testero.group("disk");
+    assert_eq!(disk.text("limit_source"), "HIGHFILELIM, less DISKRESERVE");
+    assert_eq!(disk.number("limit"), f64::from(64 << 20));
+    let error = testero.json("GET", "/api/disk/set?amount=65Mi", 422);
+    assert!(error.at("error").text("message").contains("(HIGHFILELIM, less DISKRESERVE)"), "{error:?}");
+}
+
+#[test]
 fn a_limit_that_jobs_take_of_names_them() {
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000"), ("HIGHFILELIM", "100000000")]);
     assert_eq!(testero.group("mem").text("limit_source"), "HIGHMEMLIM");

@@ -51,7 +51,7 @@ use control::forced_note::ForcedNote;
 use control::group::Group;
 use control::id::Ids;
 use control::operation::{Caller, ChangeRequest};
-use control::store::Store;
+use control::store::{Limit, Store};
 use countable::CountableStore;
 use countable::fds::Descriptors;
 use countable::inodes::Inodes;
@@ -145,7 +145,9 @@ impl Consumer {
         }
         let admission = MemoryAdmission::new(kernel.clone(), RESERVE_BYTES + all_connections * CONNECTION_BYTES);
         let limit = MemoryLimit::new(admission.clone(), settings.memory_limit);
-        let files = Arc::new(FileLimit::new(settings.disk_limit, || disk::store::default_file_limit(&folder)));
+        let source = if settings.disk_reserved { "HIGHFILELIM, less DISKRESERVE" } else { "HIGHFILELIM" };
+        let file_limit = settings.disk_limit.map(|most| Limit { most, source: source.into() });
+        let files = Arc::new(FileLimit::new(file_limit, || disk::store::default_file_limit(&folder)));
         let memory = Arc::new(MemoryStore::new(admission.clone(), limit, Arc::clone(&folder), Arc::clone(&files)));
         let disk = DiskStore::new(Arc::clone(&folder), files, &admission, settings.memory_limit.is_some());
         let inodes =

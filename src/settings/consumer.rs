@@ -53,8 +53,10 @@ pub struct ConsumerSettings {
     pub data_dir: PathBuf,
     /// Most bytes of memory, if the user set them.
     pub memory_limit: Option<u64>,
-    /// Most bytes of files, if the user set them.
+    /// Most bytes of files, if the user set them, without those left to others.
     pub disk_limit: Option<u64>,
+    /// Whether any are left to others.
+    pub disk_reserved: bool,
     /// What is to stay free on the node.
     pub eviction_reserve: EvictionReserve,
     /// Most seconds of a CPU load.
@@ -265,6 +267,7 @@ impl ConsumerSettings {
             data_dir: said.data_dir(),
             memory_limit: memory_limit.filter(|&limit| limit > 0),
             disk_limit,
+            disk_reserved: disk_limit.is_some() && said.said("disk-reserve").is_some(),
             eviction_reserve: said.eviction_reserve()?,
             cpu_limit,
             inode_limit: said.quantity("inode-limit")?.filter(|&limit| limit > 0),

@@ -41,11 +41,11 @@ pub struct FileLimit {
 
 impl FileLimit {
     /// The user's limit, or `default`.
-    pub fn new(fixed: Option<u64>, default: impl FnOnce() -> Limit) -> Self {
-        let Limit { most: bytes, source } =
-            fixed.map_or_else(default, |most| Limit { most, source: String::from("HIGHFILELIM") });
+    pub fn new(fixed: Option<Limit>, default: impl FnOnce() -> Limit) -> Self {
+        let is_fixed = fixed.is_some();
+        let Limit { most: bytes, source } = fixed.unwrap_or_else(default);
         log::info!("HIGHFILELIM set to: {bytes} bytes.");
-        Self { bytes, is_fixed: fixed.is_some(), source, shares: Mutex::default() }
+        Self { bytes, is_fixed, source, shares: Mutex::default() }
     }
 
     /// Whether the user set it, and means it whatever room there is.
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_limit_binds_the_sum() {
-        let limit = FileLimit::new(Some(100), || unreachable!());
+        let limit = FileLimit::new(Some(Limit { most: 100, source: "HIGHFILELIM".into() }), || unreachable!());
         let (seen, other) = limit.beside_the_other(Owner::Mapped, false);
         assert_eq!((seen.most, other), (100, 0));
         assert_eq!(limit.reserve(Owner::Disk, 60, 0), Ok(()));
