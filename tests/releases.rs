@@ -47,6 +47,46 @@ fn releases_that_meet_setters_and_each_other_are_all_done() {
     assert_eq!(released["held"].whole(), 0);
 }
 
+/// Those that are done together with another, or give way to one, as well.
+#[test]
+fn each_release_is_one_line_in_the_log_however_they_meet() {
+    let testero = Testero::start_with(&[], &[("LOGFORMAT", "json")]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                testero.ask("PUT", "/api/fd/set?count=200&over=1s&format=json");
+            }
+        });
+        let deleters: Vec<_> = (0..6)
+            .map(|deleter| {
+                let testero = &testero;
+                scope.spawn(move || {
+                    for round in 0..5 * rounds() {
+                        let target =
+                            if deleter % 2 == 0 { "/api/fd?format=json" } else { "/api/fd?over=1ms&format=json" };
+                        let agent = format!("deleter {deleter}.{round}.");
+                        assert_eq!(testero.send("DELETE", target, &[("User-Agent", &agent)], "").status, 202);
+                    }
+                })
+            })
+            .collect();
+        deleters.into_iter().for_each(|deleter| deleter.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+    });
+    testero.json("DELETE", "/api/fd?wait=true", 200);
+    testero.signal(libc::SIGTERM);
+    let (_, _, log) = testero.wait();
+    let ends = log.lines().map(Json::parse).filter(|line| line.at("outcome") != &Json::Null);
+    let agents: Vec<String> = ends.map(|line| line.text("agent").to_owned()).collect();
+    for deleter in 0..6 {
+        for round in 0..5 * rounds() {
+            let agent = format!("deleter {deleter}.{round}.");
+            assert_eq!(agents.iter().filter(|told| **told == agent).count(), 1, "{agent}");
+        }
+    }
+}
+
 #[test]
 fn a_release_that_comes_when_work_begins_is_not_lost() {
     let testero = Testero::start();

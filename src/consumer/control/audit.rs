@@ -30,6 +30,14 @@ pub fn ended(group: &str, operation: &Operation, outcome: &Outcome, took: Durati
     load_ended(group, operation.id, &operation.words, &operation.caller, outcome, took);
 }
 
+/// A release is done together with another one, whose end is told under its own id.
+pub fn joined(operation: &Operation, other: Id) {
+    if !operation.is_part {
+        let told = format!("done with request {other}");
+        answered(operation.id, &operation.words, &operation.caller, &told, operation.accepted.elapsed());
+    }
+}
+
 /// A load is over.
 pub fn load_ended(group: &str, id: Id, words: &str, caller: &Caller, outcome: &Outcome, took: Duration) {
     line(group, id, words, caller, Some((&outcome.to_string(), took)));

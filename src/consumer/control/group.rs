@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::consumer::admission::headroom::Reservation;
+use crate::consumer::control::audit;
 use crate::consumer::control::forced_note::ForcedNote;
 use crate::consumer::control::id::{Id, Ids};
 use crate::consumer::control::operation::{Caller, ChangeRequest, Operation, Options, Outcome};
@@ -340,9 +341,13 @@ impl Group {
         };
         let accepted = match self.queue.release(&operation, joins) {
             // Who wants the same as another already does is served with it.
-            QueuePlace::Joined(other) => other,
+            QueuePlace::Joined(other) => {
+                audit::joined(&operation, other.id);
+                other
+            }
             QueuePlace::Waits { displaced } => {
                 if let Some(displaced) = displaced {
+                    audit::ended(self.store.name(), &displaced, &Outcome::Cancelled, displaced.accepted.elapsed());
                     displaced.ended(Outcome::Cancelled);
                 }
                 // The keeper of what is held looks whether it is still meant, and a cancelled operation's waiters at its end.
