@@ -330,6 +330,21 @@ fn all_threads_that_may_be_taken_leave_the_service_alive() {
     eventually("they are gone", || cgroup.number("pids.current", None) < 100);
 }
 
+/// With the default number of connections, all of so few are kept for the service.
+#[test]
+fn with_few_connections_even_60_threads_can_be_filled() {
+    for (connections, least) in [(None, 0), (Some("8"), 10)] {
+        let Some(cgroup) = Cgroup::threads("few-pids", 60) else { return };
+        let variables: Vec<_> = connections.map(|most| ("CONNECTIONS", most)).into_iter().collect();
+        let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()), &variables);
+        let (status, body) = testero.status_and_json("POST", "/api/pid/set?count=max&wait=true");
+        let held = body.number("held");
+        assert_eq!((status, held > f64::from(least)), (200, connections.is_some()), "{body:?}");
+        assert_eq!(testero.get("/healthz"), "ok\n");
+        assert_eq!(cgroup.number("pids.events", Some("max")), 0, "the kernel had to refuse a thread");
+    }
+}
+
 /// Takes all there is room for where memory is what there is least of: the kernel must not have to kill.
 fn fits_into_memory(kind: &Kind, cgroup: &Cgroup, data: tempfile::TempDir) {
     let testero = cgroup.start(Arc::new(data), &[]);
