@@ -13,6 +13,10 @@ use crate::sync::lock;
 /// How long to wait for a slot before looking again for somebody who could give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// How long a connection has at least for its client's first bytes, or its next ones, before it gives way: they are on their
+/// way behind the connection itself. Longer, and a flood of clients that say nothing would hold up the others.
+const JUST_CAME: Duration = Duration::from_millis(20);
+
 /// How many of the longest waiting are looked at: where all of these wait on us, it is a flood, and the next one that is
 /// answered gives way.
 const CANDIDATES: usize = 16;
@@ -83,7 +87,7 @@ impl Slots {
                 return None;
             }
             if table.leaving < self.most_leaving {
-                if table.evict_longest_waiting() {
+                if table.evict_longest_waiting(JUST_CAME) {
                     continue;
                 }
                 self.wanted.store(true, Ordering::Release);
@@ -100,7 +104,7 @@ impl Slots {
     pub(in crate::http) fn make_way(&self) {
         let mut table = lock(&self.table);
         if table.leaving < self.most_leaving {
-            table.evict_longest_waiting();
+            table.evict_longest_waiting(Duration::ZERO);
         }
     }
 
@@ -139,10 +143,12 @@ impl Slots {
 }
 
 impl SlotTable {
-    /// Takes the slot away from whoever has waited longest on its client; says whether there was anybody.
+    /// Takes the slot away from whoever has waited longest on its client, if that is longer than `least`; says whether
+    /// there was anybody.
     ///
     /// Where bytes have come that our thread has not read yet, the client waits on us.
-    fn evict_longest_waiting(&mut self) -> bool {
+    fn evict_longest_waiting(&mut self, least: Duration) -> bool {
+        let now = Instant::now();
         let mut waiting: Vec<(Instant, u64, &mut Occupant)> = self
             .occupied
             .iter_mut()
@@ -151,6 +157,7 @@ impl SlotTable {
                 SERVED | GONE => None,
                 state => Some((occupant.connection.born + Duration::from_nanos(state), state, occupant)),
             })
+            .filter(|(since, ..)| now.saturating_duration_since(*since) >= least)
             .collect();
         for _ in 0..CANDIDATES {
             let longest = waiting.iter().enumerate().min_by_key(|&(_, &(since, ..))| since);
@@ -310,6 +317,16 @@ mod tests {
         assert!(slots.permit(&stop).is_none(), "all are served, and the service stops");
         drop((kept, table));
         assert!(slots.wait_until_empty(Duration::ZERO));
+    }
+
+    #[test]
+    fn who_has_just_come_is_given_time_to_say_what_for() {
+        let (slots, stop) = (Slots::new(1), Stop::new().unwrap());
+        let (stream, _client) = pair();
+        let came = Instant::now();
+        let first = slots.permit(&stop).unwrap().occupy(stream);
+        drop(slots.permit(&stop).unwrap());
+        assert!(came.elapsed() >= JUST_CAME && !first.connection.serve());
     }
 
     #[test]
