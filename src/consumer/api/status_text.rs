@@ -55,9 +55,9 @@ pub(super) fn group_line(group: &Group, of: Option<&Operation>) -> String {
 
 /// A text, written line by line.
 #[derive(Default)]
-struct Lines(String);
+struct TextPage(String);
 
-impl Lines {
+impl TextPage {
     /// One more line, without blanks at its end.
     #[inline(never)]
     fn add(&mut self, line: fmt::Arguments<'_>) {
@@ -72,40 +72,40 @@ impl Lines {
 
 /// Everything, for a person with curl.
 pub(super) fn in_words(consumer: &Consumer) -> String {
-    let mut lines = Lines::default();
+    let mut page = TextPage::default();
     let ready = consumer.ready.trouble().map_or_else(|| String::from("ready"), |why| format!("not ready: {why}"));
     let up = duration::in_words(consumer.started.at.elapsed());
-    lines.add(format_args!("testero {}  up {up}  {ready}", env!("CARGO_PKG_VERSION")));
+    page.add(format_args!("testero {}  up {up}  {ready}", env!("CARGO_PKG_VERSION")));
     for (name, value) in consumer.identity.labels() {
-        let _ = write!(lines.0, "  {name} {value}");
+        let _ = write!(page.0, "  {name} {value}");
     }
-    lines.add(format_args!(
+    page.add(format_args!(
         "\n{:<6} {:<8} {:>11} {:>11} {:>11} {:>11}",
         "GROUP", "STATE", "HELD", "PLANNED", "LIMIT", "AVAILABLE"
     ));
     for group in consumer.groups() {
-        row(group, &mut lines);
+        row(group, &mut page);
     }
     let jobs = consumer.jobs.sums();
     if jobs.memory_jobs > 0 {
         let unit = Unit::Bytes;
         let (held, planned) = (amount(jobs.held, unit), amount(jobs.bytes, unit));
-        lines.add(format_args!("{:<6} {:<8} {held:>11} {planned:>11}", "jobs", jobs.memory_jobs));
+        page.add(format_args!("{:<6} {:<8} {held:>11} {planned:>11}", "jobs", jobs.memory_jobs));
     }
-    lines.add(format_args!(""));
-    loads(consumer, &mut lines);
-    lines.add(format_args!(""));
-    surroundings(consumer, &mut lines);
+    page.add(format_args!(""));
+    loads(consumer, &mut page);
+    page.add(format_args!(""));
+    surroundings(consumer, &mut page);
     for note in &consumer.died {
-        lines.add(format_args!("died      the process before this one died doing: {note}"));
+        page.add(format_args!("died      the process before this one died doing: {note}"));
     }
     for fault in consumer.faults.active() {
-        lines.add(format_args!("fault     {fault}"));
+        page.add(format_args!("fault     {fault}"));
     }
-    lines.0
+    page.0
 }
 
-fn row(group: &Group, lines: &mut Lines) {
+fn row(group: &Group, page: &mut TextPage) {
     let (snapshot, unit) = (group.snapshot(), group.store().unit());
     let planned = snapshot.operation.as_ref().map_or(0, |operation| operation.planned);
     let (limit, available) = match group.room() {
@@ -114,8 +114,8 @@ fn row(group: &Group, lines: &mut Lines) {
     };
     let held = amount(snapshot.held, unit);
     let (name, state, planned) = (group.store().name(), state(&snapshot), amount(planned, unit));
-    lines.add(format_args!("{name:<6} {state:<8} {held:>11} {planned:>11} {limit:>11} {available:>11}"));
-    let line = &mut lines.0;
+    page.add(format_args!("{name:<6} {state:<8} {held:>11} {planned:>11} {limit:>11} {available:>11}"));
+    let line = &mut page.0;
     if let (Some(operation), Phase::Pending | Phase::Working) = (&snapshot.operation, snapshot.phase) {
         let progress = &operation.progress;
         let _ = write!(line, "  {} %, {}/s", fixed(progress.share() * 100.0, 0), amount(progress.rate() as u64, unit));
@@ -138,15 +138,15 @@ fn row(group: &Group, lines: &mut Lines) {
     }
 }
 
-fn loads(consumer: &Consumer, lines: &mut Lines) {
+fn loads(consumer: &Consumer, page: &mut TextPage) {
     let idle = |trouble: Option<String>| trouble.map_or_else(|| String::from("idle"), |why| format!("failed: {why}"));
-    lines.add(format_args!(
+    page.add(format_args!(
         "cpu       {}",
         consumer.cpu.load().map_or_else(|| idle(consumer.cpu.trouble()), |load| line(&load))
     ));
     let jobs = consumer.jobs.sums();
     if jobs.cpu_jobs > 0 {
-        lines.add(format_args!(
+        page.add(format_args!(
             "cpu jobs  {}: {}m wanted  {}m achieved",
             jobs.cpu_jobs,
             jobs.millicores,
@@ -157,7 +157,7 @@ fn loads(consumer: &Consumer, lines: &mut Lines) {
         let left = job.expires.map_or(Duration::ZERO, |expiry| expiry.at.saturating_duration_since(Instant::now()));
         let wanted = if job.kind == "cpu" { format!("{}m", job.wanted) } else { amount(job.wanted, Unit::Bytes) };
         let (kind, id) = (job.kind, job.id);
-        lines.add(format_args!("job       {kind}  {wanted}  {} to go  id {id}", duration::in_words(left)));
+        page.add(format_args!("job       {kind}  {wanted}  {} to go  id {id}", duration::in_words(left)));
     }
     let wanted = consumer.cpu.load().map_or(0.0, |load| load.task.figures().wanted) + jobs.millicores as f64;
     let (quota, throttling) = quota(&consumer.kernel);
@@ -166,21 +166,21 @@ fn loads(consumer: &Consumer, lines: &mut Lines) {
         let capped = if over > 0.0 { format!(", capped by {}m", fixed(over, 0)) } else { String::new() };
         let throttled = throttling
             .map_or_else(String::new, |t| format!(", throttled in {} of {} periods", t.throttled_periods, t.periods));
-        lines.add(format_args!("quota     {}m{capped}{throttled}", quota.millicores));
+        page.add(format_args!("quota     {}m{capped}{throttled}", quota.millicores));
     }
-    lines.add(format_args!(
+    page.add(format_args!(
         "io        {}",
         consumer.io.load().map_or_else(|| idle(consumer.io.trouble()), |load| line(&load))
     ));
 }
 
-fn surroundings(consumer: &Consumer, lines: &mut Lines) {
+fn surroundings(consumer: &Consumer, page: &mut TextPage) {
     let figures = Container::read(&consumer.kernel);
     let own = Figures::read(&consumer.kernel);
     let available = consumer.kernel.memory_available();
     let bytes = |value: Option<u64>| value.map_or_else(|| String::from("-"), |value| amount(value, Unit::Bytes));
     let number = |value: Option<u64>| value.map_or_else(|| String::from("-"), |value| value.to_string());
-    lines.add(format_args!(
+    page.add(format_args!(
         "container  memory {} of {}, working set {}, anon {}, file {}; pids {} of {}",
         bytes(figures.current),
         bytes(figures.max),
@@ -191,8 +191,8 @@ fn surroundings(consumer: &Consumer, lines: &mut Lines) {
         number(figures.pids_max),
     ));
     let (bytes_left, bound) = (amount(available.bytes, Unit::Bytes), &available.source);
-    lines.add(format_args!("available  {bytes_left} of memory, bounded by {bound}"));
-    lines.add(format_args!(
+    page.add(format_args!("available  {bytes_left} of memory, bounded by {bound}"));
+    page.add(format_args!(
         "process    RSS {}, {} threads, {} descriptors",
         amount(own.resident, Unit::Bytes),
         own.threads,

@@ -9,6 +9,7 @@
 //! A worker that is done gives the ticket back, and stays where something is left to do for what it made: pages to be
 //! touched, a time that runs out. It goes as soon as another operation is accepted.
 
+mod admit;
 pub mod report;
 mod work;
 
@@ -19,14 +20,14 @@ use crate::consumer::admission::headroom::Reservation;
 use crate::consumer::control::audit;
 use crate::consumer::control::forced_note::ForcedNote;
 use crate::consumer::control::id::{Id, Ids};
-use crate::consumer::control::operation::{Caller, ChangeRequest, Operation, Options, Outcome};
+use crate::consumer::control::operation::{ChangeRequest, Operation, Options, Outcome};
 use crate::consumer::control::queue::{Queue, QueuePlace};
-use crate::consumer::control::store::{Goal, Headroom, Limit, Store};
+use crate::consumer::control::store::{Goal, Store};
 use crate::consumer::control::ticket::{Conflict, TicketRequest};
 use crate::kernel::shutdown::Stop;
 use crate::sync::lock;
-use crate::units::quantity::Amount;
 
+use report::Resolved;
 pub(in crate::consumer) use report::count;
 pub use report::{Accepted, Account, OperationCounters, Phase, Preview, Refused, Report, Snapshot};
 
@@ -228,98 +229,6 @@ impl Group {
         Ok(Accepted { operation, parts: resolved.goal.parts(), limit: resolved.limit })
     }
 
-    /// What would become of a change.
-    ///
-    /// # Errors
-    /// When that cannot be told.
-    pub fn preview(&self, change: &ChangeRequest) -> Result<Preview, Refused> {
-        self.store.mend().map_err(Refused::Unavailable)?;
-        let held = self.store.level().get();
-        let (requested, headroom) = self.resolve(change, held)?;
-        let headroom =
-            headroom.map_or_else(|| self.store.look(held, &change.options), Ok).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&*headroom, held, change);
-        let goal = self.store.goal(requested, change.options.exact);
-        // As `admit` has it, without a reservation that others would have to keep clear of.
-        let total = goal.total();
-        let remakes = total > 0 && self.store.remakes(&change.options);
-        let passes = || headroom.passes(held, total) && !exceeds(&*headroom, held, total, change);
-        let refused = if requested > held && requested > limit.most {
-            Some(Refused::OverLimit { requested, limit: limit.clone(), most })
-        } else if (total > held || remakes) && !passes() {
-            Some(Refused::DoesNotFit { requested, available: most, bound: headroom.bound(held) })
-        } else {
-            None
-        };
-        Ok(Preview { requested, planned: total, parts: goal.parts(), limit, most, refused })
-    }
-
-    /// The limit, and the largest amount that fits: with its rounding, within the limit and the room there is.
-    fn bounds(&self, headroom: &dyn Headroom, held: u64, change: &ChangeRequest) -> (Limit, u64) {
-        let limit = headroom.limit();
-        let most = self.store.largest(limit.most, limit.most.min(headroom.most(held)), change.options.exact);
-        (limit, most)
-    }
-
-    /// The limit now, and the largest amount that would be accepted.
-    ///
-    /// # Errors
-    /// When that cannot be told.
-    pub fn room(&self) -> Result<(Limit, u64), String> {
-        let held = self.store.level().get();
-        let change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
-        let headroom = self.store.look(held, &change.options)?;
-        Ok(self.bounds(&*headroom, held, &change))
-    }
-
-    fn look(&self, change: &ChangeRequest) -> Result<Resolved<'_>, Refused> {
-        self.store.mend().map_err(Refused::Unavailable)?;
-        let held = self.store.held().map_err(Refused::Unavailable)?.total();
-        let (amount, headroom) = self.resolve(change, held)?;
-        let goal = self.store.goal(amount, change.options.exact);
-        // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
-        // where the amount is not: what is held need not be a whole plan.
-        let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&change.options));
-        let headroom = match headroom {
-            None if grows => Some(self.store.look(held, &change.options).map_err(Refused::Unavailable)?),
-            headroom => headroom.filter(|_| grows),
-        };
-        let limit = headroom.as_ref().map(|headroom| headroom.limit());
-        Ok(Resolved { amount, goal, held, limit, headroom })
-    }
-
-    /// The units asked for. What is relative is relative to the limits as they are without force, and is admitted by the
-    /// same reading of the kernel, which is returned: another one may see less, and refuse what was the most.
-    fn resolve(&self, change: &ChangeRequest, held: u64) -> Result<(u64, Option<Box<dyn Headroom + '_>>), Refused> {
-        if !change.amount.is_relative() {
-            return Ok((change.amount.resolve(0, 0).map_err(Refused::BelowNothing)?, None));
-        }
-        let headroom =
-            self.store.look(held, &Options { force: false, ..change.options }).map_err(Refused::Unavailable)?;
-        let (limit, most) = self.bounds(&*headroom, held, change);
-        let amount = change.amount.resolve(limit.most, most).map_err(Refused::BelowNothing)?;
-        Ok((amount, Some(headroom).filter(|_| !change.options.force)))
-    }
-
-    fn admit(&self, resolved: &Resolved<'_>, change: &ChangeRequest) -> Result<Reservation, Refused> {
-        let (Some(headroom), Some(limit)) = (&resolved.headroom, &resolved.limit) else {
-            return Ok(self.store.reserve_nothing());
-        };
-        let (requested, held) = (resolved.amount, resolved.held);
-        let largest = |total| self.store.largest(limit.most, limit.most.min(total), change.options.exact);
-        let does_not_fit =
-            |total| Refused::DoesNotFit { requested, available: largest(total), bound: headroom.bound(held) };
-        if requested > held && requested > limit.most {
-            let most = largest(headroom.most(held));
-            return Err(Refused::OverLimit { requested, limit: limit.clone(), most });
-        }
-        let total = resolved.goal.total();
-        if exceeds(&**headroom, held, total, change) {
-            return Err(does_not_fit(headroom.most(held)));
-        }
-        headroom.admit(held, total).map_err(does_not_fit)
-    }
-
     /// Releases everything, whatever runs: work is cancelled, and its worker sees to the release.
     ///
     /// # Errors
@@ -438,22 +347,6 @@ impl Group {
         self.store.accepted(goal.total(), &operation.options);
         self.changed.notify_all();
     }
-}
-
-/// Whether `total` is a share of the limit for which there is no room. An amount below a limit that the user set is
-/// meant as it is written; of a share nobody knows how much it is.
-fn exceeds(headroom: &dyn Headroom, held: u64, total: u64, change: &ChangeRequest) -> bool {
-    matches!(change.amount, Amount::Share(_)) && !change.options.force && total > held.max(headroom.most(held))
-}
-
-/// A change, and what there was to know about it before the ticket was taken.
-struct Resolved<'s> {
-    amount: u64,
-    goal: Goal,
-    held: u64,
-    limit: Option<Limit>,
-    /// Only where more is taken than held.
-    headroom: Option<Box<dyn Headroom + 's>>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod connection;
 pub mod listener;
+mod receive;
 mod slots;
 pub mod throttle;
 

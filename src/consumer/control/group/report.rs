@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::consumer::control::id::Id;
 use crate::consumer::control::operation::Operation;
-use crate::consumer::control::store::{Goal, Limit};
+use crate::consumer::control::store::{Goal, Headroom, Limit};
 use crate::consumer::control::ticket::Conflict;
 use crate::units::quantity::{BelowNothing, Unit, in_words};
 use crate::units::strconv::NumberError;
@@ -196,4 +196,14 @@ pub struct OperationCounters {
 /// One more.
 pub(in crate::consumer) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A change, and what there was to know about it before the ticket was taken.
+pub(in crate::consumer::control) struct Resolved<'s> {
+    pub(in crate::consumer::control) amount: u64,
+    pub(in crate::consumer::control) goal: Goal,
+    pub(in crate::consumer::control) held: u64,
+    pub(in crate::consumer::control) limit: Option<Limit>,
+    /// Only where more is taken than held.
+    pub(in crate::consumer::control) headroom: Option<Box<dyn Headroom + 's>>,
 }

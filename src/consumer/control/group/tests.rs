@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use crate::consumer::admission::headroom::MemoryAdmission;
 use crate::consumer::control::group::*;
+use crate::consumer::control::operation::Caller;
 use crate::consumer::countable::{Countable, CountableStore, Names};
 use crate::consumer::disk::workdir::Workdir;
 use crate::kernel::Kernel;
+use crate::units::quantity::Amount;
 
 /// Things that are only counted.
 struct TestCountable(Arc<AtomicU64>, AtomicU64);
