@@ -59,6 +59,8 @@ struct TicketState {
     value: TicketValue,
     /// The worker of this timestamp gave up before it was put back.
     given_up: Option<Id>,
+    /// How many wait for another value. Waking nobody costs a system call as well.
+    waiting: usize,
     /// How many works have ended.
     works: u64,
 }
@@ -81,7 +83,7 @@ impl Default for Ticket {
 impl Ticket {
     /// A free ticket.
     pub fn new() -> Self {
-        let slot = TicketState { value: TicketValue::Free, given_up: None, works: 0 };
+        let slot = TicketState { value: TicketValue::Free, given_up: None, waiting: 0, works: 0 };
         Self(Arc::new(TicketCell { slot: Mutex::new(slot), changed: Condvar::new() }))
     }
 
@@ -92,7 +94,9 @@ impl Ticket {
     pub fn take(&self) -> Result<TicketRequest, Conflict> {
         let mut slot = self.0.lock();
         while slot.value == TicketValue::Request {
+            slot.waiting += 1;
             slot = self.0.changed.wait(slot).unwrap_or_else(|poisoned| poisoned.into_inner());
+            slot.waiting -= 1;
         }
         slot.conflict()?;
         slot.value = TicketValue::Request;
@@ -141,10 +145,12 @@ impl Ticket {
                 log::error!("Worker {id} waited in vain for its ticket: timeout, the work is dropped");
                 return Err(GaveUp);
             }
+            slot.waiting += 1;
             slot = match self.0.changed.wait_timeout(slot, left) {
                 Ok((slot, _)) => slot,
                 Err(poisoned) => poisoned.into_inner().0,
             };
+            slot.waiting -= 1;
         }
     }
 }
@@ -174,8 +180,11 @@ impl TicketCell {
             TicketValue::Pending(id) if slot.given_up == Some(id) => TicketValue::Free,
             value => value,
         };
+        let is_waited_for = slot.waiting > 0;
         drop(slot);
-        self.changed.notify_all();
+        if is_waited_for {
+            self.changed.notify_all();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::io::{self, IoSlice, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,9 @@ pub(in crate::http) struct Edge {
 
 /// Serves the connection in `slot` until one side is done with it.
 pub(in crate::http) fn serve(slot: &Slot, edge: &Edge) {
-    let mut connection = ServedConnection { wire: Wire::new(&slot.connection.stream), slot, head: Vec::new(), edge };
+    let stream = &slot.connection.stream;
+    let peer = stream.peer_addr().ok();
+    let mut connection = ServedConnection { wire: Wire::new(stream), slot, head: Vec::new(), edge, peer };
     // Whatever ends a connection (the client went, took too long, was sent away) needs no log line: it is daily life.
     while let Ok(Next::Request) = connection.turn() {}
 }
@@ -81,6 +83,8 @@ struct ServedConnection<'p> {
     slot: &'p Slot,
     /// The head of the request being served.
     head: Vec<u8>,
+    /// The other end, asked for once.
+    peer: Option<SocketAddr>,
     edge: &'p Edge,
 }
 
@@ -133,7 +137,7 @@ impl ServedConnection<'_> {
             query: Query(query),
             fields: &head.fields,
             body: &body,
-            peer: self.wire.stream.peer_addr().ok(),
+            peer: self.peer,
             throttle: &self.edge.throttle,
             stream: self.wire.stream,
         };
