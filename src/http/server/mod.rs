@@ -5,6 +5,7 @@ pub mod listener;
 mod receive;
 mod slots;
 pub mod throttle;
+mod wait_state;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -1,12 +1,13 @@
 //! The slots connections take, and who gives way when none is left.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::http::bounds::leaving_for;
 use crate::http::server::listener::has_unread;
+use crate::http::server::wait_state::{WaitState, Waits};
 use crate::kernel::shutdown::Stop;
 use crate::sync::lock;
 
@@ -51,18 +52,9 @@ struct Occupant {
 /// One connection and whom it waits for.
 pub(in crate::http) struct ConnectionState {
     pub(in crate::http) stream: TcpStream,
-    /// [`SERVED`], [`GONE`], or since when (in nanoseconds of `born`) it waits for its client, with the lowest bit
-    /// telling an answer that is not taken from a request that does not come.
-    state: AtomicU64,
+    state: WaitState,
     born: Instant,
 }
-
-/// The connection waits on us: it must not be closed under our hands.
-const SERVED: u64 = 0;
-/// The connection was told to go.
-const GONE: u64 = u64::MAX;
-/// The lowest bit of a waiting state: an answer is on its way out.
-const ANSWERING: u64 = 1;
 
 impl Slots {
     pub(in crate::http) fn new(capacity: usize) -> Arc<Self> {
@@ -111,9 +103,8 @@ impl Slots {
     /// Closes all connections that wait for a request, and with `answers` those whose answer is not taken as well.
     pub(in crate::http) fn close_waiting(&self, answers: bool) {
         for occupant in lock(&self.table).occupied.iter().flatten() {
-            let state = occupant.connection.state.load(Ordering::Acquire);
-            if state & ANSWERING == 0 || answers {
-                occupant.connection.evict(state);
+            if let Some(waits) = occupant.connection.state.waits().filter(|waits| answers || !waits.is_answering()) {
+                occupant.connection.evict(waits);
             }
         }
     }
@@ -149,22 +140,22 @@ impl SlotTable {
     /// Where bytes have come that our thread has not read yet, the client waits on us.
     fn evict_longest_waiting(&mut self, least: Duration) -> bool {
         let now = Instant::now();
-        let mut waiting: Vec<(Instant, u64, &mut Occupant)> = self
+        let mut waiting: Vec<(Instant, Waits, &mut Occupant)> = self
             .occupied
             .iter_mut()
             .flatten()
-            .filter_map(|occupant| match occupant.connection.state.load(Ordering::Acquire) {
-                SERVED | GONE => None,
-                state => Some((occupant.connection.born + Duration::from_nanos(state), state, occupant)),
+            .filter_map(|occupant| {
+                let waits = occupant.connection.state.waits()?;
+                Some((occupant.connection.born + Duration::from_nanos(waits.since()), waits, occupant))
             })
             .filter(|(since, ..)| now.saturating_duration_since(*since) >= least)
             .collect();
         for _ in 0..CANDIDATES {
             let longest = waiting.iter().enumerate().min_by_key(|&(_, &(since, ..))| since);
             let Some((slot, _)) = longest else { break };
-            let (_, state, occupant) = waiting.swap_remove(slot);
-            let waits_on_us = state & ANSWERING == 0 && has_unread(&occupant.connection.stream);
-            if !waits_on_us && occupant.connection.evict(state) {
+            let (_, waits, occupant) = waiting.swap_remove(slot);
+            let waits_on_us = !waits.is_answering() && has_unread(&occupant.connection.stream);
+            if !waits_on_us && occupant.connection.evict(waits) {
                 occupant.leaving = true;
                 self.leaving += 1;
                 self.taken -= 1;
@@ -188,7 +179,7 @@ impl Permit {
         self.occupied = true;
         let slots = Arc::clone(&self.slots);
         // It has waited for its client from the start: until a request is there, it may give way.
-        let connection = Arc::new(ConnectionState { stream, state: AtomicU64::new(SERVED), born: Instant::now() });
+        let connection = Arc::new(ConnectionState { stream, state: WaitState::served(), born: Instant::now() });
         connection.await_request();
         let mut table = lock(&slots.table);
         let index = table.vacant.pop().unwrap_or_else(|| {
@@ -233,45 +224,32 @@ impl Drop for Slot {
 impl ConnectionState {
     /// From now on we work for this connection. Returns whether it is still there; if not, it was told to give way.
     pub(in crate::http) fn serve(&self) -> bool {
-        let state = self.state.load(Ordering::Acquire);
-        state != GONE && self.state.compare_exchange(state, SERVED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state.serve()
     }
 
     /// From now on the connection waits for its client to take an answer.
     pub(in crate::http) fn await_taking(&self) {
-        self.wait(self.now() | ANSWERING);
+        self.state.wait(self.now(), true);
     }
 
     /// From now on the connection waits for its client to send.
     pub(in crate::http) fn await_request(&self) {
-        self.wait(self.now());
+        self.state.wait(self.now(), false);
     }
 
     /// The answer was taken; the wait for the next request began when it was given.
     pub(in crate::http) fn answer_taken(&self) {
-        let state = self.state.load(Ordering::Acquire);
-        if state != GONE {
-            let _ = self.state.compare_exchange(state, state & !ANSWERING, Ordering::AcqRel, Ordering::Acquire);
-        }
+        self.state.answer_taken();
     }
 
-    fn wait(&self, state: u64) {
-        let now = self.state.load(Ordering::Acquire);
-        if now != GONE {
-            // It fails only when the connection was told to go in this very moment: then GONE stands.
-            let _ = self.state.compare_exchange(now, state, Ordering::AcqRel, Ordering::Acquire);
-        }
-    }
-
-    /// Nanoseconds since the connection came, never [`SERVED`], with a lowest bit of 0.
+    /// Nanoseconds since the connection came.
     fn now(&self) -> u64 {
-        (u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX / 2) & !ANSWERING).max(2)
+        u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Closes the connection if it still waits as `state` says, waking its thread; says whether it did.
-    fn evict(&self, state: u64) -> bool {
-        let waits = state != SERVED && state != GONE;
-        let gone = waits && self.state.compare_exchange(state, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+    /// Closes the connection if it still waits as it did, waking its thread; says whether it did.
+    fn evict(&self, waits: Waits) -> bool {
+        let gone = self.state.evict(waits);
         if gone {
             // It fails only where the client has closed already.
             let _ = self.stream.shutdown(Shutdown::Both);
