@@ -113,9 +113,9 @@ pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Position, &[u8])) -> Option<Read>
     if !is_first && !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
         return None;
     }
-    let mark_at = |state: usize| Position { hits: number(&head[state..]), index: number(&head[state + 8..]) };
-    let (generation, mut at) = (number(&head[8..]), mark_at(16));
-    let csv = (!is_first).then(|| [mark_at(32), mark_at(48)]);
+    let position_at = |offset: usize| Position { hits: number(&head[offset..]), index: number(&head[offset + 8..]) };
+    let (generation, mut at) = (number(&head[8..]), position_at(16));
+    let csv = (!is_first).then(|| [position_at(32), position_at(48)]);
     loop {
         if rest.is_empty() {
             return Some(Read { generation, at, csv, end: End::Whole });
@@ -225,18 +225,18 @@ mod tests {
         }
 
         #[test]
-        fn a_wrong_bit_is_noticed(batches in batches(), state in any::<prop::sample::Index>(), bit in 0u8..8) {
+        fn a_wrong_bit_is_noticed(batches in batches(), offset in any::<prop::sample::Index>(), bit in 0u8..8) {
             let (mut bytes, ends) = written(&batches);
-            let state = state.index(bytes.len());
-            bytes[state] ^= 1u8 << bit;
+            let offset = offset.index(bytes.len());
+            bytes[offset] ^= 1u8 << bit;
             let Some(found) = read(&bytes) else {
-                prop_assert!(state < HEADER_BYTES);
+                prop_assert!(offset < HEADER_BYTES);
                 return Ok(());
             };
-            let (batch, at) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= state).unwrap();
+            let (batch, at) = ends.iter().enumerate().rev().find(|(_, (end, _))| *end <= offset).unwrap();
             prop_assert_eq!(found.at, at.1);
             let last = batch + 2 == ends.len();
-            if last && (4..8).contains(&(state - at.0)) {
+            if last && (4..8).contains(&(offset - at.0)) {
                 // It may say now that it ends earlier, and that something follows.
                 return Ok(());
             }
@@ -257,7 +257,7 @@ mod tests {
         let (one, two) = (ends[1].0, ends[2].0);
         for places in [[one + 16, two + 16], [one + 1, two + 16], [one + 16, two + 1]] {
             let mut bytes = bytes.clone();
-            places.iter().for_each(|state| bytes[*state] ^= 4);
+            places.iter().for_each(|offset| bytes[*offset] ^= 4);
             assert_eq!(
                 read(&bytes),
                 Some(Read { generation: 9, at: ends[1].1, csv: Some(CSV), end: End::Damaged }),

@@ -211,11 +211,11 @@ mod tests {
 
     /// By adding, from the beginning.
     fn added(index: u64) -> (BigNumber, BigNumber) {
-        let mut state = (BigNumber::default(), BigNumber(vec![1]));
+        let mut pair = (BigNumber::default(), BigNumber(vec![1]));
         for _ in 0..index {
-            state = (state.1.clone(), state.0.plus(&state.1));
+            pair = (state.1.clone(), state.0.plus(&state.1));
         }
-        state
+        pair
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl Transform {
         let mut roots = vec![1; length];
         let (mut half, root) = (length / 2, power(GENERATOR, (PRIME - 1) / length as u64));
         let mut last = 1;
-        for state in &mut roots[half..] {
-            *state = last;
+        for power in &mut roots[half..] {
+            *power = last;
             last = mul(last, root);
         }
         while half > 1 {
