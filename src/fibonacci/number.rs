@@ -213,7 +213,7 @@ mod tests {
     fn added(index: u64) -> (BigNumber, BigNumber) {
         let mut pair = (BigNumber::default(), BigNumber(vec![1]));
         for _ in 0..index {
-            pair = (state.1.clone(), state.0.plus(&state.1));
+            pair = (pair.1.clone(), pair.0.plus(&pair.1));
         }
         pair
     }
