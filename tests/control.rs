@@ -395,7 +395,8 @@ fn a_dry_run_while_work_runs_would_be_refused_and_a_release_would_not() {
 #[test]
 fn a_dry_run_of_a_load_starts_nothing() {
     let testero = Testero::start();
-    testero.ask_json("POST", "/api/cpu/load?time=60&cpu=10m&dry_run=true");
+    let preview = testero.json("POST", "/api/cpu/load?time=60&cpu=10m&dry_run=true", 200);
+    assert!(preview.is("fits") && preview["target_millicores"].whole() == 10, "{preview:?}");
     assert_eq!(testero.group("cpu")["state"].string(), "idle");
 }
 
@@ -403,8 +404,9 @@ fn a_dry_run_of_a_load_starts_nothing() {
 fn a_dry_run_of_a_release_releases_nothing() {
     let testero = Testero::start();
     let id = testero.json("POST", "/api/mem/set?amount=1Mi&wait=true", 200)["id"].clone();
-    for path in ["/api/mem?dry_run=true", "/api?dry_run=true"] {
-        testero.ask_json("DELETE", path);
+    // That of everything has none, and is refused.
+    for (path, status, told) in [("/api/mem?dry_run=true", 200, "fits"), ("/api?dry_run=true", 400, "error")] {
+        assert!(testero.json("DELETE", path, status).has(told), "DELETE {path}");
         assert_eq!(testero.group("mem")["id"], id, "DELETE {path} was done");
     }
 }

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -186,11 +186,12 @@ soft_limit!(address_limit, libc::RLIMIT_AS);
 
 /// Starts the program with so many permits: descriptors, less the 32 it keeps for other things, and a quarter more for
 /// connections that are on their way out.
-fn with_permits(permits: usize) -> Testero {
+fn with_permits(permits: usize, arguments: &[&str]) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {}; exec \"$@\"", 2 * (permits + permits.div_ceil(4)) + 32);
     command.args(["-c", &script, "sh", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+    command.args(arguments);
     Testero::spawn(command, data)
 }
 
