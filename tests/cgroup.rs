@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{PROGRAM, Testero};
+use super::harness::{PROGRAM, Testero, skip};
 
 /// A group of one controller. Removed when dropped, which its processes must be gone by then.
 pub struct Cgroup {
@@ -54,7 +54,7 @@ impl Cgroup {
         });
         if let Err(error) = made {
             let _ = fs::remove_dir(&path);
-            eprintln!("SKIPPED: no {controller} cgroup can be made at {}: {error}", path.display());
+            skip(&format!("no {controller} cgroup can be made at {}: {error}", path.display()));
             return None;
         }
         Some(Self { path, is_v1 })

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
-use super::harness::{PROGRAM, Testero, eventually};
+use super::harness::{PROGRAM, Testero, eventually, skip};
 use super::json::Json;
 
 /// What a bound less what the service needs for itself ends with.
@@ -379,7 +379,7 @@ fn inodes_are_taken_no_more_than_memory_has_room_for() {
     let Some(cgroup) = Cgroup::memory("inodes", 64 << 20) else { return };
     // Where files are memory, their inodes are.
     let Ok(data) = tempfile::tempdir_in("/dev/shm") else {
-        eprintln!("SKIPPED: no folder can be made on /dev/shm");
+        skip("no folder can be made on /dev/shm");
         return;
     };
     fits_into_memory(&KINDS[0], &cgroup, data);

@@ -15,6 +15,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The program's path.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_testero");
 
+/// Says that a test, or a part of it, is not run here, and why. Every test that does without something goes through this:
+/// where nothing may be missing, as in CI (`TESTERO_TESTS=all`), it fails instead.
+pub fn skip(why: &str) {
+    let all = std::env::var("TESTERO_TESTS").is_ok_and(|tests| tests == "all");
+    assert!(!all, "TESTERO_TESTS=all, so nothing may be skipped, but {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
 /// A running testero. Killed by its own pid when dropped.
 pub struct Testero {
     child: Child,

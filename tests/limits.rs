@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, eventually};
+use crate::harness::{PROGRAM, Testero, eventually, skip};
 use crate::json::Json;
 use crate::process::run;
 
@@ -33,7 +33,7 @@ impl Cgroup {
         let made = fs::create_dir(&path).and_then(|()| fs::write(path.join(limit), bytes.to_string()));
         if let Err(error) = made {
             let _ = fs::remove_dir(&path);
-            eprintln!("SKIPPED: no memory cgroup can be made at {}: {error}", path.display());
+            skip(&format!("no memory cgroup can be made at {}: {error}", path.display()));
             return None;
         }
         Some(Self { path, limit })
@@ -130,7 +130,7 @@ fn files_on_tmpfs_are_memory() {
     let Some(cgroup) = Cgroup::create("tmpfs", 256 << 20) else { return };
     // /dev/shm is a tmpfs wherever these tests run; without one there is nothing to see here.
     let Ok(data) = tempfile::tempdir_in("/dev/shm") else {
-        eprintln!("SKIPPED: no folder can be made on /dev/shm");
+        skip("no folder can be made on /dev/shm");
         return;
     };
     let testero = cgroup.start(Arc::new(data));

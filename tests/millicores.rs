@@ -4,7 +4,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::harness::{Testero, eventually};
+use super::harness::{Testero, eventually, skip};
 use super::json::Json;
 
 fn cores() -> u64 {
@@ -75,7 +75,7 @@ fn a_quarter_of_a_core_is_a_quarter_of_a_core() {
 fn more_than_a_core_takes_more_than_one_thread() {
     let testero = Testero::start();
     if cores() < 2 {
-        eprintln!("SKIPPED: this machine has one core");
+        skip("this machine has one core");
         return;
     }
     let receipt = load(&testero, "time=1m&cpu=1500m");

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::disk::{folder, is_root};
-use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually, names};
+use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually, names, skip};
 
 /// A child that is killed by its own pid when a test panics.
 pub(crate) struct Reaped(pub(crate) Child);
@@ -335,7 +335,7 @@ fn variables_do_without_flags() {
 #[test]
 fn the_ipv6_wildcard_takes_ipv4_too() {
     if TcpListener::bind("[::1]:0").is_err() {
-        eprintln!("SKIPPED: this machine has no IPv6");
+        skip("this machine has no IPv6");
         return;
     }
     for variables in [&[][..], &[("IP", "::")], &[("IP", "[::]")]] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::database::{Redis, free_address};
 use super::{AWAY, numbers, start};
 use crate::exposition::Page;
-use crate::harness::{PATIENCE, Testero, eventually};
+use crate::harness::{PATIENCE, Testero, eventually, skip};
 
 /// More at once than there are connections to a Redis.
 const CROWD: usize = 40;
@@ -70,7 +70,7 @@ fn address_of_a_network() -> Option<IpAddr> {
     let found = socket.connect("203.0.113.1:9").and_then(|()| socket.local_addr()).ok().map(|address| address.ip());
     let found = found.filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
     if found.is_none() {
-        eprintln!("SKIPPED: this machine has no network, so a Redis in protected mode is NOT tested");
+        skip("this machine has no network, so a Redis in protected mode is NOT tested");
     }
     found
 }

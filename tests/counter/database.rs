@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{numbers, start};
-use crate::harness::{PATIENCE, eventually};
+use crate::harness::{PATIENCE, eventually, skip};
 use crate::process::Reaped;
 
 /// A redis-server. Killed by its own pid when dropped.
@@ -38,7 +38,7 @@ impl Redis {
     pub(super) fn start_at(address: SocketAddr, arguments: &[&str]) -> Option<Self> {
         let quiet = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         if quiet.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            eprintln!("SKIPPED: there is no redis-server on this machine, so counting in a Redis is NOT tested");
+            skip("there is no redis-server on this machine, so counting in a Redis is NOT tested");
             return None;
         }
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
