@@ -1,7 +1,7 @@
 //! Starting the program, talking to it, looking at it from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -266,6 +266,35 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Tries what slowness alone can spoil until it succeeds once; what is broken fails each time, until patience is at its end.
+/// `check` says what was wrong.
+pub fn at_least_once(what: &str, mut check: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(why) = check() {
+        assert!(start.elapsed() < 2 * PATIENCE, "not once: {what}: {why}");
+    }
+}
+
+/// The 99th percentile of how long `count` requests for `/healthz` take, if it is below `most`.
+pub fn answers_within(testero: &Testero, count: usize, most: Duration) -> Result<(), String> {
+    let one = |_| {
+        let began = Instant::now();
+        assert_eq!(testero.get("/healthz"), "ok\n");
+        began.elapsed()
+    };
+    let mut took: Vec<Duration> = (0..count).map(one).collect();
+    took.sort_unstable();
+    let p99 = took[count - 1 - count / 100];
+    if p99 < most { Ok(()) } else { Err(format!("p99 {p99:?}")) }
+}
+
+/// An address that nobody has: of a loopback network of this process, because those who connect to somebody get their
+/// ports on 127.0.0.1, and might get one that is to be listened on again.
+pub fn free_address() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind((Ipv4Addr::new(127, high | 1, low, 9), 0)).unwrap().local_addr().unwrap()
 }
 
 /// An answer, taken apart.

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::terminal::start_on_terminal;
 use super::{asking, says};
-use crate::harness::{PATIENCE, PROGRAM, Testero};
+use crate::harness::{PATIENCE, PROGRAM, Testero, free_address};
 use crate::process::Reaped;
 
 struct Watcher {
@@ -55,8 +55,9 @@ fn lines_of(stdout: ChildStdout) -> Receiver<String> {
 
 #[test]
 fn watching_goes_on_over_a_restart_and_ends_with_a_signal() {
-    let testero = Testero::start();
-    let address = testero.address.to_string();
+    // Nobody else gets it between the end of the one and the start of the next.
+    let address = free_address().to_string();
+    let testero = Testero::start_with(&["--listen", &address], &[]);
     let mut watcher = Watcher::of(&testero, "status --watch");
     watcher.sees(" ready");
     says(&testero, "fd set 12345 --dry-run");
@@ -86,10 +87,12 @@ fn programs_can_watch_too() {
 fn a_terminal_is_cleared_and_a_pipe_is_not() {
     let testero = Testero::start();
     let (mut screen, child) = start_on_terminal(&mut asking(&testero, "status --watch"), 120);
-    let (mut drawn, mut buffer) = (String::new(), [0; 1024]);
+    let (mut bytes, mut drawn, mut buffer) = (Vec::new(), String::new(), [0; 1024]);
     while drawn.matches("\x1b[H\x1b[2J").count() < 2 {
         let count = screen.read(&mut buffer).unwrap();
-        drawn.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        // A read may end within a letter.
+        bytes.extend_from_slice(&buffer[..count]);
+        drawn = String::from_utf8_lossy(&bytes).into_owned();
     }
     assert!(drawn.starts_with("\x1b[H\x1b[2Jtestero 0.1.0  up "), "{drawn:?}");
     drop(child);
