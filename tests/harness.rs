@@ -99,8 +99,7 @@ impl Testero {
 
     /// A request of its own connection.
     pub fn ask(&self, method: &str, target: &str) -> Answer {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        Answer::parse(&self.raw(request.as_bytes()))
+        self.send(method, target, &[], "")
     }
 
     /// A request with further header fields, which may replace Host, and a body.
@@ -125,19 +124,18 @@ impl Testero {
 
     /// The status, for programs.
     pub fn report(&self) -> Json {
-        Json::parse(&self.get("/api/status?format=json"))
+        self.json("GET", "/api/status", 200)
     }
 
     /// A request with further header fields (each line with its end) and a body.
     pub fn ask_with(&self, method: &str, target: &str, fields: &str, body: &str) -> Answer {
-        let length = body.len();
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}");
-        Answer::parse(&self.raw(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()))
+        let fields: Vec<(&str, &str)> = fields.lines().map(|line| line.split_once(": ").unwrap()).collect();
+        self.send(method, target, &fields, body)
     }
 
     /// A request for JSON; whatever comes must be JSON.
     pub fn ask_json(&self, method: &str, target: &str) -> (Answer, Json) {
-        let answer = self.ask_with(method, target, "Accept: application/json\r\n", "");
+        let answer = self.send(method, target, &[("Accept", "application/json")], "");
         assert_eq!(answer.field("Content-Type"), Some("application/json"), "{method} {target}: {answer:?}");
         let value = Json::parse(&answer.body);
         (answer, value)
@@ -158,7 +156,7 @@ impl Testero {
 
     /// A group as `/api/status` has it.
     pub fn group(&self, name: &str) -> Json {
-        self.json("GET", "/api/status", 200)["groups"][name].clone()
+        self.report()["groups"][name].clone()
     }
 
     /// Waits until a group is in this state, and returns it.
