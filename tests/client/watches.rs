@@ -1,7 +1,7 @@
 //! `testero status --watch`: again and again, whatever becomes of the service.
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -19,6 +19,14 @@ struct Watcher {
 impl Watcher {
     fn of(testero: &Testero, words: &str) -> Self {
         let mut command = asking(testero, words);
+        // A shell has what it starts in the background ignore SIGINT, and so would all that the tests start.
+        let heed = || {
+            // SAFETY: signal takes no pointers that it would follow, and allocates nothing.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: the closure makes one system call, which a child may make between fork and exec.
+        unsafe { command.pre_exec(heed) };
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         Self { child: Reaped(child), lines: lines_of(stdout) }
