@@ -8,7 +8,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{PROGRAM, Testero};
+use super::harness::{PROGRAM, Testero, skip};
+
+/// Where the memory limit of a group stands.
+const MEMORY_V1: &str = "memory.limit_in_bytes";
+const MEMORY_V2: &str = "memory.max";
 
 /// A group of one controller. Removed when dropped, which its processes must be gone by then.
 pub struct Cgroup {
@@ -36,7 +40,7 @@ impl Cgroup {
     /// So many bytes of memory.
     pub fn memory(name: &str, bytes: u64) -> Option<Self> {
         let bytes = bytes.to_string();
-        Self::create("memory", name, &[("memory.limit_in_bytes", &bytes)], ("memory.max", &bytes))
+        Self::create("memory", name, &[(MEMORY_V1, &bytes)], (MEMORY_V2, &bytes))
     }
 
     fn create(controller: &str, name: &str, v1: &[(&str, &str)], v2: (&str, &str)) -> Option<Self> {
@@ -54,7 +58,7 @@ impl Cgroup {
         });
         if let Err(error) = made {
             let _ = fs::remove_dir(&path);
-            eprintln!("SKIPPED: no {controller} cgroup can be made at {}: {error}", path.display());
+            skip(&format!("no {controller} cgroup can be made at {}: {error}", path.display()));
             return None;
         }
         Some(Self { path, is_v1 })
@@ -89,6 +93,16 @@ impl Cgroup {
     /// Changes a setting.
     pub fn set(&self, file: &str, value: u64) {
         fs::write(self.path.join(file), value.to_string()).unwrap();
+    }
+
+    /// The file of the memory limit.
+    pub fn memory_limit(&self) -> &'static str {
+        if self.is_v1 { MEMORY_V1 } else { MEMORY_V2 }
+    }
+
+    /// Changes how many bytes of memory there are.
+    pub fn set_memory(&self, bytes: u64) {
+        self.set(self.memory_limit(), bytes);
     }
 
     /// How often the kernel killed in it for want of memory.

@@ -10,6 +10,7 @@ use super::json::Json;
 
 /// A limit in numbers that shares are easily seen of.
 const GIBIBYTE: (&str, &str) = ("HIGHMEMLIM", "1073741824");
+const ACCEPT: (&str, &str) = ("Accept", "application/json");
 /// Work that a test can look at for as long as it likes.
 const LONG: &str = "amount=64Mi&over=10m";
 
@@ -35,21 +36,21 @@ fn json_is_for_who_asks_for_it_and_text_for_everybody_else() {
     let text = testero.get("/api/mem/getact");
     assert!(text.starts_with("Last request ID: 0\nParts of size: 262144, Count: 0\n"), "{text}");
     for (fields, target, is_json) in [
-        ("Accept: application/json\r\n", "/api/mem/getact", true),
-        ("", "/api/mem/getact?format=json", true),
-        ("Accept: text/html, application/json;q=0.5\r\n", "/api/mem/getact", true),
-        ("Accept: */*\r\n", "/api/mem/getact", false),
-        ("", "/api/mem/getact?format=xml", false),
-        ("Accept: application/json\r\n", "/api/mem/getact?format=text", false),
+        (&[ACCEPT][..], "/api/mem/getact", true),
+        (&[], "/api/mem/getact?format=json", true),
+        (&[("Accept", "text/html, application/json;q=0.5")], "/api/mem/getact", true),
+        (&[("Accept", "*/*")], "/api/mem/getact", false),
+        (&[], "/api/mem/getact?format=xml", false),
+        (&[ACCEPT], "/api/mem/getact?format=text", false),
     ] {
-        let answer = testero.ask_with("GET", target, fields, "");
+        let answer = testero.send("GET", target, fields, "");
         assert_eq!(answer.status, 200, "{answer:?}");
         if is_json {
             assert_eq!(answer.field("Content-Type"), Some("application/json"));
             let value = Json::parse(&answer.body);
             assert_eq!((value["held"].whole(), &value["id"]), (0, &Json::Null));
         } else {
-            assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"), "{fields} {target}");
+            assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"), "{fields:?} {target}");
             assert_eq!(answer.body, text);
         }
     }
@@ -395,7 +396,8 @@ fn a_dry_run_while_work_runs_would_be_refused_and_a_release_would_not() {
 #[test]
 fn a_dry_run_of_a_load_starts_nothing() {
     let testero = Testero::start();
-    testero.ask_json("POST", "/api/cpu/load?time=60&cpu=10m&dry_run=true");
+    let preview = testero.json("POST", "/api/cpu/load?time=60&cpu=10m&dry_run=true", 200);
+    assert!(preview.is("fits") && preview["target_millicores"].whole() == 10, "{preview:?}");
     assert_eq!(testero.group("cpu")["state"].string(), "idle");
 }
 
@@ -403,8 +405,9 @@ fn a_dry_run_of_a_load_starts_nothing() {
 fn a_dry_run_of_a_release_releases_nothing() {
     let testero = Testero::start();
     let id = testero.json("POST", "/api/mem/set?amount=1Mi&wait=true", 200)["id"].clone();
-    for path in ["/api/mem?dry_run=true", "/api?dry_run=true"] {
-        testero.ask_json("DELETE", path);
+    // That of everything has none, and is refused.
+    for (path, status, told) in [("/api/mem?dry_run=true", 200, "fits"), ("/api?dry_run=true", 400, "error")] {
+        assert!(testero.json("DELETE", path, status).has(told), "DELETE {path}");
         assert_eq!(testero.group("mem")["id"], id, "DELETE {path} was done");
     }
 }
@@ -507,8 +510,8 @@ fn head_changes_nothing() {
         .into_iter()
         .chain([format!("/api/cpu/stop?id={}", load.string()), String::from("/api/cpu/load?time=9&replace=true")])
     {
-        for fields in ["", "Accept: application/json\r\n"] {
-            let answer = testero.ask_with("HEAD", &target, fields, "");
+        for fields in [&[][..], &[ACCEPT]] {
+            let answer = testero.send("HEAD", &target, fields, "");
             assert_eq!(answer.body, "", "{target}");
         }
     }
@@ -519,16 +522,15 @@ fn head_changes_nothing() {
 #[test]
 fn parameters_come_in_a_form_too() {
     let testero = Testero::start();
-    let form = "Accept: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-    let answer = testero.ask_with("POST", "/api/mem/set", form, "amount=2Mi&exact=tr%75e");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let answer = testero.send("POST", "/api/mem/set", &[ACCEPT, form], "amount=2Mi&exact=tr%75e");
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(Json::parse(&answer.body)["requested"].whole(), 2 << 20);
     assert_eq!(testero.in_state("mem", "holding")["exact"], Json::Bool(true));
-    let answer = testero.ask_with("PUT", "/api/mem/set", form, "amount=2Mi&colour=red");
+    let answer = testero.send("PUT", "/api/mem/set", &[ACCEPT, form], "amount=2Mi&colour=red");
     assert_eq!(answer.status, 400, "{answer:?}");
     // The contract reads no bodies.
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let answer = testero.ask_with("POST", "/api/mem/set", form, "size=5");
+    let answer = testero.form("/api/mem/set", "size=5");
     assert_eq!(answer.body, "File size (in bytes) not specified: set?size=<number of bytes>\n");
 }
 

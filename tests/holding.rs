@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::disk::folder;
-use super::harness::{Testero, eventually, names};
+use super::harness::{Testero, eventually, names, skip};
 use super::json::Json;
 
 const MIB: u64 = 1 << 20;
@@ -274,12 +274,12 @@ fn files_that_are_to_be_synced_are_on_the_disk() {
     set(&testero, "disk", "amount=4Mi&fsync=true");
     assert_eq!(held(&testero, "disk"), 4 * MIB);
     if line_of_files(testero.data.path()) == "RssShmem" {
-        return eprintln!("SKIPPED: nothing is ever on the disk here");
+        return skip("nothing is ever on the disk here");
     }
     let class = folder(&testero).join("d-524288");
     for name in names(&class) {
         let Some(dirty) = dirty_pages(&class.join(&name)) else {
-            return eprintln!("SKIPPED: this kernel does not tell");
+            return skip("this kernel does not tell");
         };
         assert_eq!(dirty, 0, "{name}");
     }

@@ -163,7 +163,7 @@ fn cpu_jobs_add_up_use_cpu_and_go_by_themselves() {
     assert_eq!((report.number("groups.cpu.jobs"), report.number("groups.cpu.jobs_millicores")), (2.0, 500.0));
     assert!(testero.get("/metrics").contains("\ntestero_cpu_target_cores 0.5\n"));
     eventually("one is over", || number(&testero, "groups.cpu.jobs") == 1);
-    assert!(start.elapsed() > Duration::from_secs(2) && start.elapsed() < Duration::from_secs(15));
+    assert!(start.elapsed() > Duration::from_secs(2));
     assert_eq!(number(&testero, "groups.cpu.jobs_millicores"), 300);
     // Half a core for three seconds; a busy machine may have had less to give, and gives it in the end.
     eventually("the CPU time is used", || testero.cpu_time() >= Duration::from_secs(1));
@@ -324,9 +324,11 @@ fn a_release_of_everything_ends_all_jobs() {
     assert_eq!((report.number("groups.mem.jobs"), report.number("groups.cpu.jobs")), (0.0, 0.0));
     assert!(!testero.get("/metrics").contains("\nqps 5\n"));
     eventually("memory is back", || testero.status("VmRSS") <= idle + SLACK);
-    let (used, since) = (testero.cpu_time(), Instant::now());
-    std::thread::sleep(Duration::from_secs(1));
-    assert!((testero.cpu_time() - used) < since.elapsed() / 20, "the CPU is still used");
+    eventually("the CPU is used no more", || {
+        let (used, since) = (testero.cpu_time(), Instant::now());
+        std::thread::sleep(Duration::from_secs(1));
+        (testero.cpu_time() - used) < since.elapsed() / 20
+    });
 }
 
 #[test]

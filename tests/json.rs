@@ -35,11 +35,9 @@ impl Json {
     }
 
     /// The number at a path.
+    #[track_caller]
     pub fn number(&self, path: &str) -> f64 {
-        match self.at(path) {
-            Self::Number(number) => *number,
-            other => panic!("{path} is no number but {other:?}"),
-        }
+        self.at(path).float()
     }
 
     /// Whether an object has this member.
@@ -48,6 +46,7 @@ impl Json {
     }
 
     /// The number that this is.
+    #[track_caller]
     pub fn float(&self) -> f64 {
         let Self::Number(number) = self else { panic!("no number: {self:?}") };
         *number
@@ -61,6 +60,7 @@ impl Json {
     }
 
     /// The text that this is.
+    #[track_caller]
     pub fn string(&self) -> &str {
         let Self::Text(text) = self else { panic!("no text: {self:?}") };
         text
@@ -81,11 +81,9 @@ impl Json {
     }
 
     /// The text at a path.
+    #[track_caller]
     pub fn text(&self, path: &str) -> &str {
-        match self.at(path) {
-            Self::Text(text) => text,
-            other => panic!("{path} is no text but {other:?}"),
-        }
+        self.at(path).string()
     }
 }
 

@@ -4,79 +4,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
+use crate::cgroup::Cgroup;
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, eventually};
+use crate::harness::{PROGRAM, Testero, eventually, skip};
 use crate::json::Json;
 use crate::process::run;
-
-/// A memory cgroup of our own. Removed when dropped, which its processes must be gone by then.
-struct Cgroup {
-    path: PathBuf,
-    limit: &'static str,
-}
-
-impl Cgroup {
-    /// `None`, loudly, where we may not make one.
-    fn create(name: &str, bytes: u64) -> Option<Self> {
-        let v1 = Path::new("/sys/fs/cgroup/memory");
-        let (parent, limit) = if v1.join("memory.limit_in_bytes").exists() {
-            (v1, "memory.limit_in_bytes")
-        } else {
-            (Path::new("/sys/fs/cgroup"), "memory.max")
-        };
-        let path = parent.join(format!("testero-{name}-{}", std::process::id()));
-        let made = fs::create_dir(&path).and_then(|()| fs::write(path.join(limit), bytes.to_string()));
-        if let Err(error) = made {
-            let _ = fs::remove_dir(&path);
-            eprintln!("SKIPPED: no memory cgroup can be made at {}: {error}", path.display());
-            return None;
-        }
-        Some(Self { path, limit })
-    }
-
-    fn start(&self, data: Arc<tempfile::TempDir>) -> Testero {
-        self.start_with(data, &[])
-    }
-
-    fn start_with(&self, data: Arc<tempfile::TempDir>, variables: &[(&str, &str)]) -> Testero {
-        let mut command = Command::new(PROGRAM);
-        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).envs(variables.iter().copied());
-        let procs = self.path.join("cgroup.procs");
-        // SAFETY: the closure only writes a file, without locks that another thread of the parent could hold: fs::write
-        // of a path made before allocates nothing that malloc would lock for (short paths stay on the stack).
-        unsafe { command.pre_exec(move || fs::write(&procs, "0")) };
-        Testero::spawn(command, data)
-    }
-
-    fn set_limit(&self, bytes: u64) {
-        fs::write(self.path.join(self.limit), bytes.to_string()).unwrap();
-    }
-
-    fn oom_kills(&self) -> u64 {
-        let text = fs::read_to_string(self.path.join("memory.oom_control"))
-            .or_else(|_| fs::read_to_string(self.path.join("memory.events")))
-            .unwrap();
-        text.lines().find_map(|line| line.strip_prefix("oom_kill ")).unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        for _ in 0..200 {
-            match fs::remove_dir(&self.path) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                _ => return,
-            }
-        }
-    }
-}
 
 fn number_after(text: &str, words: &str) -> u64 {
     let rest = text.split(words).nth(1).unwrap_or_else(|| panic!("no '{words}' in {text}"));
@@ -85,8 +22,8 @@ fn number_after(text: &str, words: &str) -> u64 {
 
 #[test]
 fn in_a_container_of_256_mib_nothing_that_is_accepted_kills() {
-    let Some(cgroup) = Cgroup::create("sizes", 256 << 20) else { return };
-    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()));
+    let Some(cgroup) = Cgroup::memory("sizes", 256 << 20) else { return };
+    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()), &[]);
     let limit = number_after(&testero.log(), "HIGHMEMLIM set to: ");
     assert!(limit < 256 << 20 && limit > 200 << 20, "{limit}");
     assert!(testero.get("/api/mem/set?size=100000000").starts_with("Memory data request sent"));
@@ -110,16 +47,16 @@ fn in_a_container_of_256_mib_nothing_that_is_accepted_kills() {
 
 #[test]
 fn a_resize_in_place_is_noticed_and_logged() {
-    let Some(cgroup) = Cgroup::create("resize", 128 << 20) else { return };
-    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()));
+    let Some(cgroup) = Cgroup::memory("resize", 128 << 20) else { return };
+    let testero = cgroup.start(Arc::new(tempfile::tempdir().unwrap()), &[]);
     assert!(testero.get("/api/mem/set?size=200000000").contains("over the limit"));
-    cgroup.set_limit(512 << 20);
+    cgroup.set_memory(512 << 20);
     assert!(testero.get("/api/mem/set?size=200000000").starts_with("Memory data request sent"));
     testero.settled("mem");
     eventually("it is logged", || {
         testero.log().contains("The container's own memory limit has changed, it is 536870912 bytes now")
     });
-    cgroup.set_limit(256 << 20);
+    cgroup.set_memory(256 << 20);
     assert!(testero.get("/api/mem/set?size=300000000").contains("over the limit"));
     assert_eq!(cgroup.oom_kills(), 0);
     drop(testero);
@@ -127,13 +64,13 @@ fn a_resize_in_place_is_noticed_and_logged() {
 
 #[test]
 fn files_on_tmpfs_are_memory() {
-    let Some(cgroup) = Cgroup::create("tmpfs", 256 << 20) else { return };
+    let Some(cgroup) = Cgroup::memory("tmpfs", 256 << 20) else { return };
     // /dev/shm is a tmpfs wherever these tests run; without one there is nothing to see here.
     let Ok(data) = tempfile::tempdir_in("/dev/shm") else {
-        eprintln!("SKIPPED: no folder can be made on /dev/shm");
+        skip("no folder can be made on /dev/shm");
         return;
     };
-    let testero = cgroup.start(Arc::new(data));
+    let testero = cgroup.start(Arc::new(data), &[]);
     let refused = testero.get("/api/disk/set?size=300000000");
     assert!(number_after(&refused, "available now: ") < 256 << 20, "{refused}");
     assert!(testero.get("/api/mem/set?size=100000000").starts_with("Memory"));
@@ -154,11 +91,11 @@ fn files_on_tmpfs_are_memory() {
 
 #[test]
 fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
-    let Some(cgroup) = Cgroup::create("killed", 64 << 20) else { return };
+    let Some(cgroup) = Cgroup::memory("killed", 64 << 20) else { return };
     let set = [("HIGHMEMLIM", "1073741824")];
     for asked in ["/api/mem/set?amount=512Mi", "/ConsumeMem?megabytes=512&durationSec=60"] {
         let data = Arc::new(tempfile::tempdir().unwrap());
-        let killed = cgroup.start_with(Arc::clone(&data), &set);
+        let killed = cgroup.start(Arc::clone(&data), &set);
         // What fits leaves no trace, and is not noted.
         killed.json("POST", "/api/mem/set?amount=8Mi&wait=true", 200);
         assert!(!noted(data.path()), "{asked}");
@@ -168,7 +105,7 @@ fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
         assert!([0, 200].contains(&answer.status), "{answer:?}");
         let (_, _, log) = killed.wait();
         assert!(cgroup.oom_kills() > kills, "{answer:?} {log}");
-        let next = cgroup.start_with(Arc::clone(&data), &set);
+        let next = cgroup.start(Arc::clone(&data), &set);
         let words = next.get("/api/status");
         assert!(words.lines().any(|line| line.starts_with("died ") && line.contains(asked)), "{words}");
         // Its cgroup is the same, so the kills that were counted since are its own.
@@ -176,23 +113,23 @@ fn an_oom_kill_below_a_set_limit_is_told_by_the_next_process() {
         drop(next);
     }
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let killed = cgroup.start_with(Arc::clone(&data), &set);
+    let killed = cgroup.start(Arc::clone(&data), &set);
     killed.json("POST", "/api/mem/set?amount=512Mi&over=10h", 202);
     eventually("it is noted", || noted(data.path()));
     killed.signal(libc::SIGKILL);
     killed.wait();
-    let next = cgroup.start_with(Arc::clone(&data), &set);
+    let next = cgroup.start(Arc::clone(&data), &set);
     let died = next.json("GET", "/api/status", 200)["died_doing"].list()[0].string().to_owned();
     assert!(died.contains("512Mi") && died.ends_with("it was killed, but not by the OOM killer"), "{died}");
 }
 
 #[test]
 fn a_set_limit_above_the_containers_own_is_warned_of_at_the_start() {
-    let Some(cgroup) = Cgroup::create("above", 64 << 20) else { return };
-    let start = |limit| cgroup.start_with(Arc::new(tempfile::tempdir().unwrap()), &[("HIGHMEMLIM", limit)]).log();
+    let Some(cgroup) = Cgroup::memory("above", 64 << 20) else { return };
+    let start = |limit| cgroup.start(Arc::new(tempfile::tempdir().unwrap()), &[("HIGHMEMLIM", limit)]).log();
     let log = start("67108865");
     let line = log.lines().find(|line| line.contains("HIGHMEMLIM is above")).unwrap_or_else(|| panic!("{log}"));
-    assert!(line.contains("67108864 bytes") && line.contains(cgroup.limit), "{line}");
+    assert!(line.contains("67108864 bytes") && line.contains(cgroup.memory_limit()), "{line}");
     assert!(!start("67108864").contains("HIGHMEMLIM is above"));
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::exposition::Page;
-use crate::harness::{Testero, eventually};
+use crate::harness::{Testero, eventually, skip};
 
 const OPEN: &str = "application/openmetrics-text";
 /// What a Prometheus sends.
@@ -57,7 +57,7 @@ pub(crate) fn check_with_promtool(page: &str) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("SKIPPED: there is no promtool on this machine, so the metrics are NOT checked by it");
+            skip("there is no promtool on this machine, so the metrics are NOT checked by it");
             return;
         }
         Err(error) => panic!("{error}"),

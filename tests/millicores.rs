@@ -4,7 +4,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::harness::{Testero, eventually};
+use super::harness::{Testero, answers_within, at_least_once, eventually, skip};
 use super::json::Json;
 
 fn cores() -> u64 {
@@ -43,17 +43,62 @@ fn run_and_wanted(testero: &Testero) -> (f64, f64) {
 
 /// Checks that what runs uses so many millicores: not much more, and as many as the machine gives.
 fn uses(testero: &Testero, millicores: f64) {
-    let mut seen = Vec::new();
-    let fits = (0..2).any(|_| {
+    at_least_once(&format!("{millicores}m are used"), || {
         thread::sleep(Duration::from_millis(500));
-        let (before, began) = (run_and_wanted(testero), Instant::now());
+        let began = Instant::now();
+        let before = run_and_wanted(testero);
+        let read = Instant::now();
         thread::sleep(Duration::from_secs(3));
-        let (after, wall) = (run_and_wanted(testero), began.elapsed().as_secs_f64());
-        let (run, wanted) = ((after.0 - before.0) / wall * 1000.0, (after.1 - before.1) / wall * 1000.0);
-        seen.push((run, wanted));
-        run <= millicores * 1.04 + 15.0 && wanted >= millicores * 0.96 - 15.0
+        // Reading takes a while, too: the time between the readings lies between these two.
+        let shortest = read.elapsed().as_secs_f64();
+        let after = run_and_wanted(testero);
+        let longest = began.elapsed().as_secs_f64();
+        let (run, wanted) = ((after.0 - before.0) * 1000.0, (after.1 - before.1) * 1000.0);
+        if run <= (millicores * 1.04 + 15.0) * longest && wanted >= (millicores * 0.96 - 15.0) * shortest {
+            return Ok(());
+        }
+        Err(format!("used {run} and wanted {wanted} ms of CPU time in {shortest} to {longest} s"))
     });
-    assert!(fits, "{millicores}m asked for, used and wanted: {seen:?}");
+}
+
+/// Checks that the status tells what the load's threads were given in about the last second: all of it, or what the machine
+/// had.
+pub(crate) fn tells_what_is_achieved(testero: &Testero, target: f64) {
+    at_least_once("what is achieved is told", || {
+        let (before, began) = (run_and_wanted(testero).0, Instant::now());
+        thread::sleep(Duration::from_millis(1200));
+        let told = told(testero).number("achieved_millicores");
+        let given = (run_and_wanted(testero).0 - before) / began.elapsed().as_secs_f64() * 1000.0;
+        let near = |millicores: f64| (told - millicores).abs() <= target * 0.05;
+        if near(target) || near(given) { Ok(()) } else { Err(format!("{told}m of {given}m and {target}m")) }
+    });
+}
+
+/// Sees a load through that goes from one amount to another over so many seconds, and was asked for at `asked`: it is never
+/// ahead of the line that begins there, and what is told is on one straight line, whenever it began.
+pub(crate) fn follows_a_line(testero: &Testero, from: f64, to: f64, over: f64, asked: Instant) {
+    // Seconds on the line from its beginning, and what is told is rounded to.
+    let way = |wanted: f64| (wanted - from) / (to - from) * over;
+    let rounding = 1.0 / (to - from).abs() * over;
+    let mut first: Option<(f64, f64, f64)> = None;
+    eventually("the end of the line", || {
+        let before = asked.elapsed().as_secs_f64();
+        let wanted = told(testero).number("wanted_millicores");
+        let after = asked.elapsed().as_secs_f64();
+        let way = way(wanted);
+        assert!(way <= after + rounding, "{wanted}m are wanted after {after} s: too early");
+        if (0.0..over).contains(&way) && wanted != from {
+            let (one, its_before, its_after) = *first.get_or_insert((way, before, after));
+            let (shortest, longest) = (before - its_after, after - its_before);
+            let moved = way - one;
+            assert!(
+                moved >= shortest - rounding && moved <= longest + rounding,
+                "{wanted}m: {moved} s on the line in {shortest} to {longest} s"
+            );
+        }
+        thread::sleep(Duration::from_millis(50));
+        wanted == to
+    });
 }
 
 fn refused(testero: &Testero, parameters: &str, status: u16, code: &str, words: &str) {
@@ -75,7 +120,7 @@ fn a_quarter_of_a_core_is_a_quarter_of_a_core() {
 fn more_than_a_core_takes_more_than_one_thread() {
     let testero = Testero::start();
     if cores() < 2 {
-        eprintln!("SKIPPED: this machine has one core");
+        skip("this machine has one core");
         return;
     }
     let receipt = load(&testero, "time=1m&cpu=1500m");
@@ -181,24 +226,13 @@ fn thread_names(testero: &Testero) -> Vec<String> {
 #[test]
 fn over_is_a_straight_line_up_and_from_where_the_last_load_was() {
     let testero = Testero::start();
-    let began = Instant::now();
+    let asked = Instant::now();
     load(&testero, "time=60&cpu=600m&over=4s");
-    let late = began.elapsed();
-    while began.elapsed() < Duration::from_secs(5) {
-        let before = began.elapsed().saturating_sub(late);
-        let wanted = told(&testero).number("wanted_millicores");
-        let line = |elapsed: Duration| (600.0 * elapsed.as_secs_f64() / 4.0).min(600.0);
-        assert!((line(before) - 5.0..=line(began.elapsed()) + 5.0).contains(&wanted), "{wanted} at {before:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
+    follows_a_line(&testero, 0.0, 600.0, 4.0, asked);
     uses(&testero, 600.0);
-    let began = Instant::now();
+    let asked = Instant::now();
     load(&testero, "time=60&cpu=100m&over=5s&replace=true");
-    thread::sleep(Duration::from_secs(2));
-    let wanted = told(&testero).number("wanted_millicores");
-    let line = 600.0 - 100.0 * began.elapsed().as_secs_f64();
-    assert!((line - 10.0..line + 60.0).contains(&wanted), "{wanted} of {line}");
-    thread::sleep(Duration::from_millis(3500));
+    follows_a_line(&testero, 600.0, 100.0, 5.0, asked);
     uses(&testero, 100.0);
 }
 
@@ -296,15 +330,11 @@ fn the_status_tells_what_is_wanted_and_what_is_achieved() {
     assert_eq!(idle.number("cores") as u64, cores());
     let receipt = load(&testero, "time=60&cpu=300m");
     testero.in_state("cpu", "working");
-    let mut seen = Vec::new();
-    eventually("it is achieved, on the average of the last second", || {
-        let cpu = testero.status_and_json("GET", "/api/status").1.at("groups.cpu").clone();
-        assert_eq!((cpu.text("state"), cpu.text("id")), ("working", receipt.text("id")));
-        assert_eq!((cpu.number("target_millicores"), cpu.number("wanted_millicores")), (300.0, 300.0));
-        assert!(cpu.number("seconds_left") <= 60.0 && cpu.number("seconds_left") > 20.0, "{cpu:?}");
-        seen.push(cpu.number("achieved_millicores"));
-        (285.0..=315.0).contains(seen.last().unwrap())
-    });
+    let cpu = testero.status_and_json("GET", "/api/status").1.at("groups.cpu").clone();
+    assert_eq!((cpu.text("state"), cpu.text("id")), ("working", receipt.text("id")));
+    assert_eq!((cpu.number("target_millicores"), cpu.number("wanted_millicores")), (300.0, 300.0));
+    assert!(cpu.number("seconds_left") <= 60.0 && cpu.number("seconds_left") > 20.0, "{cpu:?}");
+    tells_what_is_achieved(&testero, 300.0);
     let text = testero.get("/api/status");
     assert!(text.lines().any(|line| line.starts_with("cpu ") && line.contains("300m wanted")), "{text}");
 }
@@ -314,19 +344,6 @@ fn the_api_answers_while_all_cores_are_loaded() {
     let testero = Testero::start();
     load(&testero, &format!("time=120&cpu={}m", cores() * 1000));
     uses(&testero, cores() as f64 * 1000.0);
-    let mut seen = Duration::ZERO;
-    let soon = (0..2).any(|_| {
-        let mut took: Vec<Duration> = (0..200)
-            .map(|_| {
-                let began = Instant::now();
-                assert_eq!(testero.get("/healthz"), "ok\n");
-                began.elapsed()
-            })
-            .collect();
-        took.sort_unstable();
-        seen = took[197];
-        // The issue has 50 ms; this machine runs other tests as well.
-        seen < Duration::from_millis(150)
-    });
-    assert!(soon, "p99 {seen:?}");
+    // 50 ms are promised to a machine that has nothing else to do; this one runs other tests as well.
+    at_least_once("the API answers", || answers_within(&testero, 200, Duration::from_millis(150)));
 }

@@ -4,6 +4,7 @@ use std::thread;
 
 use crate::harness::{Answer, Testero, eventually};
 use crate::json::Json;
+use crate::shutdown::rounds;
 
 const JSON: (&str, &str) = ("Accept", "application/json");
 
@@ -36,9 +37,9 @@ const LONG: [(&str, &str, &str); 5] = [
     ("io", "/api/io/load?time=600&rate=1Mi", "/api/io"),
 ];
 
-/// Asks for it and waits, while something else goes on.
-fn waited(testero: &Testero, group: &str, asked: &str, as_json: bool, end: impl FnOnce()) -> Answer {
-    let fields = [("User-Agent", group), JSON];
+/// Asks for it as this agent and waits, while something else goes on.
+fn waited(testero: &Testero, agent: &str, group: &str, asked: &str, as_json: bool, end: impl FnOnce()) -> Answer {
+    let fields = [("User-Agent", agent), JSON];
     let fields = if as_json { &fields[..] } else { &fields[..1] };
     thread::scope(|scope| {
         let waiting = scope.spawn(move || testero.send("POST", &format!("{asked}&wait=true"), fields, ""));
@@ -48,22 +49,32 @@ fn waited(testero: &Testero, group: &str, asked: &str, as_json: bool, end: impl 
     })
 }
 
+/// All things that take long, again and again, as a race is run.
+fn races() -> impl Iterator<Item = (String, (&'static str, &'static str, &'static str))> {
+    LONG.into_iter()
+        .cycle()
+        .take(rounds().max(LONG.len()))
+        .enumerate()
+        .map(|(round, long)| (format!("agent {round}"), long))
+}
+
 #[test]
 fn what_a_release_cancels_is_409_for_who_waits_and_one_line_in_the_log() {
     let testero = logging();
-    for (group, asked, release) in LONG {
-        let answer = waited(&testero, group, asked, true, || drop(testero.ask("DELETE", release)));
+    for (agent, (group, asked, release)) in races() {
+        let answer = waited(&testero, &agent, group, asked, true, || drop(testero.ask("DELETE", release)));
         let error = Json::parse(&answer.body);
         assert_eq!((answer.status, error.text("error.code")), (409, "cancelled"), "{group}: {answer:?}");
-        eventually("it is logged", || !lines(&testero.log(), group).1.is_empty());
+        eventually("it is logged", || !lines(&testero.log(), &agent).1.is_empty());
+        testero.in_state(group, "idle");
         if group == "disk" {
             testero.json("POST", "/api/disk/set?amount=5Mi&wait=true", 200);
         }
     }
     testero.signal(libc::SIGTERM);
     let (_, _, log) = testero.wait();
-    for (group, ..) in LONG {
-        let line = end(&log, group);
+    for (agent, (group, ..)) in races() {
+        let line = end(&log, &agent);
         assert_eq!((line.text("outcome"), line.text("group")), ("cancelled", group), "{line:?}");
     }
     assert!(!log.contains("failed"), "{log}");
@@ -72,10 +83,11 @@ fn what_a_release_cancels_is_409_for_who_waits_and_one_line_in_the_log() {
 #[test]
 fn who_waits_for_text_is_told_that_it_was_cancelled() {
     let testero = logging();
-    for (group, asked, release) in LONG {
-        let answer = waited(&testero, group, asked, false, || drop(testero.ask("DELETE", release)));
+    for (agent, (group, asked, release)) in races() {
+        let answer = waited(&testero, &agent, group, asked, false, || drop(testero.ask("DELETE", release)));
         let last = answer.body.lines().nth(1);
         assert_eq!((answer.status, last), (200, Some("Last request cancelled")), "{group}: {answer:?}");
+        testero.in_state(group, "idle");
         if group == "disk" {
             testero.json("POST", "/api/disk/set?amount=5Mi&wait=true", 200);
         }
@@ -85,14 +97,14 @@ fn who_waits_for_text_is_told_that_it_was_cancelled() {
 #[test]
 fn what_a_stop_cuts_short_is_told_as_such() {
     for as_json in [true, false] {
-        for (group, asked, _) in LONG {
+        for (agent, (group, asked, _)) in races() {
             let testero = logging();
-            let answer = waited(&testero, group, asked, as_json, || testero.signal(libc::SIGTERM));
+            let answer = waited(&testero, &agent, group, asked, as_json, || testero.signal(libc::SIGTERM));
             assert_eq!(answer.status, 503, "{group}: {answer:?}");
             assert!(answer.body.contains("the service stops"), "{group}: {answer:?}");
             let (status, _, log) = testero.wait();
             assert!(status.success(), "{group}: {status}");
-            let line = end(&log, group);
+            let line = end(&log, &agent);
             assert_eq!((line.text("outcome"), line.text("group")), ("stopped", group), "{line:?}");
         }
     }

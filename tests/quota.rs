@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
-use super::harness::{Testero, eventually};
+use super::harness::{Testero, answers_within, at_least_once, eventually};
 use super::json::Json;
-use super::millicores::{load, told};
+use super::millicores::{load, tells_what_is_achieved, told};
 
 fn in_half_a_core(name: &str) -> Option<(Cgroup, Testero)> {
     let cgroup = Cgroup::half_a_core(name)?;
@@ -35,13 +35,15 @@ fn a_quota_below_the_target_is_told_with_how_much_is_missing() {
     let (used, began) = (testero.cpu_time(), Instant::now());
     thread::sleep(Duration::from_secs(3));
     let share = (testero.cpu_time() - used).as_secs_f64() / began.elapsed().as_secs_f64();
-    let status = testero.status_and_json("GET", "/api/status").1;
-    let after = counters(&status);
     // Half a core is all there is, and the program says so instead of what was asked for.
     assert!(share < 0.6, "{share}");
-    let achieved = status.number("groups.cpu.achieved_millicores");
+    let achieved = told(&testero).number("achieved_millicores");
     assert!(achieved < 620.0, "{achieved}");
-    assert!(after.0 >= before.0 + 20.0 && after.1 >= before.1 + 5.0 && after.2 > before.2, "{before:?} {after:?}");
+    let mut after = before;
+    eventually("periods, and those in which it was throttled, are counted", || {
+        after = counters(&testero.status_and_json("GET", "/api/status").1);
+        after.0 >= before.0 + 20.0 && after.1 >= before.1 + 5.0 && after.2 > before.2
+    });
     let truth = cgroup.number("cpu.stat", Some("nr_throttled")) as f64;
     assert!(after.1 <= truth && after.1 >= before.1, "{after:?} of {truth}");
     let text = testero.get("/api/status");
@@ -53,7 +55,7 @@ fn a_quota_below_the_target_is_told_with_how_much_is_missing() {
 fn a_target_within_the_quota_is_not_capped_and_shares_are_shares_of_it() {
     let Some((_cgroup, testero)) = in_half_a_core("within") else { return };
     assert_eq!(load(&testero, "time=60&cpu=50pct").number("target_millicores"), 250.0);
-    eventually("it is achieved", || (230.0..270.0).contains(&told(&testero).number("achieved_millicores")));
+    tells_what_is_achieved(&testero, 250.0);
     assert!(!told(&testero).is("capped"));
     assert_eq!(told(&testero).number("capped_millicores"), 0.0);
     assert_eq!(load(&testero, "time=60&cpu=max&replace=true").number("target_millicores"), 500.0);
@@ -72,21 +74,8 @@ fn the_contracts_load_is_capped_by_a_quota_as_well() {
 fn with_an_exhausted_quota_the_api_answers_within_a_period_or_so() {
     let Some((_cgroup, testero)) = in_half_a_core("exhausted") else { return };
     load(&testero, "time=120&cpu=1000m");
-    let mut seen = Duration::ZERO;
-    let soon = (0..2).any(|_| {
-        let mut took: Vec<Duration> = (0..100)
-            .map(|_| {
-                let began = Instant::now();
-                testero.get("/healthz");
-                began.elapsed()
-            })
-            .collect();
-        took.sort_unstable();
-        seen = took[98];
-        // One period of 100 ms and 50 ms in the issue; two periods more for a machine that runs other tests.
-        seen < Duration::from_millis(350)
-    });
-    assert!(soon, "p99 {seen:?}");
+    // One period of 100 ms and 50 ms are promised; two periods more for a machine that runs other tests.
+    at_least_once("the API answers", || answers_within(&testero, 100, Duration::from_millis(350)));
 }
 
 #[test]
@@ -136,7 +125,7 @@ fn limits_of_the_user_cut_every_load_short() {
         let receipt = load(&testero, "time=60&cpu=50m");
         assert_eq!(receipt.number("seconds"), 1.0, "{name}");
         eventually("it is over", || told(&testero).text("state") == "idle");
-        assert!(began.elapsed() >= Duration::from_millis(900) && began.elapsed() < Duration::from_secs(10), "{name}");
+        assert!(began.elapsed() >= Duration::from_millis(900), "{name}");
     }
 }
 
@@ -149,5 +138,5 @@ fn a_load_from_the_start_needs_no_client() {
         now.text("state") == "working"
     });
     assert_eq!((now.number("target_millicores"), now.number("seconds")), (200.0, 3600.0));
-    eventually("it is achieved", || (185.0..215.0).contains(&told(&testero).number("achieved_millicores")));
+    tells_what_is_achieved(&testero, 200.0);
 }

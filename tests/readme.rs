@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::PROGRAM;
+use crate::harness::{PROGRAM, skip};
 use crate::json::Json;
 
 /// The ports that the documents name.
@@ -233,7 +233,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
 fn every_console_block_works_as_it_stands_or_says_why_it_is_not_run() {
     let has_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !has_curl {
-        eprintln!("SKIPPED: there is no curl on this machine, so the blocks of the documents are NOT run");
+        skip("there is no curl on this machine, so the blocks of the documents are NOT run");
         return;
     }
     let mut found = Vec::new();

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::harness::{PATIENCE, Testero};
+use super::json::Json;
 
 /// How often a race is run: enough to see a fault now and then while one works on the code; CI asks for more.
 pub fn rounds() -> usize {
@@ -55,7 +56,7 @@ fn requests_in_flight_leave_nothing_behind() {
 
 #[test]
 fn a_request_that_hangs_at_the_end_leaves_nothing_behind() {
-    for _ in 0..rounds().div_ceil(10) {
+    for _ in 0..rounds() {
         let testero = Testero::start_with(&["--faults", "on"], &[]);
         assert!(testero.ask("POST", "/fault/hang?for=10m").body.contains("Nothing is answered"));
         let (address, over) = (testero.address, AtomicBool::new(false));
@@ -68,4 +69,43 @@ fn a_request_that_hangs_at_the_end_leaves_nothing_behind() {
             over.store(true, Ordering::Relaxed);
         });
     }
+}
+
+#[test]
+fn a_hang_that_is_ended_as_it_begins_holds_nobody() {
+    let testero = Testero::start_with(&["--faults", "on"], &[]);
+    let (address, over) = (testero.address, AtomicBool::new(false));
+    thread::scope(|scope| {
+        // Who asks meanwhile is answered, or the scope does not end.
+        for _ in 0..2 {
+            scope.spawn(|| poll(address, "/api/mem/getact?format=json", &over));
+        }
+        for round in 0..rounds() {
+            let beginning = scope.spawn(|| testero.ask("POST", "/fault/hang?for=10m").status);
+            let ends: Vec<_> =
+                ["/fault/hang", "/fault"].map(|target| scope.spawn(|| testero.ask("DELETE", target).status)).into();
+            assert_eq!(beginning.join().unwrap(), 200, "round {round}");
+            ends.into_iter().for_each(|end| assert_eq!(end.join().unwrap(), 200, "round {round}"));
+            // Whichever of them was first, this is last.
+            assert_eq!(testero.ask("DELETE", "/fault").status, 200, "round {round}");
+            assert_eq!(testero.get("/healthz"), "ok\n", "round {round}");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(testero.report().at("faults"), &Json::List(vec![]));
+}
+
+#[test]
+fn a_fault_that_is_ended_before_it_is_due_never_comes() {
+    let testero = Testero::start_with(&["--faults", "on"], &[]);
+    for round in 0..rounds() {
+        assert_eq!(testero.ask("POST", "/fault/exit?code=3&after=1h").status, 200, "round {round}");
+        thread::scope(|scope| {
+            scope.spawn(|| testero.ask("POST", "/fault/exit?code=4&after=1h"));
+            scope.spawn(|| testero.ask("DELETE", "/fault/exit"));
+        });
+        assert_eq!(testero.ask("DELETE", "/fault").status, 200, "round {round}");
+        assert_eq!(testero.report().at("faults"), &Json::List(vec![]), "round {round}");
+    }
+    ends_clean(testero);
 }

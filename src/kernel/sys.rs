@@ -108,6 +108,10 @@ mod tests {
 
     #[test]
     fn closing_tells_errors() {
+        use std::os::fd::FromRawFd;
         close(tempfile::tempfile().unwrap()).unwrap();
+        // SAFETY: no process has that many descriptors (fs.nr_open bounds them), so nobody's file is closed.
+        let never_open = unsafe { File::from_raw_fd(i32::MAX) };
+        assert_eq!(close(never_open).unwrap_err().raw_os_error(), Some(libc::EBADF));
     }
 }

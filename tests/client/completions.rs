@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use testero::client::commands::{COMMANDS, COMMON, SHELLS, Takes};
 
 use super::{plain, well};
-use crate::harness::PROGRAM;
+use crate::harness::{PROGRAM, skip};
 use crate::process::run;
 
 /// What is to be offered when a line ends like this, sorted.
@@ -49,7 +49,7 @@ fn has(shell: &str) -> bool {
     let found = Command::new(shell).args(["-c", "exit 0"]).stdin(Stdio::null()).status();
     let has = found.is_ok_and(|status| status.success());
     if !has {
-        eprintln!("SKIPPED: there is no {shell} here");
+        skip(&format!("there is no {shell} here"));
     }
     has
 }

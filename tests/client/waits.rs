@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::terminal::on_terminal;
 use super::{asking, ended, says, shape, url};
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero};
+use crate::harness::{PROGRAM, Testero, skip};
 use crate::process::Reaped;
 
 /// A command that is waiting, and has told of progress once.
@@ -164,7 +164,7 @@ pub(super) fn mounts_here() -> bool {
     let mut command = Command::new("unshare");
     let may = crate::process::run(command.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"])).status.success();
     if !may {
-        eprintln!("SKIPPED: root may not mount here");
+        skip("root may not mount here");
     }
     may
 }

@@ -1,14 +1,14 @@
 //! `testero status --watch`: again and again, whatever becomes of the service.
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use super::terminal::start_on_terminal;
 use super::{asking, says};
-use crate::harness::{PATIENCE, PROGRAM, Testero};
+use crate::harness::{PATIENCE, PROGRAM, Testero, free_address};
 use crate::process::Reaped;
 
 struct Watcher {
@@ -19,6 +19,14 @@ struct Watcher {
 impl Watcher {
     fn of(testero: &Testero, words: &str) -> Self {
         let mut command = asking(testero, words);
+        // A shell has what it starts in the background ignore SIGINT, and so would all that the tests start.
+        let heed = || {
+            // SAFETY: signal takes no pointers that it would follow, and allocates nothing.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: the closure makes one system call, which a child may make between fork and exec.
+        unsafe { command.pre_exec(heed) };
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         Self { child: Reaped(child), lines: lines_of(stdout) }
@@ -55,8 +63,9 @@ fn lines_of(stdout: ChildStdout) -> Receiver<String> {
 
 #[test]
 fn watching_goes_on_over_a_restart_and_ends_with_a_signal() {
-    let testero = Testero::start();
-    let address = testero.address.to_string();
+    // Nobody else gets it between the end of the one and the start of the next.
+    let address = free_address().to_string();
+    let testero = Testero::start_with(&["--listen", &address], &[]);
     let mut watcher = Watcher::of(&testero, "status --watch");
     watcher.sees(" ready");
     says(&testero, "fd set 12345 --dry-run");
@@ -86,10 +95,12 @@ fn programs_can_watch_too() {
 fn a_terminal_is_cleared_and_a_pipe_is_not() {
     let testero = Testero::start();
     let (mut screen, child) = start_on_terminal(&mut asking(&testero, "status --watch"), 120);
-    let (mut drawn, mut buffer) = (String::new(), [0; 1024]);
+    let (mut bytes, mut drawn, mut buffer) = (Vec::new(), String::new(), [0; 1024]);
     while drawn.matches("\x1b[H\x1b[2J").count() < 2 {
         let count = screen.read(&mut buffer).unwrap();
-        drawn.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        // A read may end within a letter.
+        bytes.extend_from_slice(&buffer[..count]);
+        drawn = String::from_utf8_lossy(&bytes).into_owned();
     }
     assert!(drawn.starts_with("\x1b[H\x1b[2Jtestero 0.1.0  up "), "{drawn:?}");
     drop(child);

@@ -5,10 +5,10 @@ use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use super::database::{Redis, free_address};
+use super::database::Redis;
 use super::{AWAY, numbers, start};
 use crate::exposition::Page;
-use crate::harness::{PATIENCE, Testero, eventually};
+use crate::harness::{PATIENCE, Testero, at_least_once, eventually, free_address, skip};
 
 /// More at once than there are connections to a Redis.
 const CROWD: usize = 40;
@@ -70,7 +70,7 @@ fn address_of_a_network() -> Option<IpAddr> {
     let found = socket.connect("203.0.113.1:9").and_then(|()| socket.local_addr()).ok().map(|address| address.ip());
     let found = found.filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
     if found.is_none() {
-        eprintln!("SKIPPED: this machine has no network, so a Redis in protected mode is NOT tested");
+        skip("this machine has no network, so a Redis in protected mode is NOT tested");
     }
     found
 }
@@ -86,6 +86,7 @@ fn what_a_redis_in_protected_mode_says_is_logged() {
         for _ in 0..5 {
             assert_eq!(testero.ask("GET", "/").status, 501);
         }
+        eventually("something is logged", || testero.log().contains("The total is away: "));
         let log = testero.log();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains("The total is away: ")).collect();
         assert_eq!(lines.len(), 1, "{log}");
@@ -98,11 +99,16 @@ fn what_a_redis_in_protected_mode_says_is_logged() {
 fn what_a_redis_says_of_a_wrong_password_is_logged() {
     let Some(redis) = Redis::start(&["--requirepass", "correct-horse"]) else { return };
     for (login, says) in [(":wrong@", "WRONGPASS"), ("nobody:wrong@", "WRONGPASS"), ("", "NOAUTH")] {
-        let testero = start(&[("REDIS_URL", &redis.url().replace("//", &format!("//{login}")))]);
-        assert_eq!(testero.ask("GET", "/").status, 501);
-        let log = testero.log();
-        assert!(log.lines().any(|line| line.contains("The total is away: ") && line.contains(says)), "{log}");
-        assert!(!log.contains("wrong@") && !log.contains("correct-horse"), "{log}");
+        // On a loaded machine, what it says may come too late, and then that is what is logged.
+        at_least_once("what it says is logged", || {
+            let testero = start(&[("REDIS_URL", &redis.url().replace("//", &format!("//{login}")))]);
+            assert_eq!(testero.ask("GET", "/").status, 501);
+            eventually("something is logged", || testero.log().contains("The total is away: "));
+            let log = testero.log();
+            assert!(!log.contains("wrong@") && !log.contains("correct-horse"), "{log}");
+            let is_told = log.lines().any(|line| line.contains("The total is away: ") && line.contains(says));
+            if is_told { Ok(()) } else { Err(log) }
+        });
     }
     for login in [":correct-horse@", "default:correct-horse@"] {
         let testero = start(&[("REDIS_URL", &format!("{}/5", redis.url().replace("//", &format!("//{login}"))))]);

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{numbers, start};
-use crate::harness::{PATIENCE, eventually};
+use crate::harness::{PATIENCE, eventually, free_address, skip};
 use crate::process::Reaped;
 
 /// A redis-server. Killed by its own pid when dropped.
@@ -19,13 +19,6 @@ pub(super) struct Redis {
     pub(super) address: SocketAddr,
     folder: TempDir,
     arguments: Vec<String>,
-}
-
-/// An address that nobody has: of a loopback network of this process, because those who connect to somebody get their
-/// ports on 127.0.0.1, and might get one that is to be listened on again.
-pub(super) fn free_address() -> SocketAddr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    TcpListener::bind((Ipv4Addr::new(127, high | 1, low, 9), 0)).unwrap().local_addr().unwrap()
 }
 
 impl Redis {
@@ -38,7 +31,7 @@ impl Redis {
     pub(super) fn start_at(address: SocketAddr, arguments: &[&str]) -> Option<Self> {
         let quiet = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         if quiet.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            eprintln!("SKIPPED: there is no redis-server on this machine, so counting in a Redis is NOT tested");
+            skip("there is no redis-server on this machine, so counting in a Redis is NOT tested");
             return None;
         }
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();

@@ -185,7 +185,7 @@ fn clients_that_never_read_their_answers_hold_no_more_than_their_places() {
 
 #[test]
 fn the_number_of_connections_follows_from_the_descriptors() {
-    let testero = with_permits(16);
+    let testero = with_permits(16, &[]);
     let before = Footing::of(&testero);
     let mut clients: Vec<Client> = (0..60).map(|_| Client::new(testero.address)).collect();
     let mut last = Client::new(testero.address);
@@ -200,7 +200,7 @@ fn the_number_of_connections_follows_from_the_descriptors() {
 
 #[test]
 fn a_held_burst_does_not_starve_later_connections() {
-    let testero = with_permits(4);
+    let testero = with_permits(4, &[]);
     let before = Footing::of(&testero);
     let crowd = Crowd::new(&testero, 8, GET, GET.repeat(100), true, Duration::ZERO);
     probes_get_in(&testero, Duration::from_secs(2));
