@@ -1,6 +1,7 @@
 //! The contract for machines: that it is one, describes every path there is and nothing else, and that answers are as it
 //! says. `.ci/openapi` has a tester of its own look much closer.
 
+use serde_json::Value;
 use testero::consumer::api::table::{ROUTES, Route};
 
 use super::harness::{Answer, Testero};
@@ -137,6 +138,37 @@ fn the_contract_describes_every_path_and_method_and_nothing_else() {
     }
     there.sort();
     assert_eq!(described, there);
+}
+
+/// The first place where two documents differ.
+fn difference(place: &str, golden: &Value, served: &Value) -> Option<String> {
+    match (golden, served) {
+        (Value::Object(left), Value::Object(right)) => {
+            let names = left.keys().chain(right.keys().filter(|name| !left.contains_key(*name)));
+            names.into_iter().find_map(|name| {
+                let of = |members: &serde_json::Map<String, Value>| members.get(name).cloned().unwrap_or_default();
+                difference(&format!("{place}/{name}"), &of(left), &of(right))
+            })
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => left
+            .iter()
+            .zip(right)
+            .enumerate()
+            .find_map(|(at, (left, right))| difference(&format!("{place}/{at}"), left, right)),
+        _ if golden == served => None,
+        _ => Some(format!("{place}: it was {golden}, and is {served}")),
+    }
+}
+
+/// Clients have been made from the golden copy. To change it on purpose, write what is served over it, and read the diff:
+/// `curl -s http://localhost:8080/openapi.json | python3 -m json.tool --indent 2 --no-ensure-ascii`.
+#[test]
+fn the_contract_says_what_its_golden_copy_says() {
+    let mut golden: Value = serde_json::from_str(include_str!("contract/openapi.json")).unwrap();
+    golden["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    let served: Value = serde_json::from_str(&Testero::start().get("/openapi.json")).unwrap();
+    assert_eq!(difference("", &golden, &served), None);
+    assert_eq!(golden, served);
 }
 
 #[test]
