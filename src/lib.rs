@@ -14,6 +14,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`units`] | amounts, durations and numbers, as people write them |
+//! | [`parameters`] | the parameters of the consumer's requests: one table for the service, the command line and the contract |
 //! | [`kernel`] | everything that reads or calls the kernel: cgroups, limits, mappings, signals, clocks |
 //! | [`http`] | the edge that every role stands on, strict and bounded, one thread a connection; and its client |
 //! | [`settings`] | flags, variables and files become one typed struct a role |
@@ -39,6 +40,7 @@ pub mod counter;
 pub mod fibonacci;
 pub mod http;
 pub mod kernel;
+pub mod parameters;
 pub mod service;
 pub mod settings;
 mod sync;

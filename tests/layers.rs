@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Modules by height: each uses only those below it.
 const LAYERS: [&[&str]; 7] = [
-    &["sync", "units"],
+    &["parameters", "sync", "units"],
     &["kernel"],
     &["http"],
     &["settings"],

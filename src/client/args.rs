@@ -13,6 +13,7 @@ use crate::client::spread::{By, Spread};
 use crate::client::status::Show;
 use crate::client::{Action, ClientCommand, PATIENCE};
 use crate::http::client::{Url, with_port};
+use crate::parameters::AMOUNT;
 use crate::settings::consumer;
 use crate::settings::token::TokenSource;
 use crate::units::duration::span;
@@ -191,7 +192,7 @@ impl Arguments {
             ("spread", group) => self.spread(group),
             (group, "set") => {
                 self.amount(unit)?;
-                let mut parameters = vec![("amount", self.words[0].clone())];
+                let mut parameters = vec![(AMOUNT.name, self.words[0].clone())];
                 parameters.extend(self.parameters(unit)?);
                 call("POST", format!("/api/{group}/set"), parameters, String::from("done"))
             }

@@ -7,6 +7,7 @@ use crate::client::reply::{Object, good, printable};
 use crate::client::{Remote, SILENCE, Trouble, print};
 use crate::http::client::Taker;
 use crate::kernel::sys::terminal_columns;
+use crate::parameters::{DRY_RUN, FOLLOW};
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -36,7 +37,7 @@ impl Call {
     /// Path and query.
     pub(super) fn target(&self) -> String {
         let mut target = format!("{}?format=json", self.path);
-        let follow = self.wait.then(|| ("follow", String::from("true")));
+        let follow = self.wait.then(|| (FOLLOW.name, String::from("true")));
         for (name, value) in self.parameters.iter().chain(&follow) {
             // Values are checked words: amounts and durations. What could end one is escaped all the same.
             let value =
@@ -70,7 +71,7 @@ impl Call {
 
     /// What a receipt says.
     fn told(&self, receipt: &Object) -> Result<String, Trouble> {
-        if self.parameters.iter().any(|(name, _)| *name == "dry_run") {
+        if self.parameters.iter().any(|(name, _)| *name == DRY_RUN.name) {
             let planned = amount(receipt.whole(&["planned"]), self.unit);
             return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
                 (Some(reason), _) => Err(Trouble::Refused(format!("would be refused: {}", printable(reason)))),

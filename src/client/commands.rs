@@ -1,5 +1,7 @@
 //! The commands that ask a service, and their flags: the one table that arguments are read by, and completions made of.
 
+use crate::parameters::{self, Parameter, ParameterKind};
+
 /// A flag: its name, the parameter it becomes, and what it takes.
 pub struct Flag {
     /// Without its dashes.
@@ -25,43 +27,47 @@ pub enum Takes {
     Text,
 }
 
-const fn flag(name: &'static str, parameter: &'static str, takes: Takes) -> Flag {
-    Flag { name, parameter, takes }
+/// A flag that is for the command itself.
+const fn own(name: &'static str, takes: Takes) -> Flag {
+    Flag { name, parameter: "", takes }
+}
+
+/// A flag that becomes a parameter, and takes what that takes.
+const fn flag(name: &'static str, parameter: Parameter) -> Flag {
+    let takes = match parameter.kind {
+        ParameterKind::Switch => Takes::Nothing,
+        ParameterKind::Span | ParameterKind::Length => Takes::Span,
+        ParameterKind::Amount | ParameterKind::Rate | ParameterKind::Cores => Takes::Amount,
+        ParameterKind::OneOf(values) => Takes::OneOf(values),
+        _ => Takes::Text,
+    };
+    Flag { name, parameter: parameter.name, takes }
 }
 
 /// The flags of every command that asks a service.
-pub const COMMON: [Flag; 3] =
-    [flag("url", "", Takes::Text), flag("token", "", Takes::Text), flag("token-file", "", Takes::Text)];
-const OVER: Flag = flag("over", "over", Takes::Span);
-const RATE: Flag = flag("rate", "rate", Takes::Amount);
-const WAIT: Flag = flag("wait", "", Takes::Nothing);
-const DRY_RUN: Flag = flag("dry-run", "dry_run", Takes::Nothing);
-const TTL: Flag = flag("ttl", "ttl", Takes::Span);
-const EXACT: Flag = flag("exact", "exact", Takes::Nothing);
-const FORCE: Flag = flag("force", "force", Takes::Nothing);
+pub const COMMON: [Flag; 3] = [own("url", Takes::Text), own("token", Takes::Text), own("token-file", Takes::Text)];
+const OVER: Flag = flag("over", parameters::OVER);
+const RATE: Flag = flag("rate", parameters::RATE);
+/// It becomes `follow`, which tells how far the work is.
+const WAIT: Flag = own("wait", Takes::Nothing);
+const DRY_RUN: Flag = flag("dry-run", parameters::DRY_RUN);
+const TTL: Flag = flag("ttl", parameters::TTL);
+const EXACT: Flag = flag("exact", parameters::EXACT);
+const FORCE: Flag = flag("force", parameters::FORCE);
 /// For how long.
-pub const TIME: Flag = flag("time", "duration", Takes::Span);
-const REPLACE: Flag = flag("replace", "replace", Takes::Nothing);
-const JSON: Flag = flag("json", "", Takes::Nothing);
-const FOR: Flag = flag("for", "for", Takes::Span);
+pub const TIME: Flag = flag("time", parameters::DURATION);
+const REPLACE: Flag = flag("replace", parameters::REPLACE);
+const JSON: Flag = own("json", Takes::Nothing);
+const FOR: Flag = flag("for", parameters::FOR);
 /// Which service it is for: `spread` may name several.
-pub const SERVICE: Flag = flag("service", "", Takes::Text);
-const BY: Flag = flag("by", "", Takes::OneOf(&["even", "available"]));
+pub const SERVICE: Flag = own("service", Takes::Text);
+const BY: Flag = own("by", Takes::OneOf(&["even", "available"]));
 
-const SET_MEMORY: [Flag; 9] = [
-    TTL,
-    OVER,
-    RATE,
-    EXACT,
-    FORCE,
-    flag("kind", "kind", Takes::OneOf(&["anon", "file", "shm"])),
-    flag("touch", "touch", Takes::Span),
-    DRY_RUN,
-    WAIT,
-];
-const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", "fsync", Takes::Nothing), DRY_RUN, WAIT];
+const SET_MEMORY: [Flag; 9] =
+    [TTL, OVER, RATE, EXACT, FORCE, flag("kind", parameters::KIND), flag("touch", parameters::TOUCH), DRY_RUN, WAIT];
+const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", parameters::FSYNC), DRY_RUN, WAIT];
 const SET_COUNT: [Flag; 6] = [TTL, OVER, RATE, FORCE, DRY_RUN, WAIT];
-const CPU_LOAD: [Flag; 6] = [flag("cpu", "cpu", Takes::Amount), TIME, OVER, REPLACE, DRY_RUN, WAIT];
+const CPU_LOAD: [Flag; 6] = [flag("cpu", parameters::CPU), TIME, OVER, REPLACE, DRY_RUN, WAIT];
 const IO_LOAD: [Flag; 5] = [RATE, TIME, REPLACE, DRY_RUN, WAIT];
 const RELEASE: [Flag; 3] = [OVER, RATE, WAIT];
 const SPREAD_MEMORY: [Flag; 7] = [SERVICE, BY, TTL, OVER, RATE, EXACT, FORCE];
@@ -72,7 +78,7 @@ pub type Verb = (&'static str, bool, &'static [Flag]);
 
 /// All commands that ask a service, and what stands behind them. An empty second word is none.
 pub const COMMANDS: &[(&str, &[Verb])] = &[
-    ("status", &[("", false, &[flag("watch", "", Takes::Nothing), JSON])]),
+    ("status", &[("", false, &[own("watch", Takes::Nothing), JSON])]),
     ("mem", &[("set", true, &SET_MEMORY), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
     ("disk", &[("set", true, &SET_DISK), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
     ("inode", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
@@ -83,7 +89,7 @@ pub const COMMANDS: &[(&str, &[Verb])] = &[
     ("release", &[("", false, &[])]),
     ("ready", &[("disable", false, &[FOR]), ("enable", false, &[])]),
     ("health", &[("disable", false, &[FOR]), ("enable", false, &[])]),
-    ("http", &[("", false, &[flag("timeout", "", Takes::Span)])]),
+    ("http", &[("", false, &[own("timeout", Takes::Span)])]),
     ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
 ];
 
@@ -96,4 +102,37 @@ pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 /// Whether a first word is a command of this kind.
 pub fn is_command(word: &str) -> bool {
     word == "completions" || COMMANDS.iter().any(|(command, _)| *command == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::{ParameterKind, ParameterList};
+
+    #[test]
+    fn every_flag_becomes_a_parameter_that_the_service_takes() {
+        let mut seen = 0;
+        for (command, verbs) in COMMANDS {
+            for (verb, _, flags) in *verbs {
+                let group = if *command == "spread" { verb } else { command };
+                let list = match (*group, *verb) {
+                    (_, "release") => ParameterList::Release,
+                    ("mem", _) => ParameterList::SetMemory,
+                    ("disk", _) => ParameterList::SetFiles,
+                    ("inode" | "pid" | "fd", _) => ParameterList::SetCounted,
+                    ("cpu", _) => ParameterList::CpuLoad,
+                    ("io", _) => ParameterList::IoLoad,
+                    (_, "disable") => ParameterList::Disable,
+                    _ => ParameterList::Nothing,
+                };
+                for flag in flags.iter().filter(|flag| !flag.parameter.is_empty()) {
+                    let taken = list.uses().iter().find(|one| one.parameter.name == flag.parameter);
+                    let kind = taken.unwrap_or_else(|| panic!("{command} {verb} --{}", flag.name)).parameter.kind;
+                    assert_eq!(flag.takes == Takes::Nothing, kind == ParameterKind::Switch, "{}", flag.name);
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
 }

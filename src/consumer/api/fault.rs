@@ -8,16 +8,12 @@ use crate::consumer::api::table::Fault;
 use crate::consumer::faults::Term;
 use crate::http::Answer;
 use crate::object;
+use crate::parameters::{AFTER, DELAY, EXIT_CODE, FOR, IGNORE, LINES, LOG_RATE, MS, PERCENT, STATUS_CODE};
 use crate::service::problem::{Problem, json, say};
 use crate::units::duration;
 
 /// For how long a fault lasts that does not say.
 const FAULT: Duration = Duration::from_secs(60);
-/// Longest delay of an answer.
-const LONGEST_DELAY_MS: u64 = 60_000;
-/// Most log lines of a run, and most a second.
-const MOST_LINES: u64 = 10_000_000;
-const MOST_LINES_A_SECOND: u64 = 100_000;
 
 impl Consumer {
     /// Makes something wrong with us.
@@ -36,7 +32,7 @@ impl Consumer {
         if !self.faults_on {
             return faults_off(params);
         }
-        if let Err(why) = params.only(&[]) {
+        if let Err(why) = params.only() {
             return Problem::new(400, "invalid", why).answer(params.json);
         }
         let ends = |one| fault.is_none_or(|fault| fault == one);
@@ -62,21 +58,13 @@ impl Consumer {
     }
 
     fn try_fault(&self, fault: Fault, params: &Params<'_, '_>) -> Result<String, String> {
-        params.only(match fault {
-            Fault::Exit => &["code", "after"],
-            Fault::Abort => &["after"],
-            Fault::Hang => &["for"],
-            Fault::Delay => &["ms", "for"],
-            Fault::Status => &["code", "percent", "for"],
-            Fault::Log => &["lines", "rate"],
-            Fault::Term => &["ignore", "delay"],
-        })?;
-        let after = params.span("after")?.unwrap_or_default();
-        let length = params.span("for")?.unwrap_or(FAULT);
+        params.only()?;
+        let after = params.span(AFTER.name)?.unwrap_or_default();
+        let length = params.span(FOR.name)?.unwrap_or(FAULT);
         let started = |result: std::io::Result<()>| result.map_err(|error| format!("it could not be started: {error}"));
         Ok(match fault {
             Fault::Exit => {
-                let code = params.number("code", 0, 255)?.unwrap_or(1) as u8;
+                let code = params.number(const { &EXIT_CODE.whole() })?.unwrap_or_default() as u8;
                 started(self.faults.exit(code, after))?;
                 format!("Exit with {code} in {}", duration::in_words(after))
             }
@@ -89,24 +77,25 @@ impl Consumer {
                 format!("Nothing is answered for {}", duration::in_words(length))
             }
             Fault::Delay => {
-                let ms = params.number("ms", 1, LONGEST_DELAY_MS)?.ok_or("by how much? ms=200, for example")?;
+                let ms = params.number(const { &MS.whole() })?.ok_or("by how much? ms=200, for example")?;
                 self.faults.delay(Duration::from_millis(ms), length);
                 format!("Answers are {ms} ms late for {}", duration::in_words(length))
             }
             Fault::Status => {
-                let code = params.number("code", 400, 599)?.ok_or("which one? code=503, for example")? as u16;
-                let percent = params.number("percent", 0, 100)?.unwrap_or(100);
+                let code =
+                    params.number(const { &STATUS_CODE.whole() })?.ok_or("which one? code=503, for example")? as u16;
+                let percent = params.number(const { &PERCENT.whole() })?.unwrap_or_default();
                 self.faults.status(code, percent, length);
                 format!("{percent} of 100 answers are {code} for {}", duration::in_words(length))
             }
             Fault::Log => {
-                let lines = params.number("lines", 1, MOST_LINES)?.ok_or("how many? lines=1000, for example")?;
-                let rate = params.number("rate", 1, MOST_LINES_A_SECOND)?.unwrap_or(100);
+                let lines = params.number(const { &LINES.whole() })?.ok_or("how many? lines=1000, for example")?;
+                let rate = params.number(const { &LOG_RATE.whole() })?.unwrap_or_default();
                 started(self.faults.log(lines, rate, self.stop.clone()))?;
                 format!("{lines} log lines at {rate} a second")
             }
             Fault::Term => {
-                let term = match (params.flag("ignore")?, params.span("delay")?) {
+                let term = match (params.flag(IGNORE.name)?, params.span(DELAY.name)?) {
                     (true, None) => Term::Ignored,
                     (false, Some(delay)) => Term::Delayed(delay),
                     (false, None) => Term::Stops,

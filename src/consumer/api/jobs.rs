@@ -13,6 +13,7 @@ use crate::consumer::jobs::{JobRefused, StartedJob};
 use crate::http::{Answer, Method, Request, text};
 use crate::kernel::clock::utc_stamp;
 use crate::object;
+use crate::parameters::{DELTA, DURATION_SEC, MEGABYTES, METRIC, MILLICORES};
 use crate::service::problem::{Problem, json, not_allowed, say, with_field};
 use crate::units::decimal::{Plain, float};
 use crate::units::duration::LONGEST;
@@ -75,7 +76,7 @@ impl Consumer {
     /// All jobs, or their end. What is bumped is a job, too, and ends with them.
     pub(super) fn jobs(&self, ends: bool, params: &Params<'_, '_>) -> Answer {
         if ends {
-            if let Err(why) = params.only(&[]) {
+            if let Err(why) = params.only() {
                 return Problem::new(400, "invalid", why).answer(params.json);
             }
             self.jobs.cancel(None);
@@ -87,7 +88,7 @@ impl Consumer {
 
     /// The job of an id, or its end.
     pub(super) fn one_job(&self, request: &Request<'_>, ends: bool, params: &Params<'_, '_>) -> Answer {
-        if ends && let Err(why) = params.only(&[]) {
+        if ends && let Err(why) = params.only() {
             return Problem::new(400, "invalid", why).answer(params.json);
         }
         let digits = request.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -118,13 +119,13 @@ impl Consumer {
         let incorrect = || (400, String::from(INCORRECT));
         let given = |name: &str| params.bytes(name).ok_or_else(|| (400, format!("{NOT_GIVEN}: {name}")));
         let names: &[&str] = match job {
-            JobRoute::Cpu => &["millicores"],
-            JobRoute::Memory => &["megabytes"],
-            _ => &["metric", "delta"],
+            JobRoute::Cpu => &[MILLICORES.name],
+            JobRoute::Memory => &[MEGABYTES.name],
+            _ => &[METRIC.name, DELTA.name],
         };
-        params.only(&[names, &["durationSec"]].concat()).map_err(|why| (400, why))?;
+        params.only().map_err(|why| (400, why))?;
         // All of them must be there before one is looked at.
-        let duration = given("durationSec")?;
+        let duration = given(DURATION_SEC.name)?;
         let values = names.iter().map(|name| given(name)).collect::<Result<Vec<_>, _>>()?;
         let whole = |value: &[u8]| parse_signed(value).ok().and_then(|number| u64::try_from(number).ok());
         let seconds = whole(&duration).ok_or_else(incorrect)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::consumer::Consumer;
-use crate::consumer::api::params::{self, Params, caller, cpu_target, words};
+use crate::consumer::api::params::{Params, caller, cpu_target, words};
 use crate::consumer::api::refusals::{load_refused, not_done, say_late, stopping};
 use crate::consumer::api::status::of_job;
 use crate::consumer::api::status_text::line;
@@ -21,6 +21,7 @@ use crate::http::{Answer, Request};
 use crate::kernel::clock::{local_date, utc_stamp};
 use crate::kernel::cpu::{cores, quota};
 use crate::object;
+use crate::parameters::DRY_RUN;
 use crate::service::json::{Value, list, thousandths};
 use crate::service::problem::{json, say, unsaid, with_field};
 use crate::units::quantity::Amount;
@@ -42,7 +43,7 @@ impl Consumer {
     }
 
     fn cpu_request(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Result<LoadRequest, LoadRefused> {
-        let (length, replace) = params.load(&params::CPU)?;
+        let (length, replace) = params.load()?;
         let (amount, over) = params.cpu()?;
         let (caller, words) = (caller(request), words(request));
         self.cpu_load(amount, over, length, replace, caller, words)
@@ -79,7 +80,7 @@ impl Consumer {
     }
 
     fn io_request(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Result<LoadRequest, LoadRefused> {
-        let (length, replace) = params.load(&params::IO)?;
+        let (length, replace) = params.load()?;
         let (folder, moved) = (Arc::clone(&self.folder), Arc::clone(&self.moved));
         let spec = Box::new(IoSpec { rate: params.rate()?, folder, moved });
         Ok(LoadRequest { spec, length, most: None, replace, caller: caller(request), words: words(request) })
@@ -108,7 +109,7 @@ impl Consumer {
             self.log(params, &format!("refused: {refused}"));
             if params.json { load_refused(&refused).answer(true) } else { load_refusal(&refused) }
         };
-        match params.flag("dry_run") {
+        match params.flag(DRY_RUN.name) {
             Ok(false) => {}
             Ok(true) => return self.load_preview(group, change, params),
             Err(why) => return refuse(LoadRefused::Invalid(why)),

@@ -49,10 +49,11 @@ use crate::http::message::json_form::form_of_json;
 use crate::http::message::query::Query;
 use crate::http::message::target::{cleaned, percent_decode, percent_encode, split};
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
+use crate::parameters::DRY_RUN;
 use crate::service::access::is_from_another_site;
 use crate::service::problem::{Problem, json as in_json, not_allowed, probe, say, wants_json};
 
-use table::{Holder, Loader, Route, find};
+use table::{Holder, Route, find};
 
 /// The contract for machines: OpenAPI 3.1, of everything that speaks JSON. Packed by build.rs, as the page is.
 #[cfg(feature = "openapi")]
@@ -151,7 +152,7 @@ impl Consumer {
             Ok(form) => (form, None),
             Err(problem) => (Cow::default(), Some(problem)),
         };
-        let params = Params::of(request, &form, json, route.own_parameters());
+        let params = Params::of(request, &form, json, route);
         let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
             Problem::new(403, "foreign-site", why).answer(json)
@@ -188,8 +189,7 @@ impl Consumer {
         if honest && !matches!(route, Route::JobRoute(_)) && !route.methods().contains(request.method) {
             return not_allowed(request.method, route.methods(), json);
         }
-        let previews = matches!(route, Route::Set(_) | Route::Group(_) | Route::Load(_));
-        if route.changes(request.method) && !previews && params.has("dry_run") {
+        if route.changes(request.method) && !params.knows(DRY_RUN.name) && params.has(DRY_RUN.name) {
             let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
             return Problem::new(400, "invalid", why).answer(json);
         }
@@ -274,18 +274,5 @@ fn has_body(fields: &Fields<'_>) -> bool {
 
 /// Whether a body says something: not in the contract's text, which reads none, as long as the query stays within it.
 fn reads_body(route: Route, json: bool, query: Query<'_>) -> bool {
-    let own = route.own_parameters().unwrap_or_default();
-    json || !route.is_contract() || known(route).iter().any(|name| !own.contains(name) && query.names(name))
-}
-
-/// The parameters of the paths that take a total or start a load.
-fn known(route: Route) -> &'static [&'static str] {
-    match route {
-        Route::Set(Holder::Memory) => &params::MEMORY,
-        Route::Set(Holder::Disk) => &params::FILES,
-        Route::Set(_) => &params::COUNTED,
-        Route::Load(Loader::Cpu) => &params::CPU,
-        Route::Load(Loader::Io) => &params::IO,
-        _ => &[],
-    }
+    json || !route.is_contract() || route.parameters(false).known().new_names().any(|name| query.names(name))
 }

@@ -4,14 +4,19 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use crate::consumer::api::table::Route;
 use crate::consumer::control::audit;
 use crate::consumer::control::group::Refused;
 use crate::consumer::control::id::Id;
 use crate::consumer::control::operation::{Caller, ChangeRequest, MemoryKind, Options, Pace};
 use crate::consumer::load::cpu::Target;
 use crate::consumer::load::task::LoadRefused;
-use crate::http::Request;
 use crate::http::message::query::Query;
+use crate::http::{Method, Request};
+use crate::parameters::{
+    AMOUNT, COUNT, CPU, DURATION, EXACT, FORCE, FORMAT, FSYNC, KIND, KnownNames, MILLICORES, OVER, RATE, REPLACE, SIZE,
+    TIME, TOUCH, TTL, Whole,
+};
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
 use crate::units::strconv::parse_unsigned;
@@ -30,46 +35,28 @@ pub struct Params<'r, 'b> {
     pub began: Instant,
     /// Whether the log has a line on it already.
     logged: Cell<bool>,
-    /// The parameters that the path has had from the start, beside which text passes over whatever it does not know.
-    own: Option<&'static [&'static str]>,
+    /// The parameters there are.
+    known: &'static KnownNames,
+    /// Whether text passes over what it does not know, as long as there is nothing new next to it.
+    passes_over: bool,
     /// Asked for in JSON: then old names take new values, and unknown ones are refused.
     pub json: bool,
 }
-
-/// The name that is known everywhere.
-const EVERYWHERE: [&str; 1] = ["format"];
-/// Those that mean true as bare words.
-const SWITCHES: [&str; 8] = ["dry_run", "wait", "exact", "force", "fsync", "follow", "replace", "ignore"];
-/// The names a set of memory takes.
-pub const MEMORY: [&str; 12] =
-    ["size", "amount", "exact", "kind", "touch", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
-/// Those of files.
-pub const FILES: [&str; 11] =
-    ["size", "amount", "exact", "fsync", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
-/// Those of what is counted.
-pub const COUNTED: [&str; 10] =
-    ["size", "amount", "count", "force", "ttl", "rate", "over", "wait", "follow", "dry_run"];
-/// Those of a release.
-pub const RELEASE: [&str; 5] = ["rate", "over", "wait", "follow", "dry_run"];
-/// Those of a CPU load.
-pub const CPU: [&str; 10] =
-    ["time", "duration", "ttl", "cpu", "millicores", "over", "replace", "wait", "follow", "dry_run"];
-/// Those of an io load.
-pub const IO: [&str; 8] = ["time", "duration", "ttl", "rate", "replace", "wait", "follow", "dry_run"];
 
 /// A parameter that was given: its name, and its value.
 type GivenParam<'b> = (&'static str, Cow<'b, [u8]>);
 
 impl<'r, 'b> Params<'r, 'b> {
-    /// The parameters of `request` with this `form`, of a path that had parameters of its `own` from the start.
-    pub fn of(request: &'r Request<'b>, form: &'b [u8], json: bool, own: Option<&'static [&'static str]>) -> Self {
+    /// The parameters of `request` with this `form`, and of a path that does this.
+    pub fn of(request: &'r Request<'b>, form: &'b [u8], json: bool, route: Route) -> Self {
         Self {
             request,
             query: request.query,
             form: Query(form),
             began: Instant::now(),
             logged: Cell::new(false),
-            own,
+            known: route.parameters(*request.method == Method::Delete).known(),
+            passes_over: route.passes_over(),
             json,
         }
     }
@@ -138,50 +125,55 @@ impl<'r, 'b> Params<'r, 'b> {
         }
     }
 
-    /// The value of a whole number within bounds.
+    /// The value of a whole number within its bounds, or what it is without.
     ///
     /// # Errors
     /// When it is none, or out of bounds.
-    pub fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, String> {
-        let Some(text) = self.bytes(name) else { return Ok(None) };
+    pub fn number(&self, whole: &Whole) -> Result<Option<u64>, String> {
+        let &Whole { name, least, most, default } = whole;
+        let Some(text) = self.bytes(name) else { return Ok(default) };
         match parse_unsigned(&text) {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
             _ => Err(format!("{name}={:?} is no number from {least} to {most}", String::from_utf8_lossy(&text))),
         }
     }
 
+    /// Whether there is such a parameter.
+    pub fn knows(&self, name: &str) -> bool {
+        self.known.names.contains(&name)
+    }
+
     /// Refuses what would be passed over: names that mean nothing here, names without a value or said twice, and pairs
     /// that cannot be read. A misspelt `ttl` would hold for ever, and so would an empty one. The contract passes them all
-    /// over, so text does beside the contract's own parameters, as long as there is no other that is `known`.
+    /// over, so text does beside the contract's own parameters, as long as there is no new one that is known.
     ///
     /// # Errors
     /// Which one that is.
-    pub fn only(&self, known: &[&str]) -> Result<(), String> {
-        if !self.json
-            && let Some(own) = self.own
-            && !known.iter().chain(&EVERYWHERE).any(|name| !own.contains(name) && self.has(name))
-        {
+    pub fn only(&self) -> Result<(), String> {
+        let names = self.known.names;
+        if !self.json && self.passes_over && !self.known.new_names().chain([FORMAT.name]).any(|name| self.has(name)) {
             return Ok(());
         }
         let shown = String::from_utf8_lossy;
-        let all = || [known, &EVERYWHERE].concat().join(", ");
+        let all = || [names, &[FORMAT.name]].concat().join(", ");
         for part in [self.form, self.query] {
             if let Some(pair) = part.unsound() {
                 return Err(format!("{:?} cannot be read: a malformed escape, or a ; in it", shown(pair)));
             }
             for (place, (name, value)) in part.pairs().enumerate() {
-                let is_this = |known: &&&str| known.as_bytes() == name.as_ref();
-                let Some(known) = known.iter().chain(&EVERYWHERE).find(is_this) else {
+                let mut everywhere = names.iter().chain(&[FORMAT.name]).enumerate();
+                let Some((at, known)) = everywhere.find(|(_, known)| known.as_bytes() == name.as_ref()) else {
                     return Err(format!("unknown parameter {:?}; there are {}", shown(&name), all()));
                 };
-                if value.is_empty() && !(SWITCHES.contains(known) && part.is_bare(known)) {
+                let is_switch = self.known.is_switch(at);
+                if value.is_empty() && !(is_switch && part.is_bare(known)) {
                     return Err(format!("{known} has no value: leave it out, or give it one; there are {}", all()));
                 }
                 if part.pairs().take(place).any(|(other, _)| other == name) {
                     return Err(format!("{known} is given twice: which one counts?"));
                 }
                 // Also where it has nothing to say: a dry run waits for nothing.
-                if SWITCHES.contains(known) {
+                if is_switch {
                     self.flag(known)?;
                 }
             }
@@ -193,14 +185,14 @@ impl<'r, 'b> Params<'r, 'b> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn change(&self, unit: Unit, known: &[&str], caller: Caller, words: String) -> Result<ChangeRequest, Refused> {
-        self.only(known).map_err(Refused::Invalid)?;
+    pub fn change(&self, unit: Unit, caller: Caller, words: String) -> Result<ChangeRequest, Refused> {
+        self.only().map_err(Refused::Invalid)?;
         let change = ChangeRequest { words, ..ChangeRequest::of(self.amount(unit)?, caller) };
         self.options(unit, change).map_err(Refused::Invalid)
     }
 
     fn amount(&self, unit: Unit) -> Result<Amount, Refused> {
-        match self.one_of(&["size", "amount", "count"]).map_err(Refused::Invalid)? {
+        match self.one_of(&[SIZE.name, AMOUNT.name, COUNT.name]).map_err(Refused::Invalid)? {
             None => Err(Refused::Absent),
             // What the contract has, as it has it.
             Some(("size", size)) if !self.json => parse_unsigned(&size).map(Amount::Exactly).map_err(Refused::Number),
@@ -226,29 +218,30 @@ impl<'r, 'b> Params<'r, 'b> {
     /// # Errors
     /// What is wrong with them.
     pub fn release(&self, unit: Unit, caller: Caller, words: String) -> Result<ChangeRequest, Refused> {
-        self.only(&RELEASE).map_err(Refused::Invalid)?;
+        self.only().map_err(Refused::Invalid)?;
         let change = ChangeRequest { words, ..ChangeRequest::of(Amount::Exactly(0), caller) };
         self.options(unit, change).map_err(Refused::Invalid)
     }
 
     fn options(&self, unit: Unit, mut change: ChangeRequest) -> Result<ChangeRequest, String> {
-        let kind = match self.text("kind").as_deref() {
+        let kind = match self.text(KIND.name).as_deref() {
             None | Some("anon") => MemoryKind::Anon,
             Some("file") => MemoryKind::File,
             Some("shm") => MemoryKind::Shm,
             Some(other) => return Err(format!("kind={other:?} is none of anon, file and shm")),
         };
         change.options = Options {
-            exact: self.flag("exact")?,
+            exact: self.flag(EXACT.name)?,
             kind,
-            touch: self.length("touch")?,
-            fsync: self.flag("fsync")?,
-            force: self.flag("force")?,
+            touch: self.length(TOUCH.name)?,
+            fsync: self.flag(FSYNC.name)?,
+            force: self.flag(FORCE.name)?,
         };
-        change.ttl = self.length("ttl")?;
-        let rate = self.text("rate").map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
-        change.pace = match (rate.transpose()?, self.span("over")?) {
-            (Some(_), Some(_)) => return Err(both("rate", "over")),
+        change.ttl = self.length(TTL.name)?;
+        let rate =
+            self.text(RATE.name).map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
+        change.pace = match (rate.transpose()?, self.span(OVER.name)?) {
+            (Some(_), Some(_)) => return Err(both(RATE.name, OVER.name)),
             (Some(0), None) => return Err(String::from("rate must be more than 0 a second")),
             (Some(rate), None) => Some(Pace::Rate(rate)),
             (None, over) => over.map(Pace::Over),
@@ -258,7 +251,7 @@ impl<'r, 'b> Params<'r, 'b> {
 
     /// For how long a load is to be.
     fn time(&self) -> Result<Option<Duration>, LoadRefused> {
-        match self.one_of(&["time", "duration", "ttl"]).map_err(LoadRefused::Invalid)? {
+        match self.one_of(&[TIME.name, DURATION.name, TTL.name]).map_err(LoadRefused::Invalid)? {
             None => Err(LoadRefused::Absent),
             Some(("time", time)) if !self.json => {
                 parse_unsigned(&time).map(|seconds| Some(Duration::from_secs(seconds))).map_err(LoadRefused::Number)
@@ -275,7 +268,7 @@ impl<'r, 'b> Params<'r, 'b> {
     /// What is wrong with it.
     pub fn cpu(&self) -> Result<(Option<Amount>, Duration), LoadRefused> {
         let wrong = LoadRefused::Invalid;
-        let amount = match self.one_of(&["cpu", "millicores"]).map_err(wrong)? {
+        let amount = match self.one_of(&[CPU.name, MILLICORES.name]).map_err(wrong)? {
             None => None,
             Some(("cpu", cpu)) => {
                 let cpu = String::from_utf8_lossy(&cpu);
@@ -291,17 +284,17 @@ impl<'r, 'b> Params<'r, 'b> {
                 }
             },
         };
-        Ok((amount, self.span("over").map_err(wrong)?.unwrap_or_default()))
+        Ok((amount, self.span(OVER.name).map_err(wrong)?.unwrap_or_default()))
     }
 
     /// For how long a load is to be, and whether it may take the place of another.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(&self, known: &[&str]) -> Result<(Option<Duration>, bool), LoadRefused> {
-        self.only(known).map_err(LoadRefused::Invalid)?;
+    pub fn load(&self) -> Result<(Option<Duration>, bool), LoadRefused> {
+        self.only().map_err(LoadRefused::Invalid)?;
         let length = self.time()?;
-        Ok((length, self.flag("replace").map_err(LoadRefused::Invalid)?))
+        Ok((length, self.flag(REPLACE.name).map_err(LoadRefused::Invalid)?))
     }
 
     /// How many bytes a second an io load is to move.
@@ -309,7 +302,7 @@ impl<'r, 'b> Params<'r, 'b> {
     /// # Errors
     /// What is wrong with it.
     pub fn rate(&self) -> Result<Option<u64>, LoadRefused> {
-        match self.text("rate").map(|text| (quantity(&text, Unit::Bytes), text)) {
+        match self.text(RATE.name).map(|text| (quantity(&text, Unit::Bytes), text)) {
             Some((Ok(0), _)) => Err(LoadRefused::Invalid(String::from("rate must be more than 0 a second"))),
             Some((Err(why), text)) => Err(LoadRefused::Invalid(format!("rate={text:?}: {why}"))),
             Some((Ok(rate), _)) => Ok(Some(rate)),

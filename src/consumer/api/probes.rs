@@ -4,14 +4,14 @@ use crate::consumer::Consumer;
 use crate::consumer::api::params::Params;
 use crate::consumer::api::table::ProbeRoute;
 use crate::http::Answer;
+use crate::parameters::FOR;
 use crate::service::problem::Problem;
 use crate::units::duration;
 
 impl Consumer {
     /// Switches a probe on or off.
     pub(super) fn switch(&self, probe: ProbeRoute, on: bool, params: &Params<'_, '_>) -> Answer {
-        let known: &[&str] = if on { &[] } else { &["for"] };
-        let length = match params.only(known).and_then(|()| params.span("for")) {
+        let length = match params.only().and_then(|()| params.span(FOR.name)) {
             Ok(length) => length,
             Err(why) => return Problem::new(400, "invalid", why).answer(params.json),
         };

@@ -28,7 +28,7 @@ impl Consumer {
 
     /// Releases everything there is.
     pub(super) fn release_all(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Answer {
-        if let Err(why) = params.only(&["wait"]) {
+        if let Err(why) = params.only() {
             return Problem::new(400, "invalid", why).answer(params.json);
         }
         let hold = match long_answer(request, params) {

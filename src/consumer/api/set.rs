@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 
 use crate::consumer::Consumer;
 use crate::consumer::api::account::parts;
-use crate::consumer::api::known;
 use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::refusals::{not_done, refused, say_late, stopping};
 use crate::consumer::api::status::{of_group, of_order};
 use crate::consumer::api::status_text::group_line;
-use crate::consumer::api::table::{Holder, Route};
+use crate::consumer::api::table::Holder;
 use crate::consumer::api::text;
 use crate::consumer::api::waiting::{JSON_LINES, Long, PAUSE, PROGRESS, TEXT_LINES, long_answer};
 use crate::consumer::control::group::{Accepted, Group, Preview, Refused};
@@ -18,6 +17,7 @@ use crate::consumer::control::operation::{ChangeRequest, Operation, Outcome};
 use crate::http::{Answer, Hold, Request};
 use crate::kernel::clock::utc_stamp;
 use crate::object;
+use crate::parameters::DRY_RUN;
 use crate::service::json::Value;
 use crate::service::problem::{json, say, unsaid, with_field};
 use crate::units::quantity::Amount;
@@ -30,7 +30,7 @@ impl Consumer {
         }
         let group = self.group(holder);
         let verb = if request.path.ends_with(b"add") { "add" } else { "set" };
-        let change = params.change(group.store().unit(), known(Route::Set(holder)), caller(request), words(request));
+        let change = params.change(group.store().unit(), caller(request), words(request));
         if let Some(answer) = self.previewed(holder, verb, &change, params) {
             return answer;
         }
@@ -64,7 +64,7 @@ impl Consumer {
         params: &Params<'_, '_>,
     ) -> Option<Answer> {
         let group = self.group(holder);
-        match params.flag("dry_run") {
+        match params.flag(DRY_RUN.name) {
             Ok(false) => None,
             Err(why) => Some(self.refused(holder, verb, Refused::Invalid(why), params)),
             // What is wrong with the change itself is told as without.

@@ -27,7 +27,7 @@ impl Consumer {
             self.log(params, &format!("refused: {words}"));
             if params.json { Problem::new(status, code, words).answer(true) } else { say_late(words) }
         };
-        if let Err(why) = params.only(&["id"]) {
+        if let Err(why) = params.only() {
             return refuse(400, "invalid", why);
         }
         let id = params.bytes("id").map(|id| parse_signed(&id));
@@ -56,7 +56,7 @@ impl Consumer {
 
     /// Stops whatever load runs.
     pub(super) fn release_load(&self, loader: Loader, params: &Params<'_, '_>) -> Answer {
-        if let Err(why) = params.only(&[]) {
+        if let Err(why) = params.only() {
             return Problem::new(400, "invalid", why).answer(params.json);
         }
         self.cancel_load(loader);

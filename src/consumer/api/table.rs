@@ -1,6 +1,7 @@
 //! Every path there is, what it does, and who may ask for it how.
 
 use crate::http::Method;
+use crate::parameters::ParameterList;
 
 /// The groups that hold something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,24 +218,47 @@ impl Route {
         }
     }
 
-    /// The parameters of the original's paths, whose text is a contract, and of the resource-consumer's. `None` where the
-    /// path was in neither.
-    pub fn own_parameters(self) -> Option<&'static [&'static str]> {
+    /// What a request takes that deletes, or one that does not.
+    pub fn parameters(self, deletes: bool) -> ParameterList {
         match self {
-            Self::Set(Holder::Memory | Holder::Disk) => Some(&["size"]),
-            Self::Planned(Holder::Memory | Holder::Disk)
-            | Self::Held(Holder::Memory | Holder::Disk)
-            | Self::Running(Loader::Cpu) => Some(&[]),
-            Self::Load(Loader::Cpu) => Some(&["time"]),
-            Self::Stop(Loader::Cpu) => Some(&["id"]),
-            Self::JobRoute(_) => Some(&["millicores", "megabytes", "metric", "delta", "durationSec"]),
-            _ => None,
+            Self::Set(Holder::Memory) => ParameterList::SetMemory,
+            Self::Set(Holder::Disk) => ParameterList::SetFiles,
+            Self::Set(_) => ParameterList::SetCounted,
+            Self::Group(_) if deletes => ParameterList::Release,
+            Self::All => ParameterList::ReleaseAll,
+            Self::Load(Loader::Cpu) => ParameterList::CpuLoad,
+            Self::Load(Loader::Io) => ParameterList::IoLoad,
+            Self::Stop(_) => ParameterList::Stop,
+            Self::Switch(_, false) => ParameterList::Disable,
+            Self::Fault(_) if deletes => ParameterList::Nothing,
+            Self::Fault(Fault::Exit) => ParameterList::FaultExit,
+            Self::Fault(Fault::Abort) => ParameterList::FaultAbort,
+            Self::Fault(Fault::Hang) => ParameterList::FaultHang,
+            Self::Fault(Fault::Delay) => ParameterList::FaultDelay,
+            Self::Fault(Fault::Status) => ParameterList::FaultStatus,
+            Self::Fault(Fault::Log) => ParameterList::FaultLog,
+            Self::Fault(Fault::Term) => ParameterList::FaultTerm,
+            Self::JobRoute(JobRoute::Cpu) => ParameterList::ConsumeCpu,
+            Self::JobRoute(JobRoute::Memory) => ParameterList::ConsumeMem,
+            Self::JobRoute(JobRoute::Bump) => ParameterList::BumpMetric,
+            _ => ParameterList::Nothing,
         }
     }
 
-    /// Whether it is one of the original's paths.
+    /// Whether it is one of the original's paths, whose text is a contract.
     pub fn is_contract(self) -> bool {
-        self.own_parameters().is_some() && !matches!(self, Self::JobRoute(_))
+        match self {
+            Self::Set(holder) | Self::Planned(holder) | Self::Held(holder) => {
+                matches!(holder, Holder::Memory | Holder::Disk)
+            }
+            Self::Load(loader) | Self::Stop(loader) | Self::Running(loader) => loader == Loader::Cpu,
+            _ => false,
+        }
+    }
+
+    /// Whether its text passes over what it does not know: on the original's paths, and the resource-consumer's.
+    pub fn passes_over(self) -> bool {
+        self.is_contract() || matches!(self, Self::JobRoute(_))
     }
 
     /// Whether it tells nothing of the state: then nobody needs a token to read it, not even where reads need one. The page

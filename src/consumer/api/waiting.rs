@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::consumer::api::params::Params;
 use crate::consumer::api::refusals::full;
 use crate::http::{Hold, Request};
+use crate::parameters::{FOLLOW, WAIT};
 use crate::service::problem::Problem;
 
 /// How often a client that waits is looked after.
@@ -26,7 +27,7 @@ pub(super) enum Long {
 /// The right to a long answer, where one is asked for. Taken before anything is begun.
 pub(super) fn long_answer(request: &Request<'_>, params: &Params<'_, '_>) -> Result<Long, Problem> {
     let wrong = |why: String| Problem::new(400, "invalid", why);
-    let (wait, follow) = (params.flag("wait").map_err(wrong)?, params.flag("follow").map_err(wrong)?);
+    let (wait, follow) = (params.flag(WAIT.name).map_err(wrong)?, params.flag(FOLLOW.name).map_err(wrong)?);
     if !wait && !follow {
         return Ok(Long::No);
     }

@@ -1,0 +1,312 @@
+//! The parameters of the consumer's requests: the one table that requests are checked by, that the command line's flags and
+//! completions are made of, and that build.rs writes the contract for machines from.
+//!
+//! Everything here is a constant, and uses nothing of the rest, so that the build script can read it, too. Texts and types
+//! are for the document and the command line; a request is checked by [`KnownNames`], which is made of them by the compiler and
+//! has names alone, so that no text ends up in a program that does not tell it.
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// An amount in all: a quantity, a share, or `max`.
+    Amount,
+    /// An amount a second, more than 0.
+    Rate,
+    /// Cores, or thousandths of one.
+    Cores,
+    /// A duration.
+    Span,
+    /// A duration longer than 0.
+    Length,
+    /// True or false; true as a bare word.
+    Switch,
+    /// One of these, the first where it is not given.
+    OneOf(&'static [&'static str]),
+    /// A whole number.
+    Whole(Whole),
+    /// The id of a load.
+    LoadId,
+    /// A whole number as the resource-consumer reads one.
+    JobNumber,
+    /// The name of a gauge.
+    MetricName,
+    /// A decimal number.
+    Decimal,
+}
+
+/// The bounds of a whole number, and what it is where it is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// As the parameter is called.
+    pub name: &'static str,
+    /// Least that is accepted.
+    pub least: u64,
+    /// Most that is accepted.
+    pub most: u64,
+    /// Without it; it must be given where there is none.
+    pub default: Option<u64>,
+}
+
+/// A parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name in a query or a form.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: ParameterKind,
+    /// What it is for, in a sentence; empty where its name and the operation's summary say it.
+    pub text: &'static str,
+}
+
+use ParameterKind::{
+    Amount, Cores, Decimal, JobNumber, Length, LoadId, MetricName, OneOf, Rate, Span, Switch, Whole as Number,
+};
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $kind:expr, $text:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "` ", $text)]
+            $(#[$doc])*
+            pub const $constant: Parameter = Parameter { name: $name, kind: $kind, text: $text };
+        )*
+    };
+}
+
+const fn number(name: &'static str, least: u64, most: u64, default: Option<u64>) -> ParameterKind {
+    Number(Whole { name, least, most, default })
+}
+
+parameters! {
+    /// is understood by every path: the answer's format.
+    FORMAT = "format", OneOf(&["text", "json"]), "";
+    /// is the total of the contract: bytes in text, any amount in JSON.
+    SIZE = "size", Amount, "";
+    AMOUNT = "amount", Amount, "How much in total; 0 releases. `size` and `count` are other names of it.";
+    /// is the total of what is counted.
+    COUNT = "count", Amount, "";
+    EXACT = "exact", Switch, "To the page or byte, instead of in round parts.";
+    KIND = "kind", OneOf(&["anon", "file", "shm"]), "Private pages, pages of a mapped file, or shared memory.";
+    TOUCH = "touch", Length, "How often all pages are written again.";
+    FSYNC = "fsync", Switch, "Files are synced to the disk.";
+    FORCE = "force", Switch, "Past the live guard and the default limit, never past one that was set.";
+    TTL = "ttl", Length, "Released by itself after so long.";
+    RATE = "rate", Rate, "So much a second. Not together with `over`.";
+    OVER = "over", Span, "In so much time, steadily.";
+    WAIT = "wait", Switch, "The answer comes when the work is done.";
+    FOLLOW = "follow", Switch, "Progress as it goes, a JSON object a line.";
+    DRY_RUN = "dry_run", Switch, "What would become of it; nothing happens.";
+    /// is the seconds of a load in the contract; any duration in JSON.
+    TIME = "time", Span, "";
+    DURATION = "duration", Span, "For how long. `time` and `ttl` are other names of it.";
+    CPU = "cpu", Cores,
+        "Cores, or thousandths of one (`m`); one core flat out without. `millicores` is another way to say it.";
+    /// is what a CPU load, or a job, is to use.
+    MILLICORES = "millicores", JobNumber, "";
+    REPLACE = "replace", Switch, "In place of the load that runs.";
+    ID = "id", LoadId, "The id of the load.";
+    FOR = "for", Span, "For how long.";
+    AFTER = "after", Span, "When; at once without.";
+    /// is the exit code of the process.
+    EXIT_CODE = "code", number("code", 0, 255, Some(1)), "";
+    /// is by how much answers are late.
+    MS = "ms", number("ms", 1, 60_000, None), "";
+    /// is the status of wrong answers.
+    STATUS_CODE = "code", number("code", 400, 599, None), "";
+    /// is how many of a hundred answers are wrong.
+    PERCENT = "percent", number("percent", 0, 100, Some(100)), "";
+    /// is how many lines are logged.
+    LINES = "lines", number("lines", 1, 10_000_000, None), "";
+    LOG_RATE = "rate", number("rate", 1, 100_000, Some(100)), "Lines a second.";
+    /// has SIGTERM do nothing.
+    IGNORE = "ignore", Switch, "";
+    /// is how long after SIGTERM it is obeyed.
+    DELAY = "delay", Span, "";
+    /// is the MiB of a job.
+    MEGABYTES = "megabytes", JobNumber, "";
+    /// is the gauge that is raised.
+    METRIC = "metric", MetricName, "";
+    /// is by how much.
+    DELTA = "delta", Decimal, "";
+    /// is the seconds of a job.
+    DURATION_SEC = "durationSec", JobNumber, "";
+}
+
+impl Parameter {
+    /// The bounds of a parameter that is a whole number. Only for constants: the build fails where it is none.
+    pub const fn whole(self) -> Whole {
+        match self.kind {
+            Number(whole) => whole,
+            _ => panic!("it is no whole number"),
+        }
+    }
+}
+
+/// How an operation takes a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It must be given.
+    Required,
+    /// It may be.
+    Optional,
+    /// Another name of one that is required or optional. The contract for machines has one name for everything.
+    OtherName,
+}
+
+/// A parameter of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// The parameter.
+    pub parameter: Parameter,
+    /// How it is taken.
+    pub presence: Presence,
+}
+
+const fn required(parameter: Parameter) -> Use {
+    Use { parameter, presence: Presence::Required }
+}
+
+const fn optional(parameter: Parameter) -> Use {
+    Use { parameter, presence: Presence::Optional }
+}
+
+const fn other(parameter: Parameter) -> Use {
+    Use { parameter, presence: Presence::OtherName }
+}
+
+/// What a request is checked by.
+#[derive(Debug)]
+pub struct KnownNames {
+    /// All names, those of the contract first. Errors list them in this order.
+    pub names: &'static [&'static str],
+    /// How many of them the contract has had from the start.
+    pub contract: usize,
+    /// A bit for each name that is a switch, the first name's the lowest.
+    switches: u32,
+}
+
+impl KnownNames {
+    /// Whether the name at this place is a switch.
+    pub fn is_switch(&self, place: usize) -> bool {
+        self.switches >> place & 1 == 1
+    }
+
+    /// Names that the contract did not have: next to one of them, text is read as strictly as JSON.
+    pub fn new_names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().skip(self.contract).copied()
+    }
+}
+
+const fn switches(uses: &[Use]) -> u32 {
+    let (mut bits, mut place) = (0, 0);
+    while place < uses.len() {
+        if matches!(uses[place].parameter.kind, Switch) {
+            bits |= 1 << place;
+        }
+        place += 1;
+    }
+    bits
+}
+
+macro_rules! lists {
+    ($($(#[$doc:meta])* $name:ident: [$($own:expr),*] + [$($new:expr),* $(,)?];)*) => {
+        /// What an operation takes: see `Route::parameters` for which one takes which.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ParameterList { $($(#[$doc])* $name),* }
+
+        impl ParameterList {
+            /// With texts and types.
+            pub const fn uses(self) -> &'static [Use] {
+                match self { $(Self::$name => const { &[$($own,)* $($new),*] }),* }
+            }
+
+            /// The names.
+            pub const fn known(self) -> &'static KnownNames {
+                match self {
+                    $(Self::$name => const { &KnownNames {
+                        names: &[$($own.parameter.name,)* $($new.parameter.name),*],
+                        contract: { let own: &[Use] = &[$($own),*]; own.len() },
+                        switches: switches(Self::$name.uses()),
+                    } }),*
+                }
+            }
+        }
+    };
+}
+
+// What the contract, or the resource-consumer, has had from the start, and what is new.
+lists! {
+    /// None.
+    Nothing: [] + [];
+    /// A set of memory.
+    SetMemory: [other(SIZE)] + [
+        required(AMOUNT), optional(EXACT), optional(KIND), optional(TOUCH), optional(FORCE), optional(TTL),
+        optional(RATE), optional(OVER), optional(WAIT), optional(FOLLOW), optional(DRY_RUN),
+    ];
+    /// A set of files.
+    SetFiles: [other(SIZE)] + [
+        required(AMOUNT), optional(EXACT), optional(FSYNC), optional(FORCE), optional(TTL), optional(RATE),
+        optional(OVER), optional(WAIT), optional(FOLLOW), optional(DRY_RUN),
+    ];
+    /// A set of what is counted.
+    SetCounted: [] + [
+        other(SIZE), required(AMOUNT), other(COUNT), optional(FORCE), optional(TTL), optional(RATE), optional(OVER),
+        optional(WAIT), optional(FOLLOW), optional(DRY_RUN),
+    ];
+    /// The release of a group.
+    Release: [] + [optional(RATE), optional(OVER), optional(WAIT), optional(FOLLOW), optional(DRY_RUN)];
+    /// The release of everything.
+    ReleaseAll: [] + [optional(WAIT)];
+    /// A CPU load.
+    CpuLoad: [other(TIME)] + [
+        required(DURATION), other(TTL), optional(CPU), other(MILLICORES), optional(OVER), optional(REPLACE),
+        optional(WAIT), optional(FOLLOW), optional(DRY_RUN),
+    ];
+    /// An io load.
+    IoLoad: [] + [
+        other(TIME), required(DURATION), other(TTL), optional(RATE), optional(REPLACE), optional(WAIT),
+        optional(FOLLOW), optional(DRY_RUN),
+    ];
+    /// The end of a load.
+    Stop: [required(ID)] + [];
+    /// A probe that is to fail.
+    Disable: [] + [optional(FOR)];
+    /// `/fault/exit`
+    FaultExit: [] + [optional(EXIT_CODE), optional(AFTER)];
+    /// `/fault/abort`
+    FaultAbort: [] + [optional(AFTER)];
+    /// `/fault/hang`
+    FaultHang: [] + [optional(FOR)];
+    /// `/fault/delay`
+    FaultDelay: [] + [required(MS), optional(FOR)];
+    /// `/fault/status`
+    FaultStatus: [] + [required(STATUS_CODE), optional(PERCENT), optional(FOR)];
+    /// `/fault/log`
+    FaultLog: [] + [required(LINES), optional(LOG_RATE)];
+    /// `/fault/term`
+    FaultTerm: [] + [optional(IGNORE), optional(DELAY)];
+    /// `/ConsumeCPU`
+    ConsumeCpu: [required(MILLICORES), required(DURATION_SEC)] + [];
+    /// `/ConsumeMem`
+    ConsumeMem: [required(MEGABYTES), required(DURATION_SEC)] + [];
+    /// `/BumpMetric`
+    BumpMetric: [required(METRIC), required(DELTA), required(DURATION_SEC)] + [];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_switches_are_those_of_the_parameters() {
+        for list in [ParameterList::SetMemory, ParameterList::IoLoad, ParameterList::FaultTerm, ParameterList::Stop] {
+            let known = list.known();
+            assert_eq!(known.names.len(), list.uses().len());
+            for (place, one) in list.uses().iter().enumerate() {
+                assert_eq!(known.names[place], one.parameter.name);
+                assert_eq!(known.is_switch(place), one.parameter.kind == Switch, "{one:?}");
+            }
+        }
+        let new: Vec<&str> = ParameterList::CpuLoad.known().new_names().collect();
+        assert!(!new.contains(&TIME.name) && new.contains(&DURATION.name), "{new:?}");
+    }
+}
