@@ -2,8 +2,8 @@
 //! completions are made of, and that build.rs writes the contract for machines from.
 //!
 //! Everything here is a constant, and uses nothing of the rest, so that the build script can read it, too. Texts and types
-//! are for the document and the command line; a request is checked by [`KnownNames`], which is made of them by the compiler and
-//! has names alone, so that no text ends up in a program that does not tell it.
+//! are for the document and the command line; a request is checked by a [`NameSet`], which the compiler makes of them, so that
+//! no text ends up in a program that does not tell it.
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,7 @@ macro_rules! parameters {
             $(#[$doc])*
             pub const $constant: Parameter = Parameter { name: $name, kind: $kind, text: $text };
         )*
+        const ALL: &[Parameter] = &[$($constant),*];
     };
 }
 
@@ -76,47 +77,46 @@ const fn number(name: &'static str, least: u64, most: u64, default: Option<u64>)
     Number(Whole { name, least, most, default })
 }
 
+// Errors list names in this order.
 parameters! {
-    /// is understood by every path: the answer's format.
-    FORMAT = "format", OneOf(&["text", "json"]), "";
     /// is the total of the contract: bytes in text, any amount in JSON.
     SIZE = "size", Amount, "";
+    /// is the seconds of a load in the contract; any duration in JSON.
+    TIME = "time", Span, "";
     AMOUNT = "amount", Amount, "How much in total; 0 releases. `size` and `count` are other names of it.";
     /// is the total of what is counted.
     COUNT = "count", Amount, "";
+    DURATION = "duration", Span, "For how long. `time` and `ttl` are other names of it.";
     EXACT = "exact", Switch, "To the page or byte, instead of in round parts.";
     KIND = "kind", OneOf(&["anon", "file", "shm"]), "Private pages, pages of a mapped file, or shared memory.";
     TOUCH = "touch", Length, "How often all pages are written again.";
     FSYNC = "fsync", Switch, "Files are synced to the disk.";
     FORCE = "force", Switch, "Past the live guard and the default limit, never past one that was set.";
     TTL = "ttl", Length, "Released by itself after so long.";
-    RATE = "rate", Rate, "So much a second. Not together with `over`.";
-    OVER = "over", Span, "In so much time, steadily.";
-    WAIT = "wait", Switch, "The answer comes when the work is done.";
-    FOLLOW = "follow", Switch, "Progress as it goes, a JSON object a line.";
-    DRY_RUN = "dry_run", Switch, "What would become of it; nothing happens.";
-    /// is the seconds of a load in the contract; any duration in JSON.
-    TIME = "time", Span, "";
-    DURATION = "duration", Span, "For how long. `time` and `ttl` are other names of it.";
     CPU = "cpu", Cores,
         "Cores, or thousandths of one (`m`); one core flat out without. `millicores` is another way to say it.";
     /// is what a CPU load, or a job, is to use.
     MILLICORES = "millicores", JobNumber, "";
+    /// is how many lines are logged.
+    LINES = "lines", number("lines", 1, 10_000_000, None), "";
+    RATE = "rate", Rate, "So much a second. Not together with `over`.";
+    LOG_RATE = "rate", number("rate", 1, 100_000, Some(100)), "Lines a second.";
+    OVER = "over", Span, "In so much time, steadily.";
     REPLACE = "replace", Switch, "In place of the load that runs.";
+    WAIT = "wait", Switch, "The answer comes when the work is done.";
+    FOLLOW = "follow", Switch, "Progress as it goes, a JSON object a line.";
+    DRY_RUN = "dry_run", Switch, "What would become of it; nothing happens.";
     ID = "id", LoadId, "The id of the load.";
-    FOR = "for", Span, "For how long.";
-    AFTER = "after", Span, "When; at once without.";
     /// is the exit code of the process.
     EXIT_CODE = "code", number("code", 0, 255, Some(1)), "";
-    /// is by how much answers are late.
-    MS = "ms", number("ms", 1, 60_000, None), "";
     /// is the status of wrong answers.
     STATUS_CODE = "code", number("code", 400, 599, None), "";
     /// is how many of a hundred answers are wrong.
     PERCENT = "percent", number("percent", 0, 100, Some(100)), "";
-    /// is how many lines are logged.
-    LINES = "lines", number("lines", 1, 10_000_000, None), "";
-    LOG_RATE = "rate", number("rate", 1, 100_000, Some(100)), "Lines a second.";
+    /// is by how much answers are late.
+    MS = "ms", number("ms", 1, 60_000, None), "";
+    AFTER = "after", Span, "When; at once without.";
+    FOR = "for", Span, "For how long.";
     /// has SIGTERM do nothing.
     IGNORE = "ignore", Switch, "";
     /// is how long after SIGTERM it is obeyed.
@@ -129,6 +129,8 @@ parameters! {
     DELTA = "delta", Decimal, "";
     /// is the seconds of a job.
     DURATION_SEC = "durationSec", JobNumber, "";
+    /// is understood by every path: the answer's format.
+    FORMAT = "format", OneOf(&["text", "json"]), "";
 }
 
 impl Parameter {
@@ -173,38 +175,69 @@ const fn other(parameter: Parameter) -> Use {
     Use { parameter, presence: Presence::OtherName }
 }
 
-/// What a request is checked by.
-#[derive(Debug)]
-pub struct KnownNames {
-    /// All names, those of the contract first. Errors list them in this order.
-    pub names: &'static [&'static str],
-    /// How many of them the contract has had from the start.
-    pub contract: usize,
-    /// A bit for each name that is a switch, the first name's the lowest.
-    switches: u32,
-}
-
-impl KnownNames {
-    /// Whether the name at this place is a switch.
-    pub fn is_switch(&self, place: usize) -> bool {
-        self.switches >> place & 1 == 1
+/// The names of [`ALL`], which are linked without the texts.
+static NAMES: [&str; ALL.len()] = {
+    let (mut names, mut place) = ([""; ALL.len()], 0);
+    while place < names.len() {
+        names[place] = ALL[place].name;
+        place += 1;
     }
+    names
+};
 
-    /// Names that the contract did not have: next to one of them, text is read as strictly as JSON.
-    pub fn new_names(&self) -> impl Iterator<Item = &'static str> {
-        self.names.iter().skip(self.contract).copied()
-    }
-}
-
-const fn switches(uses: &[Use]) -> u32 {
+/// Names that are switches, a bit each: the first of [`NAMES`] is the lowest.
+const SWITCHES: u64 = {
     let (mut bits, mut place) = (0, 0);
-    while place < uses.len() {
-        if matches!(uses[place].parameter.kind, Switch) {
+    while place < ALL.len() {
+        if matches!(ALL[place].kind, Switch) {
             bits |= 1 << place;
         }
         place += 1;
     }
     bits
+};
+
+/// Those of parameters that are used.
+const fn bits(uses: &[Use]) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < uses.len() {
+        bits |= 1 << place_of(uses[at].parameter.name.as_bytes());
+        at += 1;
+    }
+    bits
+}
+
+/// The first place of a name; two parameters of one name have one place. Only for constants.
+const fn place_of(name: &[u8]) -> usize {
+    let mut place = 0;
+    loop {
+        let other = ALL[place].name.as_bytes();
+        let mut same = 0;
+        while same < name.len() && same < other.len() && name[same] == other[same] {
+            same += 1;
+        }
+        if same == name.len() && same == other.len() {
+            return place;
+        }
+        place += 1;
+    }
+}
+
+/// A set of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameSet(u64);
+
+impl NameSet {
+    /// All of them, in the order of the table.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES.iter().enumerate().filter(move |(place, _)| self.0 >> place & 1 == 1).map(|(_, name)| *name)
+    }
+
+    /// This name, and whether it is a switch.
+    pub fn find(self, name: &[u8]) -> Option<(&'static str, bool)> {
+        let place = NAMES.iter().position(|known| known.as_bytes() == name).filter(|place| self.0 >> place & 1 == 1)?;
+        Some((NAMES[place], SWITCHES >> place & 1 == 1))
+    }
 }
 
 macro_rules! lists {
@@ -219,15 +252,16 @@ macro_rules! lists {
                 match self { $(Self::$name => const { &[$($own,)* $($new),*] }),* }
             }
 
-            /// The names.
-            pub const fn known(self) -> &'static KnownNames {
+            /// What a request is checked by: these names, and the one that is understood everywhere.
+            pub const fn names(self) -> NameSet {
                 match self {
-                    $(Self::$name => const { &KnownNames {
-                        names: &[$($own.parameter.name,)* $($new.parameter.name),*],
-                        contract: { let own: &[Use] = &[$($own),*]; own.len() },
-                        switches: switches(Self::$name.uses()),
-                    } }),*
+                    $(Self::$name => const { NameSet(bits(Self::$name.uses()) | bits(&[optional(FORMAT)])) }),*
                 }
+            }
+
+            /// Names that the contract did not have: next to one of them, text is read as strictly as JSON.
+            pub const fn new_names(self) -> NameSet {
+                match self { $(Self::$name => const { NameSet(bits(&[$($new),*])) }),* }
             }
         }
     };
@@ -298,15 +332,33 @@ mod tests {
 
     #[test]
     fn names_and_switches_are_those_of_the_parameters() {
-        for list in [ParameterList::SetMemory, ParameterList::IoLoad, ParameterList::FaultTerm, ParameterList::Stop] {
-            let known = list.known();
-            assert_eq!(known.names.len(), list.uses().len());
-            for (place, one) in list.uses().iter().enumerate() {
-                assert_eq!(known.names[place], one.parameter.name);
-                assert_eq!(known.is_switch(place), one.parameter.kind == Switch, "{one:?}");
+        for list in [
+            ParameterList::Nothing,
+            ParameterList::SetMemory,
+            ParameterList::SetFiles,
+            ParameterList::SetCounted,
+            ParameterList::Release,
+            ParameterList::CpuLoad,
+            ParameterList::IoLoad,
+            ParameterList::Stop,
+            ParameterList::FaultExit,
+            ParameterList::FaultStatus,
+            ParameterList::FaultLog,
+            ParameterList::FaultTerm,
+            ParameterList::ConsumeCpu,
+            ParameterList::BumpMetric,
+        ] {
+            let told: Vec<&str> = list.uses().iter().map(|one| one.parameter.name).chain([FORMAT.name]).collect();
+            assert_eq!(list.names().names().collect::<Vec<_>>(), told, "{list:?}");
+            for one in list.uses() {
+                let is_switch = one.parameter.kind == Switch;
+                assert_eq!(list.names().find(one.parameter.name.as_bytes()), Some((one.parameter.name, is_switch)));
             }
+            assert_eq!(list.names().find(b"tll"), None);
         }
-        let new: Vec<&str> = ParameterList::CpuLoad.known().new_names().collect();
+        assert_eq!(ParameterList::Stop.names().find(b"ttl"), None);
+        let new: Vec<&str> = ParameterList::CpuLoad.new_names().names().collect();
         assert!(!new.contains(&TIME.name) && new.contains(&DURATION.name), "{new:?}");
+        assert_eq!(ParameterList::Stop.new_names().names().count(), 0);
     }
 }

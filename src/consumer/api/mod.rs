@@ -274,5 +274,5 @@ fn has_body(fields: &Fields<'_>) -> bool {
 
 /// Whether a body says something: not in the contract's text, which reads none, as long as the query stays within it.
 fn reads_body(route: Route, json: bool, query: Query<'_>) -> bool {
-    json || !route.is_contract() || route.parameters(false).known().new_names().any(|name| query.names(name))
+    json || !route.is_contract() || route.parameters(false).new_names().names().any(|name| query.names(name))
 }

@@ -14,8 +14,8 @@ use crate::consumer::load::task::LoadRefused;
 use crate::http::message::query::Query;
 use crate::http::{Method, Request};
 use crate::parameters::{
-    AMOUNT, COUNT, CPU, DURATION, EXACT, FORCE, FORMAT, FSYNC, KIND, KnownNames, MILLICORES, OVER, RATE, REPLACE, SIZE,
-    TIME, TOUCH, TTL, Whole,
+    AMOUNT, COUNT, CPU, DURATION, EXACT, FORCE, FORMAT, FSYNC, KIND, MILLICORES, OVER, ParameterList, RATE, REPLACE,
+    SIZE, TIME, TOUCH, TTL, Whole,
 };
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
@@ -36,7 +36,7 @@ pub struct Params<'r, 'b> {
     /// Whether the log has a line on it already.
     logged: Cell<bool>,
     /// The parameters there are.
-    known: &'static KnownNames,
+    list: ParameterList,
     /// Whether text passes over what it does not know, as long as there is nothing new next to it.
     passes_over: bool,
     /// Asked for in JSON: then old names take new values, and unknown ones are refused.
@@ -55,7 +55,7 @@ impl<'r, 'b> Params<'r, 'b> {
             form: Query(form),
             began: Instant::now(),
             logged: Cell::new(false),
-            known: route.parameters(*request.method == Method::Delete).known(),
+            list: route.parameters(*request.method == Method::Delete),
             passes_over: route.passes_over(),
             json,
         }
@@ -140,7 +140,7 @@ impl<'r, 'b> Params<'r, 'b> {
 
     /// Whether there is such a parameter.
     pub fn knows(&self, name: &str) -> bool {
-        self.known.names.contains(&name)
+        self.list.names().find(name.as_bytes()).is_some()
     }
 
     /// Refuses what would be passed over: names that mean nothing here, names without a value or said twice, and pairs
@@ -150,22 +150,20 @@ impl<'r, 'b> Params<'r, 'b> {
     /// # Errors
     /// Which one that is.
     pub fn only(&self) -> Result<(), String> {
-        let names = self.known.names;
-        if !self.json && self.passes_over && !self.known.new_names().chain([FORMAT.name]).any(|name| self.has(name)) {
+        let has_new = || self.list.new_names().names().any(|name| self.has(name)) || self.has(FORMAT.name);
+        if !self.json && self.passes_over && !has_new() {
             return Ok(());
         }
         let shown = String::from_utf8_lossy;
-        let all = || [names, &[FORMAT.name]].concat().join(", ");
+        let all = || self.list.names().names().collect::<Vec<_>>().join(", ");
         for part in [self.form, self.query] {
             if let Some(pair) = part.unsound() {
                 return Err(format!("{:?} cannot be read: a malformed escape, or a ; in it", shown(pair)));
             }
             for (place, (name, value)) in part.pairs().enumerate() {
-                let mut everywhere = names.iter().chain(&[FORMAT.name]).enumerate();
-                let Some((at, known)) = everywhere.find(|(_, known)| known.as_bytes() == name.as_ref()) else {
+                let Some((known, is_switch)) = self.list.names().find(&name) else {
                     return Err(format!("unknown parameter {:?}; there are {}", shown(&name), all()));
                 };
-                let is_switch = self.known.is_switch(at);
                 if value.is_empty() && !(is_switch && part.is_bare(known)) {
                     return Err(format!("{known} has no value: leave it out, or give it one; there are {}", all()));
                 }
