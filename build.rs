@@ -4,50 +4,56 @@
 #![allow(clippy::expect_used, reason = "a build that cannot go on should say where")]
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the program hands out as it is, and whether it is JSON: then nobody reads its white space.
-const PACKED: [(&str, bool); 2] = [("src/consumer/api/page.html", false), ("src/consumer/api/openapi.json", true)];
+// The contract for machines is written from what the program itself stands on, so that they cannot say different things.
+#[cfg(feature = "openapi")]
+#[path = "build/answers.rs"]
+mod answers;
+#[cfg(feature = "openapi")]
+#[path = "build/http.rs"]
+mod http;
+#[cfg(feature = "openapi")]
+#[path = "build/openapi.rs"]
+mod openapi;
+#[cfg(feature = "openapi")]
+#[path = "src/parameters.rs"]
+#[allow(dead_code, unreachable_pub, reason = "half of it is for the program")]
+mod parameters;
+#[cfg(feature = "openapi")]
+#[path = "build/schemas.rs"]
+mod schemas;
+#[cfg(feature = "openapi")]
+#[path = "src/consumer/api/table.rs"]
+#[allow(dead_code, unreachable_pub, reason = "half of it is for the program")]
+mod table;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    pack();
+    #[cfg(feature = "page")]
+    {
+        let page = "src/consumer/api/page.html";
+        println!("cargo:rerun-if-changed={page}");
+        pack("page", &std::fs::read(page).expect(page));
+    }
+    #[cfg(feature = "openapi")]
+    {
+        for read in ["build", "src/parameters.rs", "src/consumer/api/table.rs"] {
+            println!("cargo:rerun-if-changed={read}");
+        }
+        let version = env::var("CARGO_PKG_VERSION").expect("cargo says which");
+        pack("openapi", openapi::document(&version).to_string().as_bytes());
+    }
     link();
 }
 
-/// Packs texts to a fifth of their size or less; the program unpacks them in some microseconds.
-fn pack() {
+/// Packs a text to a fifth of its size or less; the program unpacks it in some microseconds.
+#[cfg(any(feature = "page", feature = "openapi"))]
+fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
-    for (path, is_json) in PACKED {
-        println!("cargo:rerun-if-changed={path}");
-        let text = fs::read_to_string(path).expect(path);
-        let text = if is_json { dense(&text) } else { text };
-        let packed = lz4_flex::block::compress_prepend_size(text.as_bytes());
-        let name = Path::new(path).file_name().expect("a file");
-        fs::write(Path::new(&folder).join(name).with_extension("lz4"), packed).expect("OUT_DIR can be written to");
-    }
-}
-
-/// JSON without white space between its parts.
-fn dense(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    json.chars()
-        .filter(|&character| {
-            let keep = in_string || !character.is_ascii_whitespace();
-            match character {
-                '"' if !escaped => in_string = !in_string,
-                '\\' if in_string && !escaped => {
-                    escaped = true;
-                    return keep;
-                }
-                _ => {}
-            }
-            escaped = false;
-            keep
-        })
-        .collect()
+    let packed = lz4_flex::block::compress_prepend_size(text);
+    std::fs::write(Path::new(&folder).join(name).with_extension("lz4"), packed).expect("OUT_DIR can be written to");
 }
 
 /// The static binary relocates itself at its start, by a table of 24 bytes a pointer. This one has it packed into a bit a
