@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use testero::client::commands::{COMMANDS, COMMON, SHELLS};
+use testero::client::commands::{COMMANDS, COMMON, SHELLS, Takes};
 
 use crate::harness::{Testero, eventually, shape};
 use crate::process::{fails_with, program, run};
@@ -261,13 +261,21 @@ fn every_command_and_flag_is_in_the_help() {
             };
             assert!(words.iter().any(told), "{command} {verb}");
             for flag in flags.iter().chain(&COMMON) {
-                let flag = format!("--{}", flag.name);
-                assert!(words.iter().flatten().any(|word| *word == flag), "{command} {verb} {flag}");
+                let name = format!("--{}", flag.name);
+                assert!(words.iter().flatten().any(|word| *word == name), "{command} {verb} {name}");
+                if let Takes::OneOf(values) = flag.takes {
+                    assert!(help.contains(&format!("{name} {}]", values.join("|"))), "{name}");
+                }
             }
             let mut arguments = vec![*command, *verb, "--help"];
             arguments.retain(|word| !word.is_empty());
             assert_eq!(well(&mut plain(&arguments)), help, "{arguments:?}");
         }
+    }
+    let flags = COMMANDS.iter().flat_map(|(_, verbs)| *verbs).flat_map(|(.., flags)| *flags).chain(&COMMON);
+    let known: Vec<String> = flags.map(|flag| format!("--{}", flag.name)).collect();
+    for told in words.iter().flatten().filter(|word| word.starts_with("--") && word.len() > 2) {
+        assert!(known.iter().any(|name| name == told), "{told} is no flag");
     }
     for shell in SHELLS {
         assert!(words.iter().any(|line| line.contains(&"completions") && line.contains(&shell)), "{shell}");
