@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! string, boolean         those
-//! Name                    the schema of that name
+//! Name                    what `schemas::typed` knows under it, else the schema of that name
 //! Name or null            it, or null
-//! =value                  this text
-//! one|other               one of these texts
+//! =value                  this text; =true is the boolean
+//! one|other|null          one of these texts, or null
 //! ```
 //!
 //! and the name of a member that may be absent ends with `?`.
@@ -176,7 +176,7 @@ pub(crate) const PROCESS: &Members = &[
 ];
 pub(crate) const ERROR: &Members = &[
     ("status", "Code"),
-    ("code", ""),
+    ("code", "ErrorCode"),
     ("message", "string"),
     ("requested?", "Whole"),
     ("limit?", "Whole"),
@@ -184,6 +184,7 @@ pub(crate) const ERROR: &Members = &[
     ("bound_by?", "string"),
     ("most?", "Whole"),
 ];
+pub(crate) const RELEASING: &Members = &[("ids", "Ids"), ("left?", "Left"), ("status", "=/api/status")];
 
 /// Errors: the response, its statuses, the codes for programs, and what it is. One without a response comes anywhere.
 pub(crate) const ERRORS: [(&str, &[u16], &str, &str); 12] = [

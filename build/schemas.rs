@@ -61,6 +61,9 @@ fn typed(name: &str) -> Value {
         "Code" => json!({ "type": "integer", "minimum": 400, "maximum": 599 }),
         "Now" => json!({ "type": "string", "format": "date-time" }),
         "Lines" => json!({ "type": "array", "items": { "type": "string" } }),
+        "Ids" => json!({ "type": "array", "items": schema("Id"), "minItems": 5, "maxItems": 5 }),
+        "Left" => json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } }),
+        "ErrorCode" => json!({ "enum": error_codes(), "description": "For programs." }),
         "Groups" => object(GROUPS),
         "Process" => object(PROCESS),
         "Container" => with(object(CONTAINER), json!({ "description": "What the kernel does not tell is null." })),
@@ -198,18 +201,21 @@ pub(crate) fn schemas() -> Value {
     })
 }
 
-fn error() -> Value {
-    let mut codes: Vec<&str> = Vec::new();
+/// All codes of errors, each once.
+fn error_codes() -> Vec<&'static str> {
+    let mut codes = Vec::new();
     for code in ERRORS.iter().flat_map(|(_, _, codes, _)| codes.split('|')) {
-        if !code.is_empty() && !codes.contains(&code) {
+        if !codes.contains(&code) {
             codes.push(code);
         }
     }
-    let inner = object(ERROR);
-    let inner = member(inner, "message", json!({ "minLength": 1, "description": "For people." }));
-    let inner = member(inner, "bound_by", json!({ "description": "What leaves least now, where it does not fit." }));
-    let mut inner = inner;
-    inner["properties"]["code"] = json!({ "enum": codes, "description": "For programs." });
+    codes
+}
+
+fn error() -> Value {
+    let for_people = json!({ "minLength": 1, "description": "For people." });
+    let bound = json!({ "description": "What leaves least now, where it does not fit." });
+    let inner = member(member(object(ERROR), "message", for_people), "bound_by", bound);
     json!({
         "type": "object",
         "properties": { "error": inner },
@@ -305,13 +311,8 @@ pub(crate) fn response(name: &str) -> Value {
             })
         }
         "Releasing" => {
-            let ids = json!({ "type": "array", "items": schema("Id"), "minItems": 5, "maxItems": 5 });
-            let left = json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } });
-            let mut releasing = object(&[("ids", "Lines"), ("left?", "Lines"), ("status", "=/api/status")]);
-            releasing["properties"]["ids"] = ids;
-            releasing["properties"]["left"] = left;
             let what = "It will be released; `left` names what was still there when a client waited no longer.";
-            located(answer(what, releasing), typed("=/api/status"))
+            located(answer(what, object(RELEASING)), typed("=/api/status"))
         }
         _ => reference("responses", name),
     }
