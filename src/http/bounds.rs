@@ -42,7 +42,7 @@ pub const REFUSAL_DEADLINE: Duration = Duration::from_millis(20);
 /// release build, 32 KiB in a debug build.
 pub const THREAD_STACK_BYTES: usize = 64 * 1024;
 /// Send and receive buffer of a connection; the kernel doubles both for its own bookkeeping.
-pub const SOCKET_BUFFER_BYTES: i32 = 16 * 1024;
+pub const SOCKET_BUFFER_BYTES: usize = 16 * 1024;
 /// Connections the kernel holds for us before we accept them.
 pub const BACKLOG: i32 = 1024;
 

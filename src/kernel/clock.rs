@@ -54,21 +54,8 @@ pub fn local_date(time: SystemTime) -> String {
 
 /// `2021-04-05T18:03:13Z`: what machines read (RFC 3339), in UTC.
 pub fn utc_stamp(time: SystemTime) -> String {
-    let (days, second) = (seconds(time) / 86_400, seconds(time) % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
-/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Counted in years that begin in March, in cycles of 400 years, from 0000-03-01 on: the leap day comes last.
-    let days = days + 719_468;
-    let (cycle, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (year, day) = (cycle * 400 + year, day - (153 * month + 2) / 5 + 1);
-    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+    let t = broken_down(seconds(time), libc::gmtime_r);
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
 /// CPU time this thread has used.
@@ -90,7 +77,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(LAST_SECOND)
 }
 
-struct Local {
+struct BrokenDown {
     year: i64,
     month: i32,
     day: i32,
@@ -102,15 +89,20 @@ struct Local {
     zone: String,
 }
 
-fn local(seconds: u64) -> Local {
+fn local(seconds: u64) -> BrokenDown {
+    broken_down(seconds, libc::localtime_r)
+}
+
+/// What localtime_r(3) or gmtime_r(3) makes of it.
+fn broken_down(seconds: u64, make: unsafe extern "C" fn(*const i64, *mut libc::tm) -> *mut libc::tm) -> BrokenDown {
     // What `time_t` is on every target there is; musl's alias of that name is deprecated.
     let time = seconds as i64;
-    let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both pointers are to live locals of the right type, and localtime_r keeps neither.
-    let done = unsafe { libc::localtime_r(&time, broken_down.as_mut_ptr()) };
-    assert!(!done.is_null(), "localtime_r failed for {seconds}, which is within the years 1970 to 9999");
-    // SAFETY: localtime_r filled it in, and an all-zero tm is valid too.
-    let tm = unsafe { broken_down.assume_init() };
+    let mut tm = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are to live locals of the right type, and neither function keeps them.
+    let done = unsafe { make(&time, tm.as_mut_ptr()) };
+    assert!(!done.is_null(), "no date for {seconds}, which is within the years 1970 to 9999");
+    // SAFETY: the call filled it in, and an all-zero tm is valid too.
+    let tm = unsafe { tm.assume_init() };
     let zone = if tm.tm_zone.is_null() {
         String::from("UTC")
     } else {
@@ -118,7 +110,7 @@ fn local(seconds: u64) -> Local {
         // process: nothing here changes TZ.
         unsafe { CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
     };
-    Local {
+    BrokenDown {
         year: i64::from(tm.tm_year) + 1900,
         month: tm.tm_mon + 1,
         day: tm.tm_mday,

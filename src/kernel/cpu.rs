@@ -3,8 +3,9 @@
 //! Files: `cpu.max`, `cpu.stat` (v2), `cpu.cfs_quota_us`, `cpu.cfs_period_us`, `cpu.stat` (v1). A parent's quota binds
 //! its children, so the smallest one up to the root counts.
 
-use std::mem::MaybeUninit;
 use std::path::Path;
+
+use rustix::thread::sched_getaffinity;
 
 use crate::kernel::Kernel;
 use crate::kernel::cgroup::{CgroupVersion, counter, folders, number};
@@ -74,15 +75,8 @@ fn throttling_of(kernel: &Kernel, version: CgroupVersion, folder: &Path) -> Opti
 
 /// How many cores this process may run on (sched_getaffinity(2)); at least one.
 pub fn cores() -> u64 {
-    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
-    // SAFETY: the size is that of the set, which the call fills in; 0 is this thread.
-    let result = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) };
-    // SAFETY: an all-zero set is a valid one, and so is a filled in one.
-    let set = unsafe { set.assume_init() };
-    // SAFETY: the set is a live one.
-    let count = unsafe { libc::CPU_COUNT(&set) };
     // A kernel built for more cores than the set has room for does not tell: 1024 of them.
-    if result == 0 && count > 0 { count as u64 } else { 1 }
+    sched_getaffinity(None).map_or(1, |set| u64::from(set.count()).max(1))
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! What a file system has left, and of what kind it is (statvfs(3), statfs(2)).
 
-use std::ffi::CString;
 use std::fs::Metadata;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::{statfs, statvfs};
 
 /// Where files of a file system live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,8 @@ pub fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
 /// # Errors
 /// When the path is gone or the file system does not answer.
 pub fn available(path: &Path) -> io::Result<u64> {
-    statvfs(path).map(|answer| answer.f_bavail.saturating_mul(answer.f_frsize))
+    let answer = statvfs(path)?;
+    Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
 }
 
 /// The size in bytes of the file system of `path` (`f_blocks`).
@@ -37,7 +37,8 @@ pub fn available(path: &Path) -> io::Result<u64> {
 /// # Errors
 /// When the path is gone or the file system does not answer.
 pub fn size(path: &Path) -> io::Result<u64> {
-    statvfs(path).map(|answer| answer.f_blocks.saturating_mul(answer.f_frsize))
+    let answer = statvfs(path)?;
+    Ok(answer.f_blocks.saturating_mul(answer.f_frsize))
 }
 
 /// Inodes available to this user in the file system of `path` (`f_favail`); `None` where it makes them as they are
@@ -46,18 +47,8 @@ pub fn size(path: &Path) -> io::Result<u64> {
 /// # Errors
 /// When the path is gone or the file system does not answer.
 pub fn inodes(path: &Path) -> io::Result<Option<u64>> {
-    statvfs(path).map(|answer| (answer.f_files > 0).then_some(answer.f_favail))
-}
-
-fn statvfs(path: &Path) -> io::Result<libc::statvfs> {
-    let path = c_path(path)?;
-    let mut answer = MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statvfs.
-    if unsafe { libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call filled it in.
-    Ok(unsafe { answer.assume_init() })
+    let answer = statvfs(path)?;
+    Ok((answer.f_files > 0).then_some(answer.f_favail))
 }
 
 /// The kind of the file system of `path`.
@@ -65,15 +56,7 @@ fn statvfs(path: &Path) -> io::Result<libc::statvfs> {
 /// # Errors
 /// When the path is gone or the file system does not answer.
 pub fn kind(path: &Path) -> io::Result<FileSystemKind> {
-    let path = c_path(path)?;
-    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: the path is NUL-terminated and lives as long as the call, the second pointer is to a live statfs.
-    if unsafe { libc::statfs(path.as_ptr(), answer.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call filled it in.
-    let answer = unsafe { answer.assume_init() };
-    Ok(kind_of(answer.f_type as u32))
+    Ok(kind_of(statfs(path)?.f_type as u32))
 }
 
 /// Magic numbers from statfs(2) and the kernel's `include/uapi/linux/magic.h`.
@@ -97,10 +80,6 @@ fn kind_of(magic: u32) -> FileSystemKind {
         => FileSystemKind::Network,
         _ => FileSystemKind::Local,
     }
-}
-
-fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::other("the path has a NUL byte in it"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Calls on files that the standard library has no safe name for.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::num::NonZeroU64;
+use std::os::fd::IntoRawFd;
 use std::path::Path;
+
+use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
+use rustix::io::Errno;
+use rustix::process::setpriority_process;
 
 /// Closes a file and says whether that went well: some file systems tell only then that there was no space.
 ///
@@ -26,8 +29,7 @@ pub(crate) fn close(file: File) -> io::Result<()> {
 /// Has the page cache forget a piece of a file, so that reading it asks the disk. A file system that does not care
 /// (tmpfs) is right not to.
 pub(crate) fn forget_cached(file: &File, offset: u64, length: u64) {
-    // SAFETY: the descriptor is open, and the call takes no pointers.
-    unsafe { libc::posix_fadvise(file.as_raw_fd(), offset as i64, length as i64, libc::POSIX_FADV_DONTNEED) };
+    let _ = fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
 }
 
 /// Renames `from` to `to`, which must not exist: rename(2) alone would replace an empty folder.
@@ -35,26 +37,10 @@ pub(crate) fn forget_cached(file: &File, offset: u64, length: u64) {
 /// # Errors
 /// `AlreadyExists`, and what renameat2(2) says.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
-    let (from_c, to_c) = (c_path(from)?, c_path(to)?);
-    // SAFETY: both paths are NUL-terminated and live as long as the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from_c.as_ptr(),
-            libc::AT_FDCWD,
-            to_c.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    };
-    if result == 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error();
-    // Some file systems (NFS) cannot promise it. The name is one of eight thousand million, so looking first will do.
-    if !matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) {
-        return Err(error);
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some file systems (NFS) cannot promise it. The name is one of eight thousand million, so looking first will do.
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        done => return Ok(done?),
     }
     if to.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -69,19 +55,15 @@ const NICENESS: i32 = 10;
 ///
 /// Between containers nothing changes: there the weight of the cgroup counts, not the niceness of its threads.
 pub fn give_way() {
-    // SAFETY: setpriority takes no pointers; on Linux, 0 is the calling thread alone. Lowering is always allowed.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    // On Linux, "this process" is the calling thread alone. Lowering is always allowed.
+    let _ = setpriority_process(None, NICENESS);
 }
 
 /// How many columns the terminal has that stdout is.
 #[cfg(feature = "client")]
 pub fn terminal_columns() -> Option<usize> {
-    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
-    // SAFETY: the pointer is to a live winsize, which the call fills in.
-    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr()) };
-    // SAFETY: all zeros is a valid size, and the call leaves a valid one.
-    let columns = usize::from(unsafe { size.assume_init() }.ws_col);
-    (result == 0 && columns > 0).then_some(columns)
+    let columns = usize::from(rustix::termios::tcgetwinsize(io::stdout()).ok()?.ws_col);
+    (columns > 0).then_some(columns)
 }
 
 /// The host's name, as uname(2) has it: in a pod, the pod's name.
