@@ -127,8 +127,8 @@ Of whom, for all of them, before or after the command:
       --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
       --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
 
-A load without --cpu is one core flat out, and without --time lasts 60 s. --rate of io counts what is written and what is
-read, together, a second. --wait tells how far it is until it is done.
+A load without --cpu is one core flat out, and without --time lasts 60 s. --rate of io counts what is written and
+what is read, together, a second. --wait tells how far it is until it is done.
 spread divides AMOUNT over all pods behind the name, and waits; 50pct and max are each pod's own.
 http prints the body as it comes; what is no 2xx is told on stderr, with exit status 1.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
