@@ -7,7 +7,7 @@ use crate::consumer::Consumer;
 use crate::consumer::api::account::parts;
 use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::refusals::{not_done, refused, say_late, stopping};
-use crate::consumer::api::status::{of_group, of_order};
+use crate::consumer::api::status::{of_group, of_operation};
 use crate::consumer::api::status_text::group_line;
 use crate::consumer::api::table::Holder;
 use crate::consumer::api::text;
@@ -137,7 +137,7 @@ impl Consumer {
                 hold = None;
             }
             let line = if as_json {
-                let mut line = of_order(&group, &operation);
+                let mut line = of_operation(&group, &operation);
                 line = line.with("outcome", outcome.as_ref().map(ToString::to_string));
                 line.to_string()
             } else {

@@ -49,7 +49,7 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
 }
 
 /// A group's last operation.
-pub(super) fn of_order(group: &Group, operation: &Operation) -> Value {
+pub(super) fn of_operation(group: &Group, operation: &Operation) -> Value {
     let snapshot = group.snapshot();
     let current = snapshot.operation.as_ref().is_some_and(|current| current.id == operation.id);
     // Another operation may have taken its place.

@@ -26,7 +26,7 @@ pub struct CustomMetrics(Mutex<Vec<Gauge>>);
 #[derive(Debug)]
 struct Gauge {
     name: String,
-    custom_metrics: Vec<(f64, Instant)>,
+    increments: Vec<(f64, Instant)>,
 }
 
 /// Why a gauge was not raised, in words.
@@ -51,22 +51,22 @@ impl CustomMetrics {
         let now = Instant::now();
         let mut gauges = lock(&self.0);
         forget(&mut gauges, now);
-        if gauges.iter().map(|gauge| gauge.custom_metrics.len()).sum::<usize>() >= MOST_BUMPS {
+        if gauges.iter().map(|gauge| gauge.increments.len()).sum::<usize>() >= MOST_BUMPS {
             return Err(MetricRefused::Full(format!("{MOST_BUMPS} bumps last already")));
         }
         let until = now + length;
         match gauges.binary_search_by(|gauge| gauge.name.as_str().cmp(name)) {
-            Ok(place) => gauges[place].custom_metrics.push((delta, until)),
+            Ok(place) => gauges[place].increments.push((delta, until)),
             Err(_) if gauges.len() >= MOST_GAUGES => {
                 // One that nothing bumps any more makes room.
-                let Some(idle) = gauges.iter().position(|gauge| gauge.custom_metrics.is_empty()) else {
+                let Some(idle) = gauges.iter().position(|gauge| gauge.increments.is_empty()) else {
                     return Err(MetricRefused::Full(format!("there are {MOST_GAUGES} gauges already")));
                 };
                 gauges.remove(idle);
                 let place = gauges.partition_point(|gauge| gauge.name.as_str() < name);
-                gauges.insert(place, Gauge { name: name.to_owned(), custom_metrics: vec![(delta, until)] });
+                gauges.insert(place, Gauge { name: name.to_owned(), increments: vec![(delta, until)] });
             }
-            Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), custom_metrics: vec![(delta, until)] }),
+            Err(place) => gauges.insert(place, Gauge { name: name.to_owned(), increments: vec![(delta, until)] }),
         }
         Ok(())
     }
@@ -80,13 +80,13 @@ impl CustomMetrics {
     pub fn values(&self) -> Vec<(String, f64)> {
         let mut gauges = lock(&self.0);
         forget(&mut gauges, Instant::now());
-        let sum = |gauge: &Gauge| gauge.custom_metrics.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0;
+        let sum = |gauge: &Gauge| gauge.increments.iter().map(|(delta, _)| delta).sum::<f64>() + 0.0;
         gauges.iter().map(|gauge| (gauge.name.clone(), sum(gauge))).collect()
     }
 }
 
 fn forget(gauges: &mut [Gauge], now: Instant) {
-    gauges.iter_mut().for_each(|gauge| gauge.custom_metrics.retain(|(_, until)| *until > now));
+    gauges.iter_mut().for_each(|gauge| gauge.increments.retain(|(_, until)| *until > now));
 }
 
 /// Prometheus' rule for names of metrics, and ours. A colon is for names that recording rules make, not for what is

@@ -152,8 +152,8 @@ impl SlotTable {
             .collect();
         for _ in 0..CANDIDATES {
             let longest = waiting.iter().enumerate().min_by_key(|&(_, &(since, ..))| since);
-            let Some((slot, _)) = longest else { break };
-            let (_, waits, occupant) = waiting.swap_remove(slot);
+            let Some((index, _)) = longest else { break };
+            let (_, waits, occupant) = waiting.swap_remove(index);
             let waits_on_us = !waits.is_answering() && has_unread(&occupant.connection.stream);
             if !waits_on_us && occupant.connection.evict(waits) {
                 occupant.leaving = true;
