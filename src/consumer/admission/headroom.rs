@@ -34,13 +34,13 @@ pub struct MemoryAdmission(Arc<AdmissionState>);
 struct AdmissionState {
     kernel: Kernel,
     reserve: u64,
-    ledger: Mutex<Reserved>,
+    reserved: Mutex<Reserved>,
 }
 
 /// Sums over the life of the process; their difference is what is reserved and not taken yet.
 #[derive(Default)]
 struct Reserved {
-    promised: u64,
+    admitted: u64,
     kept: u64,
 }
 
@@ -62,12 +62,12 @@ pub struct MemoryReading {
 impl MemoryAdmission {
     /// Admission that leaves `reserve` bytes for the service itself.
     pub fn new(kernel: Kernel, reserve: u64) -> Self {
-        Self(Arc::new(AdmissionState { kernel, reserve, ledger: Mutex::default() }))
+        Self(Arc::new(AdmissionState { kernel, reserve, reserved: Mutex::default() }))
     }
 
     /// Asks the kernel.
     pub fn look(&self) -> MemoryReading {
-        let kept_before = lock(&self.0.ledger).kept;
+        let kept_before = lock(&self.0.reserved).kept;
         let available = self.0.kernel.memory_available();
         MemoryReading {
             available: available.bytes.saturating_sub(self.0.reserve),
@@ -90,7 +90,7 @@ impl MemoryAdmission {
 
     /// How many bytes could be taken as `reading` has it.
     pub fn room(&self, reading: &MemoryReading) -> u64 {
-        affordable(lock(&self.0.ledger).left(reading))
+        affordable(lock(&self.0.reserved).left(reading))
     }
 
     /// Reserves `growth` bytes, if they fit.
@@ -98,12 +98,12 @@ impl MemoryAdmission {
     /// # Errors
     /// When they do not: how many bytes would.
     pub fn admit(&self, reading: &MemoryReading, growth: u64) -> Result<Reservation, u64> {
-        let mut ledger = lock(&self.0.ledger);
-        let left = ledger.left(reading);
+        let mut reserved = lock(&self.0.reserved);
+        let left = reserved.left(reading);
         if cost(growth) > left {
             return Err(affordable(left));
         }
-        ledger.promised += cost(growth);
+        reserved.admitted += cost(growth);
         Ok(Reservation { admission: Some(self.clone()), left: cost(growth) })
     }
 
@@ -115,7 +115,7 @@ impl MemoryAdmission {
 
 impl Reserved {
     fn left(&self, reading: &MemoryReading) -> u64 {
-        reading.available.saturating_sub(self.promised.saturating_sub(reading.kept_before))
+        reading.available.saturating_sub(self.admitted.saturating_sub(reading.kept_before))
     }
 }
 
@@ -136,7 +136,7 @@ impl Reservation {
     pub fn keep_back(&mut self, bytes: u64) {
         if let Some(admission) = &self.admission {
             self.left += cost(bytes);
-            lock(&admission.0.ledger).promised += cost(bytes);
+            lock(&admission.0.reserved).admitted += cost(bytes);
         }
     }
 
@@ -145,8 +145,8 @@ impl Reservation {
         if let Some(admission) = &self.admission {
             let kept = cost(bytes).min(self.left);
             self.left -= kept;
-            let mut ledger = lock(&admission.0.ledger);
-            ledger.kept = ledger.kept.saturating_add(kept);
+            let mut reserved = lock(&admission.0.reserved);
+            reserved.kept = reserved.kept.saturating_add(kept);
         }
     }
 }
@@ -154,8 +154,8 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(admission) = &self.admission {
-            let mut ledger = lock(&admission.0.ledger);
-            ledger.kept = ledger.kept.saturating_add(self.left);
+            let mut reserved = lock(&admission.0.reserved);
+            reserved.kept = reserved.kept.saturating_add(self.left);
         }
     }
 }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_promised_is_not_promised_twice() {
+    fn what_is_reserved_is_not_reserved_twice() {
         let (root, admission) = machine(101 * 1024);
         let reading = admission.look();
         let mut first = admission.admit(&reading, 60 * 1024).unwrap();

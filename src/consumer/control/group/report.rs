@@ -1,4 +1,4 @@
-//! What groups tell: of themselves, of orders, and of what they refuse.
+//! What groups tell: of themselves, of operations, and of what they refuse.
 
 use std::fmt;
 use std::io;
