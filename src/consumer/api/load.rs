@@ -11,7 +11,7 @@ use crate::consumer::api::status::of_job;
 use crate::consumer::api::status_text::line;
 use crate::consumer::api::table::Loader;
 use crate::consumer::api::text::{cpu_text, load_refusal};
-use crate::consumer::api::waiting::{JSON_LINES, Long, TEXT_LINES, long_answer};
+use crate::consumer::api::waiting::{Followed, Long, PROGRESS, follow, long_answer};
 use crate::consumer::control::operation::{Caller, Outcome};
 use crate::consumer::load::LoadGroup;
 use crate::consumer::load::cpu::CpuSpec;
@@ -25,9 +25,6 @@ use crate::parameters::DRY_RUN;
 use crate::service::json::{Value, list, thousandths};
 use crate::service::problem::{json, say, unsaid, with_field};
 use crate::units::quantity::Amount;
-
-/// How often a client that waits is looked after, and how often progress is told.
-const PAUSE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     /// Starts a load.
@@ -140,36 +137,14 @@ impl Consumer {
         match long {
             Long::No if params.json => with_field(json(202, &receipt(group, &load)), "Location", "/api/status"),
             Long::No => say(told),
-            Long::Wait(_hold) => match group.wait(&load, PAUSE, &mut || request.client_is_gone()) {
+            Long::Wait(_hold) => match group.wait(&load, PROGRESS, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(params.json),
                 None if params.json => json(202, &receipt(group, &load)),
                 Some(Outcome::Done) if params.json => json(200, &receipt(group, &load).with("outcome", "done")),
                 None | Some(Outcome::Done) => say(told),
                 Some(other) => not_done(&other, &told, "it was stopped, or another load took its place", params.json),
             },
-            Long::Follow(hold) => {
-                let (group, mut hold, as_json) = (Arc::clone(group), Some(hold), params.json);
-                let mut first = true;
-                let stop = self.stop.clone();
-                let next = move || {
-                    hold.as_ref()?;
-                    let outcome = match std::mem::take(&mut first) {
-                        true => load.outcome(),
-                        false => group.wait(&load, PAUSE, &mut || true),
-                    };
-                    if outcome.is_some() || stop.is_set() {
-                        hold = None;
-                    }
-                    let line = if as_json {
-                        receipt(&group, &load).with("outcome", outcome.as_ref().map(ToString::to_string)).to_string()
-                    } else {
-                        let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
-                        format!("{}  {}{end}", group.name(), line(&load))
-                    };
-                    Some(line + "\n")
-                };
-                Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
-            }
+            Long::Follow(hold) => follow(Box::new((Arc::clone(group), load)), hold, self.stop.clone(), params.json),
         }
     }
 
@@ -273,4 +248,18 @@ pub(super) fn receipt(group: &LoadGroup, load: &Load) -> Value {
 /// The jobs that use CPU.
 pub(super) fn cpu_jobs(consumer: &Consumer) -> Value {
     list(&mut consumer.jobs.list().iter().filter(|job| job.kind == "cpu").map(of_job))
+}
+
+impl Followed for (Arc<LoadGroup>, Arc<Load>) {
+    fn outcome(&self, waits: bool) -> Option<Outcome> {
+        if waits { self.0.wait(&self.1, PROGRESS, &mut || true) } else { self.1.outcome() }
+    }
+
+    fn report(&self) -> Value {
+        receipt(&self.0, &self.1)
+    }
+
+    fn line(&self) -> String {
+        format!("{}  {}", self.0.name(), line(&self.1))
+    }
 }

@@ -11,10 +11,10 @@ use crate::consumer::api::status::{of_group, of_operation};
 use crate::consumer::api::status_text::group_line;
 use crate::consumer::api::table::Holder;
 use crate::consumer::api::text;
-use crate::consumer::api::waiting::{JSON_LINES, Long, PAUSE, PROGRESS, TEXT_LINES, long_answer};
+use crate::consumer::api::waiting::{Followed, Long, PAUSE, PROGRESS, follow, long_answer};
 use crate::consumer::control::group::{Accepted, Group, Preview, Refused};
 use crate::consumer::control::operation::{ChangeRequest, Operation, Outcome};
-use crate::http::{Answer, Hold, Request};
+use crate::http::{Answer, Request};
 use crate::kernel::clock::utc_stamp;
 use crate::object;
 use crate::parameters::DRY_RUN;
@@ -116,43 +116,30 @@ impl Consumer {
                 None => say(text::accepted(holder, operation.requested, operation.id)),
                 Some(outcome) => waited(self, holder, &operation, &outcome, params.json),
             },
-            Long::Follow(hold) => self.follow(holder, operation, hold, params.json),
-        }
-    }
-
-    /// Progress as it is made, then the outcome.
-    fn follow(&self, holder: Holder, operation: Arc<Operation>, hold: Hold, as_json: bool) -> Answer {
-        let (group, stop) = (Arc::clone(self.group(holder)), self.stop.clone());
-        let mut hold = Some(hold);
-        let mut first = true;
-        let next = move || {
-            hold.as_ref()?;
-            // The first line comes at once, so that the client sees that something goes on.
-            let outcome = match std::mem::take(&mut first) {
-                true => operation.outcome(),
-                false => group.wait(&operation, PROGRESS, &mut || true),
-            };
-            let over = outcome.is_some() || stop.is_set();
-            if over {
-                hold = None;
+            Long::Follow(hold) => {
+                follow(Box::new((Arc::clone(group), operation)), hold, self.stop.clone(), params.json)
             }
-            let line = if as_json {
-                let mut line = of_operation(&group, &operation);
-                line = line.with("outcome", outcome.as_ref().map(ToString::to_string));
-                line.to_string()
-            } else {
-                let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
-                format!("{}{end}", group_line(&group, Some(&operation)))
-            };
-            Some(line + "\n")
-        };
-        Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
+        }
     }
 
     fn refused(&self, holder: Holder, verb: &str, why: Refused, params: &Params<'_, '_>) -> Answer {
         let in_words = text::refusal(holder, verb, &why);
         self.log(params, &format!("refused: {in_words}"));
         if params.json { refused(&why, self.group(holder).store().unit()).answer(true) } else { say_late(in_words) }
+    }
+}
+
+impl Followed for (Arc<Group>, Arc<Operation>) {
+    fn outcome(&self, waits: bool) -> Option<Outcome> {
+        if waits { self.0.wait(&self.1, PROGRESS, &mut || true) } else { self.1.outcome() }
+    }
+
+    fn report(&self) -> Value {
+        of_operation(&self.0, &self.1)
+    }
+
+    fn line(&self) -> String {
+        group_line(&self.0, Some(&self.1))
     }
 }
 

@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use crate::consumer::api::params::Params;
 use crate::consumer::api::refusals::full;
-use crate::http::{Hold, Request};
+use crate::consumer::control::operation::Outcome;
+use crate::http::{Answer, Hold, Request};
+use crate::kernel::shutdown::Stop;
 use crate::parameters::{FOLLOW, WAIT};
+use crate::service::json::Value;
 use crate::service::problem::Problem;
 
 /// How often a client that waits is looked after.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
-/// How often progress is told.
+/// How often progress is told, and a client that waits for a load is looked after.
 pub(super) const PROGRESS: Duration = Duration::from_secs(1);
 /// JSON, a value a line.
-pub(super) const JSON_LINES: &str = "application/x-ndjson";
+const JSON_LINES: &str = "application/x-ndjson";
 /// Text, a line at a time.
-pub(super) const TEXT_LINES: &str = "text/plain; charset=utf-8";
+const TEXT_LINES: &str = "text/plain; charset=utf-8";
 
 /// How long an answer is to take.
 pub(super) enum Long {
@@ -33,4 +36,37 @@ pub(super) fn long_answer(request: &Request<'_>, params: &Params<'_, '_>) -> Res
     }
     let hold = request.hold().ok_or_else(full)?;
     Ok(if follow { Long::Follow(hold) } else { Long::Wait(hold) })
+}
+
+/// What a client follows: how far it is, and how it ends.
+pub(super) trait Followed {
+    /// How it ended, if it has; where it `waits`, [`PROGRESS`] later at most.
+    fn outcome(&self, waits: bool) -> Option<Outcome>;
+
+    /// How far it is, for programs.
+    fn report(&self) -> Value;
+
+    /// The same for people.
+    fn line(&self) -> String;
+}
+
+/// Progress as it is made, then the outcome.
+pub(super) fn follow(followed: Box<dyn Followed>, hold: Hold, stop: Stop, as_json: bool) -> Answer {
+    let (mut hold, mut waits) = (Some(hold), false);
+    let next = move || {
+        hold.as_ref()?;
+        // The first line comes at once, so that the client sees that something goes on.
+        let outcome = followed.outcome(std::mem::replace(&mut waits, true));
+        if outcome.is_some() || stop.is_set() {
+            hold = None;
+        }
+        let line = if as_json {
+            followed.report().with("outcome", outcome.as_ref().map(ToString::to_string)).to_string()
+        } else {
+            let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
+            followed.line() + &end
+        };
+        Some(line + "\n")
+    };
+    Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
 }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 const ABOUT_TO_END: Duration = Duration::from_secs(1);
 /// How long a new job waits for those at most: giving back memory takes its time.
 const PATIENCE: Duration = Duration::from_secs(3);
+
 impl Jobs {
     /// Uses so many millicores more, for so long, `beside` those of the running load.
     ///
