@@ -284,10 +284,13 @@ impl<F: Fn(&Request<'_>) -> Reply + Send + Sync + 'static> Service for Handler<F
 
 impl Local {
     fn start(connections: usize, handler: impl Fn(&Request<'_>) -> Reply + Send + Sync + 'static) -> Self {
+        Self::serving(connections, Arc::new(Handler(handler, BodyRule::Keep(200_000))))
+    }
+
+    fn serving(connections: usize, service: Arc<dyn Service>) -> Self {
         let stop = Stop::new().unwrap();
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), connections, stop.clone()).unwrap();
         let address = server.local_addr().unwrap();
-        let service = Arc::new(Handler(handler, BodyRule::Keep(200_000)));
         let thread = thread::spawn(move || server.serve(service).finish(Duration::from_millis(500)));
         Self { address, stop, thread: Some(thread) }
     }
@@ -322,4 +325,5 @@ mod brake;
 mod connections;
 mod crowds;
 mod framing;
+mod streaming;
 mod trouble;

@@ -20,7 +20,7 @@ pub mod client;
 pub mod message;
 pub mod server;
 
-pub use message::request::{Answer, BodyRule, Pieces, Request, Service, Text, content, field, redirect, text};
+pub use message::request::{Answer, BodyRule, BodyWriter, Request, Service, Text, content, field, redirect, text};
 pub use server::throttle::Hold;
 pub use server::{Drain, Server};
 pub use tiny_http::{Header, Method, Response, StatusCode};

@@ -1,5 +1,6 @@
 //! Answers that take as long as the work: a client waits for its end, or follows it.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::consumer::api::params::Params;
@@ -52,21 +53,24 @@ pub(super) trait Followed {
 
 /// Progress as it is made, then the outcome.
 pub(super) fn follow(followed: Box<dyn Followed>, hold: Hold, stop: Stop, as_json: bool) -> Answer {
-    let (mut hold, mut waits) = (Some(hold), false);
-    let next = move || {
-        hold.as_ref()?;
+    let tell = move |_: &mut dyn Read, client: &mut dyn Write| {
+        let _hold = hold;
         // The first line comes at once, so that the client sees that something goes on.
-        let outcome = followed.outcome(std::mem::replace(&mut waits, true));
-        if outcome.is_some() || stop.is_set() {
-            hold = None;
+        let mut waits = false;
+        loop {
+            let outcome = followed.outcome(std::mem::replace(&mut waits, true));
+            let is_last = outcome.is_some() || stop.is_set();
+            let line = if as_json {
+                followed.report().with("outcome", outcome.as_ref().map(ToString::to_string)).to_string()
+            } else {
+                let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
+                followed.line() + &end
+            };
+            client.write_all((line + "\n").as_bytes())?;
+            if is_last {
+                return Ok(());
+            }
         }
-        let line = if as_json {
-            followed.report().with("outcome", outcome.as_ref().map(ToString::to_string)).to_string()
-        } else {
-            let end = outcome.map_or_else(String::new, |outcome| format!("  {outcome}"));
-            followed.line() + &end
-        };
-        Some(line + "\n")
     };
-    Answer::in_pieces(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(next))
+    Answer::written(if as_json { JSON_LINES } else { TEXT_LINES }, Box::new(tell))
 }

@@ -1,15 +1,15 @@
-//! A request body, read strictly and within bounds.
+//! Where the body of a message ends, found strictly and within bounds.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 use crate::http::bounds::CHUNK_OVERHEAD_BYTES;
-use crate::http::message::head::{Framing, Rejection};
+use crate::http::message::head::{Framing, Rejection, is_token};
 use crate::http::message::request::BodyRule;
 
 /// Longest line within a chunked body: a chunk size with its extensions, or a trailer field.
 const LINE_BYTES: usize = 1024;
 /// Most hexadecimal digits of a chunk size: 2^60 bytes, far over every limit and far under overflow.
-const SIZE_DIGITS: usize = 15;
+const SIZE_DIGITS: u8 = 15;
 
 /// Why a head or a body was not received.
 #[derive(Debug)]
@@ -53,88 +53,207 @@ pub fn check(framing: Framing, rule: BodyRule) -> Result<(), Rejection> {
 /// When it is malformed, too large, or the connection fails.
 pub fn read(source: &mut impl BufRead, framing: Framing, rule: BodyRule) -> Result<Vec<u8>, ReceiveError> {
     check(framing, rule)?;
+    let mut decoder = BodyDecoder::new(framing, rule.limit() as u64);
     let mut kept = Vec::new();
-    match framing {
-        Framing::Empty => {}
-        Framing::Length(length) => take(source, length, rule, &mut kept)?,
-        Framing::Chunked => chunks(source, rule, &mut kept)?,
+    while !decoder.is_done() {
+        let bytes = source.fill_buf()?;
+        if bytes.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        let mut rest = bytes;
+        while let Some(piece) = decoder.next(&mut rest)? {
+            if let (Piece::Data(data), BodyRule::Keep(_)) = (piece, rule) {
+                kept.extend_from_slice(data);
+            }
+        }
+        let used = bytes.len() - rest.len();
+        source.consume(used);
     }
     Ok(kept)
 }
 
-fn take(source: &mut impl BufRead, mut length: u64, rule: BodyRule, kept: &mut Vec<u8>) -> io::Result<()> {
-    while length > 0 {
-        let bytes = source.fill_buf()?;
-        if bytes.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let now = bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX));
-        if let BodyRule::Keep(_) = rule {
-            kept.extend_from_slice(&bytes[..now]);
-        }
-        source.consume(now);
-        length -= now as u64;
-    }
-    Ok(())
+/// A piece of a body, as it was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'b> {
+    /// The body's own bytes, never none.
+    Data(&'b [u8]),
+    /// Bytes of the trailer section: with all of them together, its field lines and the empty line that ends it.
+    Trailer(&'b [u8]),
 }
 
-fn chunks(source: &mut impl BufRead, rule: BodyRule, kept: &mut Vec<u8>) -> Result<(), ReceiveError> {
-    let mut overhead = CHUNK_OVERHEAD_BYTES;
-    let mut left = rule.limit() as u64;
-    loop {
-        let size = chunk_size(&line(source, &mut overhead)?)?;
-        if size == 0 {
-            break;
-        }
-        left = left.checked_sub(size).ok_or(TOO_LARGE)?;
-        take(source, size, rule, kept)?;
-        if !line(source, &mut overhead)?.is_empty() {
-            return Err(Rejection::new(400, "a chunk is longer than it says").into());
+/// Finds the pieces of a body in the bytes of its connection, wherever the network has split them.
+#[derive(Debug)]
+pub struct BodyDecoder {
+    state: State,
+    /// How many bytes of data the limit still lets through.
+    data_left: u64,
+    /// How many bytes there may still be between the data.
+    overhead_left: usize,
+    /// How long the line is that is being read.
+    line: usize,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many bytes, and no more.
+    Length(u64),
+    /// All bytes until the connection ends.
+    UntilClose,
+    /// A chunk's size, of which so much is known.
+    Size {
+        size: u64,
+        digits: u8,
+    },
+    /// The extensions of a chunk of this size.
+    Extensions(u64),
+    /// The line feed after a chunk's size.
+    SizeEnd(u64),
+    /// So many bytes of a chunk.
+    Chunk(u64),
+    /// The carriage return after a chunk's data.
+    ChunkReturn,
+    /// The line feed after it.
+    ChunkEnd,
+    /// A trailer field, or the empty line.
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    /// The line feed after a trailer field.
+    TrailerEnd,
+    /// The line feed of the empty line.
+    LastEnd,
+    Done,
+}
+
+impl BodyDecoder {
+    /// For a body that is delimited like this, with at most `limit` bytes of data where it comes in chunks.
+    pub fn new(framing: Framing, limit: u64) -> Self {
+        let state = match framing {
+            Framing::Empty | Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Size { size: 0, digits: 0 },
+            Framing::UntilClose => State::UntilClose,
+        };
+        Self { state, data_left: limit, overhead_left: CHUNK_OVERHEAD_BYTES, line: 0 }
+    }
+
+    /// Whether the body has ended. One that ends with its connection never has.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether the end of the connection is the end of the body.
+    pub fn ends_with_connection(&self) -> bool {
+        matches!(self.state, State::UntilClose | State::Done)
+    }
+
+    /// How many bytes of data come next at least: they may be received past the decoder, which is told by
+    /// [`BodyDecoder::passed`].
+    pub fn data_ahead(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Chunk(left) => left,
+            State::UntilClose => u64::MAX,
+            _ => 0,
         }
     }
-    // Trailer fields are read and thrown away: no handler asks for any.
-    loop {
-        let trailer = line(source, &mut overhead)?;
-        if trailer.is_empty() {
-            return Ok(());
+
+    /// Of what [`BodyDecoder::data_ahead`] tells, `count` bytes have been received.
+    pub fn passed(&mut self, count: u64) {
+        self.state = match self.state {
+            State::Length(left) if left > count => State::Length(left - count),
+            State::Length(_) => State::Done,
+            State::Chunk(left) if left > count => State::Chunk(left - count),
+            State::Chunk(_) => State::ChunkReturn,
+            state => state,
+        };
+    }
+
+    /// The next piece that `bytes` begin with, and moves them on behind it. `None` once they are used up, or the body has ended:
+    /// then they are what follows it.
+    ///
+    /// # Errors
+    /// When it is malformed or too large.
+    pub fn next<'b>(&mut self, bytes: &mut &'b [u8]) -> Result<Option<Piece<'b>>, Rejection> {
+        while !bytes.is_empty() && !self.is_done() {
+            let ahead = self.data_ahead();
+            if ahead > 0 {
+                let count = bytes.len().min(usize::try_from(ahead).unwrap_or(usize::MAX));
+                let data = take(bytes, count);
+                self.passed(count as u64);
+                return Ok(Some(Piece::Data(data)));
+            }
+            if self.is_in_trailer() {
+                let mut count = 0;
+                while count < bytes.len() && self.is_in_trailer() {
+                    self.step(bytes[count])?;
+                    count += 1;
+                }
+                return Ok(Some(Piece::Trailer(take(bytes, count))));
+            }
+            self.step(take(bytes, 1)[0])?;
         }
-        let name = trailer.iter().position(|&b| b == b':').unwrap_or(0);
-        if name == 0 || trailer[..name].iter().any(|b| b.is_ascii_whitespace()) {
-            return Err(Rejection::new(400, "malformed trailer field").into());
+        Ok(None)
+    }
+
+    fn is_in_trailer(&self) -> bool {
+        use State::{LastEnd, TrailerEnd, TrailerName, TrailerStart, TrailerValue};
+        matches!(self.state, TrailerStart | TrailerName | TrailerValue | TrailerEnd | LastEnd)
+    }
+
+    /// A byte that is not data.
+    fn step(&mut self, byte: u8) -> Result<(), Rejection> {
+        const SIZE: Rejection = Rejection::new(400, "malformed chunk size");
+        const LINE: Rejection = Rejection::new(400, "malformed line in a chunked body");
+        const TRAILER: Rejection = Rejection::new(400, "malformed trailer field");
+        let is_text = !byte.is_ascii_control() || byte == b'\t';
+        self.state = match (self.state, byte) {
+            (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
+                if digits == SIZE_DIGITS {
+                    return Err(SIZE);
+                }
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
+            }
+            // Extensions begin with `;` (white space before it is "bad" in RFC 9112, 7.1.1, and refused).
+            (State::Size { size, digits: 1.. }, b';') => State::Extensions(size),
+            (State::Size { size, digits: 1.. } | State::Extensions(size), b'\r') => State::SizeEnd(size),
+            (State::Size { .. }, _) => return Err(SIZE),
+            (State::Extensions(_), _) if is_text => self.state,
+            (State::SizeEnd(0), b'\n') => State::TrailerStart,
+            (State::SizeEnd(size), b'\n') => {
+                self.data_left = self.data_left.checked_sub(size).ok_or(TOO_LARGE)?;
+                State::Chunk(size)
+            }
+            (State::ChunkReturn, b'\r') => State::ChunkEnd,
+            (State::ChunkReturn, _) => return Err(Rejection::new(400, "a chunk is longer than it says")),
+            (State::ChunkEnd, b'\n') => State::Size { size: 0, digits: 0 },
+            (State::TrailerStart, b'\r') => State::LastEnd,
+            (State::TrailerName, b':') => State::TrailerValue,
+            (State::TrailerStart | State::TrailerName, _) if is_token(byte) => State::TrailerName,
+            (State::TrailerStart | State::TrailerName, _) => return Err(TRAILER),
+            (State::TrailerValue, b'\r') => State::TrailerEnd,
+            (State::TrailerValue, _) if is_text => self.state,
+            (State::TrailerEnd, b'\n') => State::TrailerStart,
+            (State::LastEnd, b'\n') => State::Done,
+            _ => return Err(LINE),
+        };
+        self.line += 1;
+        if self.line > LINE_BYTES || self.overhead_left == 0 {
+            return Err(Rejection::new(413, "chunked body with too much between its data"));
         }
+        self.overhead_left -= 1;
+        if byte == b'\n' {
+            self.line = 0;
+        }
+        Ok(())
     }
 }
 
-/// The next line, without its CRLF; what it took is charged to `overhead`.
-fn line(source: &mut impl BufRead, overhead: &mut usize) -> Result<Vec<u8>, ReceiveError> {
-    let most = LINE_BYTES.min(*overhead);
-    let mut bytes = Vec::with_capacity(16);
-    source.by_ref().take(most as u64).read_until(b'\n', &mut bytes)?;
-    *overhead -= bytes.len();
-    match bytes.as_slice() {
-        [text @ .., b'\r', b'\n'] if !text.iter().any(|&b| b.is_ascii_control() && b != b'\t') => {
-            bytes.truncate(bytes.len() - 2);
-            Ok(bytes)
-        }
-        [.., b'\n'] => Err(Rejection::new(400, "malformed line in a chunked body").into()),
-        _ if bytes.len() == most => Err(Rejection::new(413, "chunked body with too much between its data").into()),
-        _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-    }
-}
-
-fn chunk_size(line: &[u8]) -> Result<u64, Rejection> {
-    const MALFORMED: Rejection = Rejection::new(400, "malformed chunk size");
-    let end = line.iter().position(|b| !b.is_ascii_hexdigit()).unwrap_or(line.len());
-    let (digits, extensions) = line.split_at(end);
-    if digits.is_empty() || digits.len() > SIZE_DIGITS {
-        return Err(MALFORMED);
-    }
-    // Extensions begin with `;` (white space before it is "bad" in RFC 9112, 7.1.1, and refused).
-    if !extensions.is_empty() && extensions[0] != b';' {
-        return Err(MALFORMED);
-    }
-    let text = std::str::from_utf8(digits).map_err(|_| MALFORMED)?;
-    u64::from_str_radix(text, 16).map_err(|_| MALFORMED)
+fn take<'b>(bytes: &mut &'b [u8], count: usize) -> &'b [u8] {
+    let (taken, rest) = bytes.split_at(count);
+    *bytes = rest;
+    taken
 }
 
 #[cfg(test)]

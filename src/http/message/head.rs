@@ -39,7 +39,7 @@ pub enum HttpVersion {
     Http11,
 }
 
-/// How a request's body is delimited.
+/// How the body of a message is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// No body.
@@ -48,6 +48,8 @@ pub enum Framing {
     Length(u64),
     /// Chunks, until the empty one.
     Chunked,
+    /// All that comes until the connection ends: only answers are.
+    UntilClose,
 }
 
 /// A checked request head. Everything borrows from the bytes it was read from.
@@ -325,6 +327,6 @@ fn transfer_coding(value: &[u8]) -> Result<Framing, Rejection> {
 }
 
 /// Whether `byte` may stand in a token (RFC 9110, 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(in crate::http) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

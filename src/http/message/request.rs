@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +55,9 @@ impl Request<'_> {
 /// The response type of handlers: `tiny_http`'s, over text that is all there.
 pub type Text = Response<Cursor<Vec<u8>>>;
 
-/// The pieces of a body that comes as it is made: each call waits for the next one; `None` is the end. Dropped early
-/// when the client goes away.
-pub type Pieces = Box<dyn FnMut() -> Option<String>>;
+/// The body of an answer that is written as it is made, and may read the rest of the request's while it is. Each write goes to
+/// the client as one piece; an error, or a panic, breaks the connection off, so that the body does not look whole.
+pub type BodyWriter = Box<dyn FnOnce(&mut dyn Read, &mut dyn Write) -> io::Result<()>>;
 
 /// What a handler answers, and whether the client is to wait for it.
 pub struct Answer {
@@ -65,8 +65,8 @@ pub struct Answer {
     pub response: Text,
     /// How long to hold it back.
     pub delay: Duration,
-    /// The body, where it comes in pieces; that of `response` is empty then.
-    pub pieces: Option<Pieces>,
+    /// The body, where it is written as it is made; that of `response` is empty then. Dropped where the client wants none.
+    pub writer: Option<BodyWriter>,
     /// Dropped once the client has the answer, or is gone.
     pub held: Option<Box<dyn Any>>,
 }
@@ -78,17 +78,17 @@ impl Answer {
         self
     }
 
-    /// An answer of this content type that comes piece by piece (chunked, where the client speaks HTTP/1.1).
-    pub fn in_pieces(content_type: &str, pieces: Pieces) -> Self {
+    /// An answer of this content type whose body is written as it is made (in chunks, where the client speaks HTTP/1.1).
+    pub fn written(content_type: &str, writer: BodyWriter) -> Self {
         let types = vec![field("Content-Type", content_type)];
         let response = Response::new(StatusCode(200), types, Cursor::new(Vec::new()), None, None);
-        Self { response, delay: Duration::ZERO, pieces: Some(pieces), held: None }
+        Self { response, delay: Duration::ZERO, writer: Some(writer), held: None }
     }
 }
 
 impl From<Text> for Answer {
     fn from(response: Text) -> Self {
-        Self { response, delay: Duration::ZERO, pieces: None, held: None }
+        Self { response, delay: Duration::ZERO, writer: None, held: None }
     }
 }
 
@@ -99,6 +99,8 @@ pub enum BodyRule {
     Discard(usize),
     /// Kept for the handler up to so many bytes; more is 413.
     Keep(usize),
+    /// Left to the handler, which reads it as it comes, however long it is: see [`Service::answer_reading`].
+    Stream,
 }
 
 impl BodyRule {
@@ -106,6 +108,7 @@ impl BodyRule {
     pub fn limit(self) -> usize {
         match self {
             Self::Discard(limit) | Self::Keep(limit) => limit,
+            Self::Stream => usize::MAX,
         }
     }
 }
@@ -114,6 +117,13 @@ impl BodyRule {
 pub trait Service: Send + Sync + 'static {
     /// Answers `request`. A panic here is a 500 to this client and harms nothing else.
     fn answer(&self, request: &Request<'_>) -> Answer;
+
+    /// Answers a request whose body is streamed, with what reads it; the same goes to the [`BodyWriter`] of its answer. Each
+    /// read waits for the client at most as long as for a whole body that is kept. Where the body is malformed, the read
+    /// fails, and the client is told so in the place of the answer. What is left unread ends the connection.
+    fn answer_reading(&self, request: &Request<'_>, _body: &mut dyn Read) -> Answer {
+        self.answer(request)
+    }
 
     /// What to do with the body of a request, decided by its head alone.
     fn body_rule(&self, _head: &Head<'_>) -> BodyRule {

@@ -59,11 +59,6 @@ pub(in crate::http) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u
     (head, body)
 }
 
-/// A piece of a chunked body; the empty piece ends it.
-pub(in crate::http) fn chunk(piece: &str) -> String {
-    format!("{:x}\r\n{piece}\r\n", piece.len())
-}
-
 fn push_field(out: &mut Vec<u8>, name: &str, value: &str) {
     if [name, value].iter().any(|text| text.bytes().any(|b| b.is_ascii_control())) {
         log::error!("A header field with a control character was left out of an answer: {}", name.escape_debug());

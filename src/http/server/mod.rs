@@ -3,6 +3,8 @@
 mod connection;
 pub mod listener;
 mod receive;
+mod request_body;
+mod sender;
 mod slots;
 pub mod throttle;
 mod wait_state;

@@ -83,6 +83,18 @@ impl<'p> Wire<'p> {
         }
     }
 
+    /// Receives once into `bytes`, past the buffer, which must be empty.
+    pub(super) fn receive_into(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        debug_assert!(self.buffered().is_empty(), "what came before comes first");
+        self.set_timeout(time_left(self.deadline)?)?;
+        loop {
+            match (&mut &*self.stream).read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                received => return received,
+            }
+        }
+    }
+
     fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         if self.timeout != timeout {
             self.stream.set_read_timeout(Some(timeout))?;
@@ -162,6 +174,6 @@ impl ReceiveError {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
+pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
