@@ -16,6 +16,9 @@ both_scraped() {
   ask "count(testero_ready{pod=~\"$first|$second\"})" | grep '"2"' || { ask 'up{namespace="testero-alerts"}'; return 1; }
 }
 
+# The rules look at what is counted from one scrape to the next, so a pod is to be there before something happens to it.
+both_told_of() { ask "count(kube_pod_container_status_restarts_total{namespace=\"$namespace\",pod=~\"$first|$second\"})" | grep '"2"'; }
+
 @test "every alert of k8s/monitoring fires when what it tells of is so, and none of a pod at rest" {
   recipe alerts
   needs api monitoring.coreos.com/v1 "the Prometheus operator"
@@ -29,6 +32,7 @@ keeps it out, or the operator does not run; see kubectl -n monitoring get promet
   step scraped
   [[ $(ask kube_pod_container_status_restarts_total) == *'"metric"'* ]] ||
     skip "kube-state-metrics is missing: Prometheus has none of its series"
+  within 120 "kube-state-metrics tells of both pods" both_told_of
   means "an alert fires for pods that do nothing: its rule is wrong"
   # Of an earlier run in this namespace the rules may see something for five minutes more.
   within 120 "no alert fires for two pods at rest" at_rest
@@ -36,6 +40,8 @@ keeps it out, or the operator does not run; see kubectl -n monitoring get promet
   refused files
   step hold
   refused kill
+  means "the kubelet was not told that the kernel killed the container"
+  expect 30 "its container was killed for its memory" "pod/$second" '{.status.containerStatuses[0].lastState.terminated.reason}' = OOMKilled
   means "the alert's rule is not loaded (Prometheus selects another label than release: kube-prometheus-stack), or its metrics are \
 not scraped: see Prometheus' pages Rules and Targets"
   within 120 "TesteroOOMKilled fires for the pod that was killed" fires TesteroOOMKilled
