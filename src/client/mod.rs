@@ -24,7 +24,7 @@ pub mod status;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use crate::http::client::{Exchange, Reply, Taker, Url};
+use crate::http::client::{Connections, Exchange, Reply, Taker, Url};
 use crate::settings::token::TokenSource;
 
 /// How long anything may take where nobody asked to wait.
@@ -91,9 +91,14 @@ impl Trouble {
 pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
     let token = || job.token.as_ref().map(TokenSource::read).transpose();
     let token = token().map_err(|error| Trouble::Refused(format!("the token cannot be read: {error}")))?;
-    let service = Remote { url: &job.url, token: token.as_deref() };
+    let connections = Connections::default();
+    let mut service = Remote { url: &job.url, token: token.as_deref(), connections: None };
     match &job.what {
-        Action::Show(show) => show.run(&service),
+        Action::Show(show) => {
+            // Who watches asks again and again.
+            service.connections = show.watch.then_some(&connections);
+            show.run(&service)
+        }
         Action::Call(call) => call.run(&service),
         Action::Spread(spread) => spread.run(token.as_deref()),
         Action::Http(http) => http.run(&service),
@@ -105,6 +110,7 @@ pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
 struct Remote<'s> {
     url: &'s str,
     token: Option<&'s str>,
+    connections: Option<&'s Connections>,
 }
 
 impl Remote<'_> {
@@ -124,7 +130,9 @@ impl Remote<'_> {
             let deadline = Instant::now() + patience;
             let addresses = url.addresses(if waits { Instant::now() + PATIENCE } else { deadline })?;
             let deadline = (!waits).then_some(deadline);
-            Exchange { authority, method, target: &target, token, patience, deadline }.taken(&addresses, taker)
+            let connections = self.connections;
+            Exchange { authority, method, target: &target, token, connections, patience, deadline }
+                .taken(&addresses, taker)
         };
         asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
     }

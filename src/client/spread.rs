@@ -174,7 +174,7 @@ impl Spread {
         let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
         let url = format!("http://{}", pod.address);
         let mut last = None;
-        let service = Remote { url: &url, token };
+        let service = Remote { url: &url, token, connections: None };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
         let reply = if self.wait {
             service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?
@@ -250,7 +250,7 @@ impl Pod {
 /// What a pod says of itself.
 fn status(pod: &Pod, token: Option<&str>) -> Result<Object, Trouble> {
     let url = format!("http://{}", pod.address);
-    good(&Remote { url: &url, token }.ask("GET", "/api/status?format=json")?)
+    good(&Remote { url: &url, token, connections: None }.ask("GET", "/api/status?format=json")?)
 }
 
 /// What a pod is called, where it tells that.

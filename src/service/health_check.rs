@@ -24,6 +24,7 @@ pub fn ask(url: &str, token: Option<&TokenSource>) -> io::Result<()> {
         method: "GET",
         target,
         token: token.as_deref(),
+        connections: None,
         patience: DEADLINE,
         deadline: Some(deadline),
     };

@@ -3,25 +3,29 @@
 //! Used by `testero health` and the command line. Their server is a testero, but what answers at an address may be
 //! anything, so heads, bodies and lines have bounds as well.
 
+mod connections;
+mod receive;
 mod url;
 
+pub use connections::Connections;
+pub use receive::{BodyPieces, Lines};
 pub use url::{Url, with_port};
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use httparse::{EMPTY_HEADER, Status};
+use crate::http::client::receive::{BODY_BYTES, not_http, read_body, read_head, read_lines, refused};
+use crate::http::message::answer::AnswerHead;
+use crate::http::message::head::Framing;
 
-/// Most bytes of an answer's head.
-const HEAD_BYTES: u64 = 64 * 1024;
-/// Most fields of it.
-const HEAD_FIELDS: usize = 64;
-/// Most bytes of an answer's body, or of a line of one that comes in lines.
-const BODY_BYTES: u64 = 4 << 20;
+/// Most answers that only say that another one follows.
+const INTERIM_ANSWERS: usize = 10;
+/// How much is received at a time.
+const BUFFER_BYTES: usize = 4096;
 
 /// A request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Exchange<'a> {
     /// What the service is called, for its Host field.
     pub authority: &'a str,
@@ -31,16 +35,13 @@ pub struct Exchange<'a> {
     pub target: &'a str,
     /// The token, where the service may want one.
     pub token: Option<&'a str>,
+    /// Where the connection may come from, and stay for the next request.
+    pub connections: Option<&'a Connections>,
     /// How long it may take until it is sent, and how long any silence after that.
     pub patience: Duration,
     /// Until when the answer must be there.
     pub deadline: Option<Instant>,
 }
-
-/// Where lines go.
-pub type Lines<'l> = &'l mut dyn FnMut(&[u8]);
-/// Where pieces go; an error ends the reading.
-pub type BodyPieces<'p> = &'p mut dyn FnMut(&[u8]) -> io::Result<()>;
 
 /// What becomes of a body.
 pub enum Taker<'t> {
@@ -79,15 +80,31 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// When none does, what comes is no answer in time, or the taker has an error.
-    pub fn taken(&self, addresses: &[SocketAddr], taker: Taker<'_>) -> io::Result<Reply> {
+    pub fn taken(&self, addresses: &[SocketAddr], mut taker: Taker<'_>) -> io::Result<Reply> {
+        if let Some((address, stream)) = self.kept(addresses) {
+            match self.talk(address, stream, &mut taker) {
+                // The server has closed it in this very moment, as it may.
+                Err(trouble) if !trouble.is_answered && is_closed(&trouble.error) => {}
+                answered => return answered.map_err(|trouble| in_words(trouble.error)),
+            }
+        }
         let mut trouble = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.authority));
         for address in addresses {
             match TcpStream::connect_timeout(address, self.left()?) {
-                Ok(stream) => return self.talk(stream, taker).map_err(in_words),
+                Ok(stream) => {
+                    let answered = self.talk(*address, stream, &mut taker);
+                    return answered.map_err(|trouble| in_words(trouble.error));
+                }
                 Err(error) => trouble = in_words(error),
             }
         }
         Err(trouble)
+    }
+
+    /// A connection that was kept. It may be closed before it is used: only what may be done twice is sent on one.
+    fn kept(&self, addresses: &[SocketAddr]) -> Option<(SocketAddr, TcpStream)> {
+        let connections = self.connections.filter(|_| matches!(self.method, "GET" | "HEAD" | "PUT" | "DELETE"));
+        connections.and_then(|connections| connections.take(addresses))
     }
 
     /// How long the next wait may be.
@@ -97,53 +114,81 @@ impl Exchange<'_> {
         left.map(|left| left.min(self.patience)).ok_or_else(late)
     }
 
-    fn talk(&self, mut stream: TcpStream, taker: Taker<'_>) -> io::Result<Reply> {
+    fn talk(&self, address: SocketAddr, stream: TcpStream, taker: &mut Taker<'_>) -> Result<Reply, FailedExchange> {
+        let unanswered = |error| FailedExchange { error, is_answered: false };
+        self.send(&stream).map_err(unanswered)?;
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream, ask: self });
+        // From its first byte on.
+        match reader.fill_buf() {
+            Ok([]) => return Err(unanswered(not_http("the answer is not HTTP"))),
+            Ok(_) => {}
+            Err(error) => return Err(unanswered(error)),
+        }
+        let (reply, lives_on) =
+            self.answer(&mut reader, taker).map_err(|error| FailedExchange { error, is_answered: true })?;
+        // What came behind the answer answers nothing.
+        if let Some(connections) = self.connections.filter(|_| lives_on && reader.buffer().is_empty()) {
+            connections.keep(address, reader.into_inner().stream);
+        }
+        Ok(reply)
+    }
+
+    fn send(&self, mut stream: &TcpStream) -> io::Result<()> {
         let Self { authority, method, target, token, .. } = self;
         let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let slash = if target.starts_with('/') { "" } else { "/" };
         let length = if matches!(*method, "POST" | "PUT") { "Content-Length: 0\r\n" } else { "" };
+        let close = if self.connections.is_some() { "" } else { "Connection: close\r\n" };
         stream.set_write_timeout(Some(self.left()?))?;
         let request = format!(
             "{method} {slash}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero\r\nAccept: */*\r\n{token}{length}\
-             Connection: close\r\n\r\n"
+             {close}\r\n"
         );
-        stream.write_all(request.as_bytes())?;
-        let mut reader = BufReader::with_capacity(4096, Patient { stream, ask: self });
-        let head = read_head(&mut reader)?;
-        let (mut body, mut in_lines) = (Vec::new(), false);
-        // RFC 9110: these have none, whatever their fields say.
-        let length = if *method == "HEAD" || matches!(head.status, 204 | 304) { Length::Bytes(0) } else { head.length };
-        match (length, taker) {
-            (Length::Chunked, Taker::Lines(line)) if head.status < 400 => {
-                in_lines = true;
-                read_lines(&mut reader, line)?;
-            }
-            (length, Taker::BodyPieces(piece)) if (200..300).contains(&head.status) => match length {
-                Length::Chunked => read_chunks(&mut reader, piece)?,
-                Length::Bytes(length) => {
-                    if hand_on(&mut reader, length, piece)? > 0 {
-                        return Err(cut_short());
-                    }
-                }
-                Length::UntilEnd => drop(hand_on(&mut reader, u64::MAX, piece)?),
-            },
-            // A proxy may send any body so.
-            (Length::Chunked, _) => read_chunks(&mut reader, &mut |piece| {
-                let room = (BODY_BYTES as usize).saturating_sub(body.len());
-                body.extend_from_slice(&piece[..piece.len().min(room)]);
-                Ok(())
-            })?,
-            (Length::Bytes(length), _) if length > BODY_BYTES => return Err(not_http("its answer is too long")),
-            (Length::Bytes(length), _) => {
-                reader.take(length).read_to_end(&mut body)?;
-                if (body.len() as u64) < length {
-                    return Err(cut_short());
-                }
-            }
-            (Length::UntilEnd, _) => drop(reader.take(BODY_BYTES).read_to_end(&mut body)?),
-        }
-        Ok(Reply { status: head.status, reason: head.reason, body, in_lines })
+        stream.write_all(request.as_bytes())
     }
+
+    /// Reads an answer, and says whether its connection lives on.
+    fn answer(&self, reader: &mut impl BufRead, taker: &mut Taker<'_>) -> io::Result<(Reply, bool)> {
+        let mut bytes = Vec::new();
+        let mut interim = 0;
+        let head = loop {
+            read_head(reader, &mut bytes)?;
+            let head = AnswerHead::parse(&bytes, self.method == "HEAD").map_err(refused)?;
+            if !head.is_interim() {
+                break head;
+            }
+            interim += 1;
+            if interim > INTERIM_ANSWERS {
+                return Err(not_http("it says again and again that an answer will follow"));
+            }
+        };
+        let (mut body, mut in_lines) = (Vec::new(), false);
+        let (status, framing) = (head.status.0, head.framing);
+        match taker {
+            Taker::Lines(line) if status < 400 && framing == Framing::Chunked => {
+                in_lines = true;
+                read_lines(reader, *line)?;
+            }
+            Taker::BodyPieces(piece) if (200..300).contains(&status) => read_body(reader, framing, *piece)?,
+            _ if matches!(framing, Framing::Length(length) if length > BODY_BYTES as u64) => {
+                return Err(not_http("its answer is too long"));
+            }
+            // A proxy may send any body in chunks, and what has no end is cut.
+            _ => read_body(reader, framing, &mut |piece| {
+                let room = BODY_BYTES.saturating_sub(body.len());
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() > room { Err(not_http("its answer is too long")) } else { Ok(()) }
+            })?,
+        }
+        let reason = String::from_utf8_lossy(head.reason).into_owned();
+        Ok((Reply { status, reason, body, in_lines }, head.keep_alive))
+    }
+}
+
+/// What went wrong, and whether it was after an answer had begun.
+struct FailedExchange {
+    error: io::Error,
+    is_answered: bool,
 }
 
 /// A stream that is read against the deadline.
@@ -159,108 +204,11 @@ impl Read for Patient<'_> {
     }
 }
 
-struct ReplyHead {
-    status: u16,
-    reason: String,
-    length: Length,
-}
-
-enum Length {
-    Bytes(u64),
-    Chunked,
-    UntilEnd,
-}
-
-fn read_head(reader: &mut impl BufRead) -> io::Result<ReplyHead> {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(b"\r\n\r\n") {
-        if reader.take(HEAD_BYTES - bytes.len() as u64).read_until(b'\n', &mut bytes)? == 0 {
-            return Err(not_http("the answer is not HTTP"));
-        }
-    }
-    let mut fields = [EMPTY_HEADER; HEAD_FIELDS];
-    let mut head = httparse::Response::new(&mut fields);
-    let (Ok(Status::Complete(_)), Some(status)) = (head.parse(&bytes), head.code) else {
-        return Err(not_http("the answer is not HTTP"));
-    };
-    let value = |name: &str| head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|f| f.value);
-    let length = match (value("Transfer-Encoding"), value("Content-Length")) {
-        (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => Length::Chunked,
-        (Some(_), _) => return Err(not_http("the answer has a transfer coding that nobody asked for")),
-        (None, Some(length)) => {
-            let length = std::str::from_utf8(length).ok().and_then(|length| length.parse().ok());
-            Length::Bytes(length.ok_or_else(|| not_http("the answer's length is no number"))?)
-        }
-        (None, None) => Length::UntilEnd,
-    };
-    Ok(ReplyHead { status, reason: head.reason.unwrap_or_default().to_owned(), length })
-}
-
-/// Hands on so many bytes as they come; says how many are missing when there are no more.
-fn hand_on(reader: &mut impl BufRead, mut length: u64, piece: BodyPieces<'_>) -> io::Result<u64> {
-    while length > 0 {
-        let bytes = match reader.fill_buf() {
-            // A process that was stopped and goes on.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            bytes => bytes?,
-        };
-        if bytes.is_empty() {
-            break;
-        }
-        let count = bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX));
-        piece(&bytes[..count])?;
-        reader.consume(count);
-        length -= count as u64;
-    }
-    Ok(length)
-}
-
-/// Reads a body that comes in chunks, and hands on what is in them.
-fn read_chunks(reader: &mut impl BufRead, piece: BodyPieces<'_>) -> io::Result<()> {
-    let mut size = Vec::new();
-    loop {
-        size.clear();
-        reader.take(64).read_until(b'\n', &mut size)?;
-        let Ok(Status::Complete((_, length))) = httparse::parse_chunk_size(&size) else { return Err(cut_short()) };
-        if length == 0 {
-            return Ok(());
-        }
-        if hand_on(reader, length, piece)? > 0 || reader.read_exact(&mut [0; 2]).is_err() {
-            return Err(cut_short());
-        }
-    }
-}
-
-/// Reads a body that comes in chunks, and hands on its lines.
-fn read_lines(reader: &mut impl BufRead, line: Lines<'_>) -> io::Result<()> {
-    let mut pending = Vec::new();
-    read_chunks(reader, &mut |piece| {
-        if (pending.len() + piece.len()) as u64 > BODY_BYTES {
-            return Err(not_http("a line of its answer is too long"));
-        }
-        // Each byte is looked at once, and moved once.
-        let before = pending.len();
-        pending.extend_from_slice(piece);
-        let (mut start, mut from) = (0, before);
-        while let Some(length) = pending[from..].iter().position(|&byte| byte == b'\n') {
-            line(&pending[start..from + length]);
-            (start, from) = (from + length + 1, from + length + 1);
-        }
-        pending.drain(..start);
-        Ok(())
-    })?;
-    if !pending.is_empty() {
-        line(&pending);
-    }
-    Ok(())
-}
-
-fn not_http(words: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, words)
-}
-
-fn cut_short() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the answer was cut short")
+/// Whether the other side has closed the connection.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData};
+    // The end of the stream, where an answer should begin, is no HTTP either.
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | InvalidData)
 }
 
 /// The kernel's word for a time-out on a socket is "resource temporarily unavailable".
@@ -298,6 +246,7 @@ mod tests {
             method: "GET",
             target: "x",
             token: Some("secret"),
+            connections: None,
             patience,
             deadline: None,
         };
@@ -356,8 +305,8 @@ mod tests {
         ) {
             let mut all = known.as_bytes().to_vec();
             all.extend(bytes);
-            let mut reader = &all[..];
-            if read_head(&mut reader).is_ok() {
+            let (mut reader, mut head) = (&all[..], Vec::new());
+            if read_head(&mut reader, &mut head).is_ok() && AnswerHead::parse(&head, false).is_ok() {
                 let _ = read_lines(&mut reader, &mut |_| ());
             }
         }
@@ -378,7 +327,15 @@ mod tests {
     fn nobody_there_is_an_error() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let patience = Duration::from_secs(20);
-        let ask = Exchange { authority: "x", method: "GET", target: "/", token: None, patience, deadline: None };
+        let ask = Exchange {
+            authority: "x",
+            method: "GET",
+            target: "/",
+            token: None,
+            connections: None,
+            patience,
+            deadline: None,
+        };
         assert!(ask.of(&[free]).is_err());
         assert_eq!(ask.of(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
@@ -388,7 +345,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (patience, deadline) = (Duration::from_secs(20), Some(Instant::now() + Duration::from_millis(50)));
-        let ask = Exchange { authority: "x", method: "GET", target: "/", token: None, patience, deadline };
+        let ask =
+            Exchange { authority: "x", method: "GET", target: "/", token: None, connections: None, patience, deadline };
         assert_eq!(ask.of(&[address]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

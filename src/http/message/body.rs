@@ -84,7 +84,7 @@ pub enum Piece<'b> {
 /// Finds the pieces of a body in the bytes of its connection, wherever the network has split them.
 #[derive(Debug)]
 pub struct BodyDecoder {
-    state: State,
+    state: BodyState,
     /// How many bytes of data the limit still lets through.
     data_left: u64,
     /// How many bytes there may still be between the data.
@@ -95,7 +95,7 @@ pub struct BodyDecoder {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BodyState {
     /// So many bytes, and no more.
     Length(u64),
     /// All bytes until the connection ends.
@@ -130,30 +130,30 @@ impl BodyDecoder {
     /// For a body that is delimited like this, with at most `limit` bytes of data where it comes in chunks.
     pub fn new(framing: Framing, limit: u64) -> Self {
         let state = match framing {
-            Framing::Empty | Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Size { size: 0, digits: 0 },
-            Framing::UntilClose => State::UntilClose,
+            Framing::Empty | Framing::Length(0) => BodyState::Done,
+            Framing::Length(length) => BodyState::Length(length),
+            Framing::Chunked => BodyState::Size { size: 0, digits: 0 },
+            Framing::UntilClose => BodyState::UntilClose,
         };
         Self { state, data_left: limit, overhead_left: CHUNK_OVERHEAD_BYTES, line: 0 }
     }
 
     /// Whether the body has ended. One that ends with its connection never has.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == BodyState::Done
     }
 
     /// Whether the end of the connection is the end of the body.
     pub fn ends_with_connection(&self) -> bool {
-        matches!(self.state, State::UntilClose | State::Done)
+        matches!(self.state, BodyState::UntilClose | BodyState::Done)
     }
 
     /// How many bytes of data come next at least: they may be received past the decoder, which is told by
     /// [`BodyDecoder::passed`].
     pub fn data_ahead(&self) -> u64 {
         match self.state {
-            State::Length(left) | State::Chunk(left) => left,
-            State::UntilClose => u64::MAX,
+            BodyState::Length(left) | BodyState::Chunk(left) => left,
+            BodyState::UntilClose => u64::MAX,
             _ => 0,
         }
     }
@@ -161,10 +161,10 @@ impl BodyDecoder {
     /// Of what [`BodyDecoder::data_ahead`] tells, `count` bytes have been received.
     pub fn passed(&mut self, count: u64) {
         self.state = match self.state {
-            State::Length(left) if left > count => State::Length(left - count),
-            State::Length(_) => State::Done,
-            State::Chunk(left) if left > count => State::Chunk(left - count),
-            State::Chunk(_) => State::ChunkReturn,
+            BodyState::Length(left) if left > count => BodyState::Length(left - count),
+            BodyState::Length(_) => BodyState::Done,
+            BodyState::Chunk(left) if left > count => BodyState::Chunk(left - count),
+            BodyState::Chunk(_) => BodyState::ChunkReturn,
             state => state,
         };
     }
@@ -197,7 +197,7 @@ impl BodyDecoder {
     }
 
     fn is_in_trailer(&self) -> bool {
-        use State::{LastEnd, TrailerEnd, TrailerName, TrailerStart, TrailerValue};
+        use BodyState::{LastEnd, TrailerEnd, TrailerName, TrailerStart, TrailerValue};
         matches!(self.state, TrailerStart | TrailerName | TrailerValue | TrailerEnd | LastEnd)
     }
 
@@ -208,34 +208,34 @@ impl BodyDecoder {
         const TRAILER: Rejection = Rejection::new(400, "malformed trailer field");
         let is_text = !byte.is_ascii_control() || byte == b'\t';
         self.state = match (self.state, byte) {
-            (State::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
+            (BodyState::Size { size, digits }, _) if byte.is_ascii_hexdigit() => {
                 if digits == SIZE_DIGITS {
                     return Err(SIZE);
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
+                BodyState::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
             }
             // Extensions begin with `;` (white space before it is "bad" in RFC 9112, 7.1.1, and refused).
-            (State::Size { size, digits: 1.. }, b';') => State::Extensions(size),
-            (State::Size { size, digits: 1.. } | State::Extensions(size), b'\r') => State::SizeEnd(size),
-            (State::Size { .. }, _) => return Err(SIZE),
-            (State::Extensions(_), _) if is_text => self.state,
-            (State::SizeEnd(0), b'\n') => State::TrailerStart,
-            (State::SizeEnd(size), b'\n') => {
+            (BodyState::Size { size, digits: 1.. }, b';') => BodyState::Extensions(size),
+            (BodyState::Size { size, digits: 1.. } | BodyState::Extensions(size), b'\r') => BodyState::SizeEnd(size),
+            (BodyState::Size { .. }, _) => return Err(SIZE),
+            (BodyState::Extensions(_), _) if is_text => self.state,
+            (BodyState::SizeEnd(0), b'\n') => BodyState::TrailerStart,
+            (BodyState::SizeEnd(size), b'\n') => {
                 self.data_left = self.data_left.checked_sub(size).ok_or(TOO_LARGE)?;
-                State::Chunk(size)
+                BodyState::Chunk(size)
             }
-            (State::ChunkReturn, b'\r') => State::ChunkEnd,
-            (State::ChunkReturn, _) => return Err(Rejection::new(400, "a chunk is longer than it says")),
-            (State::ChunkEnd, b'\n') => State::Size { size: 0, digits: 0 },
-            (State::TrailerStart, b'\r') => State::LastEnd,
-            (State::TrailerName, b':') => State::TrailerValue,
-            (State::TrailerStart | State::TrailerName, _) if is_token(byte) => State::TrailerName,
-            (State::TrailerStart | State::TrailerName, _) => return Err(TRAILER),
-            (State::TrailerValue, b'\r') => State::TrailerEnd,
-            (State::TrailerValue, _) if is_text => self.state,
-            (State::TrailerEnd, b'\n') => State::TrailerStart,
-            (State::LastEnd, b'\n') => State::Done,
+            (BodyState::ChunkReturn, b'\r') => BodyState::ChunkEnd,
+            (BodyState::ChunkReturn, _) => return Err(Rejection::new(400, "a chunk is longer than it says")),
+            (BodyState::ChunkEnd, b'\n') => BodyState::Size { size: 0, digits: 0 },
+            (BodyState::TrailerStart, b'\r') => BodyState::LastEnd,
+            (BodyState::TrailerName, b':') => BodyState::TrailerValue,
+            (BodyState::TrailerStart | BodyState::TrailerName, _) if is_token(byte) => BodyState::TrailerName,
+            (BodyState::TrailerStart | BodyState::TrailerName, _) => return Err(TRAILER),
+            (BodyState::TrailerValue, b'\r') => BodyState::TrailerEnd,
+            (BodyState::TrailerValue, _) if is_text => self.state,
+            (BodyState::TrailerEnd, b'\n') => BodyState::TrailerStart,
+            (BodyState::LastEnd, b'\n') => BodyState::Done,
             _ => return Err(LINE),
         };
         self.line += 1;

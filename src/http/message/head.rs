@@ -173,10 +173,7 @@ impl<'b> Head<'b> {
         let target = check_target(&method, target)?;
         check_host(&fields, version)?;
         let framing = framing(&fields, version)?;
-        let keep_alive = match version {
-            HttpVersion::Http11 => !fields.lists("connection", "close"),
-            HttpVersion::Http10 => fields.lists("connection", "keep-alive") && !fields.lists("connection", "close"),
-        };
+        let keep_alive = keeps_alive(&fields, version);
         let expects_continue = match fields.first("expect") {
             Some(value) if value.eq_ignore_ascii_case(b"100-continue") => {
                 version == HttpVersion::Http11 && framing != Framing::Empty
@@ -186,6 +183,12 @@ impl<'b> Head<'b> {
         };
         Ok(Self { method, version, target, fields, framing, keep_alive, expects_continue })
     }
+}
+
+/// Whether who sent these fields lets the connection live on.
+pub(in crate::http) fn keeps_alive(fields: &Fields<'_>, version: HttpVersion) -> bool {
+    let is_kept = version == HttpVersion::Http11 || fields.lists("connection", "keep-alive");
+    is_kept && !fields.lists("connection", "close")
 }
 
 /// `METHOD SP target SP HTTP/1.x`, with exactly one space at each place.
@@ -218,7 +221,8 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], HttpVersion), Rejection> 
     Ok((method, target, version))
 }
 
-fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
+/// The fields of a head, or of a trailer section, empty line included.
+pub(in crate::http) fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
     let mut storage = [httparse::EMPTY_HEADER; HEAD_FIELDS];
     let count = match httparse::parse_headers(block, &mut storage) {
         Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields.len(),
@@ -284,7 +288,8 @@ fn is_authority(text: &[u8]) -> bool {
     host_is_sound && port.iter().all(u8::is_ascii_digit)
 }
 
-fn framing(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Rejection> {
+/// Where a body ends, as its fields declare it: [`Framing::Empty`] where none does.
+pub(in crate::http) fn framing(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Rejection> {
     let mut codings = fields.all("transfer-encoding");
     let mut lengths = fields.all("content-length");
     if let Some(coding) = codings.next() {

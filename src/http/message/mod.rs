@@ -1,5 +1,6 @@
 //! Messages of HTTP/1.1 (RFC 9112): their heads and bodies read strictly, what is asked about decoded, answers written.
 
+pub mod answer;
 pub mod body;
 pub mod head;
 pub mod json_form;
