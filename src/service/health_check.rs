@@ -34,7 +34,7 @@ pub fn ask(url: &str, token: Option<&TokenSource>) -> io::Result<()> {
         }
         _ => error,
     };
-    match ask.of(&url.addresses(deadline)?).map_err(in_words)?.status {
+    match ask.status(&url.addresses(deadline)?).map_err(in_words)? {
         401 => Err(io::Error::other("the service wants a token: set TOKEN or TOKENFILE")),
         100..500 => Ok(()),
         status => Err(io::Error::other(format!("the answer is {status}"))),

@@ -57,7 +57,7 @@ fn is_quiet(stream: &TcpStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::client::{Exchange, Reply};
+    use crate::http::client::{Exchange, Reply, Taker};
     use std::io::{self, Read, Write};
     use std::net::TcpListener;
     use std::sync::mpsc;
@@ -98,7 +98,7 @@ mod tests {
         let patience = Duration::from_secs(20);
         let connections = Some(connections);
         Exchange { authority: "x", method, target: "/", token: None, connections, patience, deadline: None }
-            .of(&[address])
+            .taken(&[address], Taker::Whole)
     }
 
     #[test]

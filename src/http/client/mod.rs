@@ -15,12 +15,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::http::client::receive::{BODY_BYTES, not_http, read_body, read_head, read_lines, refused};
-use crate::http::message::answer::AnswerHead;
+use crate::http::client::receive::{BODY_BYTES, not_http, read_body, read_head, read_lines};
 use crate::http::message::head::Framing;
 
-/// Most answers that only say that another one follows.
-const INTERIM_ANSWERS: usize = 10;
 /// How much is received at a time.
 const BUFFER_BYTES: usize = 4096;
 
@@ -68,12 +65,19 @@ pub struct Reply {
 }
 
 impl Exchange<'_> {
-    /// Asks the first of these addresses that takes the connection.
+    /// Asks the first of these addresses that takes the connection, and waits for the status alone.
     ///
     /// # Errors
     /// When none does, or what comes is no answer in time.
-    pub fn of(&self, addresses: &[SocketAddr]) -> io::Result<Reply> {
-        self.taken(addresses, Taker::Whole)
+    pub fn status(&self, addresses: &[SocketAddr]) -> io::Result<u16> {
+        let (_, stream) = self.connect(addresses)?;
+        let status = || {
+            self.send(&stream)?;
+            let mut head = Vec::new();
+            let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });
+            read_head(&mut reader, &mut head, false).map(|head| head.status.0)
+        };
+        status().map_err(in_words)
     }
 
     /// The same, with somebody who takes the body.
@@ -88,13 +92,15 @@ impl Exchange<'_> {
                 answered => return answered.map_err(|trouble| in_words(trouble.error)),
             }
         }
+        let (address, stream) = self.connect(addresses)?;
+        self.talk(address, stream, &mut taker).map_err(|trouble| in_words(trouble.error))
+    }
+
+    fn connect(&self, addresses: &[SocketAddr]) -> io::Result<(SocketAddr, TcpStream)> {
         let mut trouble = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.authority));
         for address in addresses {
             match TcpStream::connect_timeout(address, self.left()?) {
-                Ok(stream) => {
-                    let answered = self.talk(*address, stream, &mut taker);
-                    return answered.map_err(|trouble| in_words(trouble.error));
-                }
+                Ok(stream) => return Ok((*address, stream)),
                 Err(error) => trouble = in_words(error),
             }
         }
@@ -117,7 +123,7 @@ impl Exchange<'_> {
     fn talk(&self, address: SocketAddr, stream: TcpStream, taker: &mut Taker<'_>) -> Result<Reply, FailedExchange> {
         let unanswered = |error| FailedExchange { error, is_answered: false };
         self.send(&stream).map_err(unanswered)?;
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream, ask: self });
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });
         // From its first byte on.
         match reader.fill_buf() {
             Ok([]) => return Err(unanswered(not_http("the answer is not HTTP"))),
@@ -128,7 +134,7 @@ impl Exchange<'_> {
             self.answer(&mut reader, taker).map_err(|error| FailedExchange { error, is_answered: true })?;
         // What came behind the answer answers nothing.
         if let Some(connections) = self.connections.filter(|_| lives_on && reader.buffer().is_empty()) {
-            connections.keep(address, reader.into_inner().stream);
+            connections.keep(address, stream);
         }
         Ok(reply)
     }
@@ -150,18 +156,7 @@ impl Exchange<'_> {
     /// Reads an answer, and says whether its connection lives on.
     fn answer(&self, reader: &mut impl BufRead, taker: &mut Taker<'_>) -> io::Result<(Reply, bool)> {
         let mut bytes = Vec::new();
-        let mut interim = 0;
-        let head = loop {
-            read_head(reader, &mut bytes)?;
-            let head = AnswerHead::parse(&bytes, self.method == "HEAD").map_err(refused)?;
-            if !head.is_interim() {
-                break head;
-            }
-            interim += 1;
-            if interim > INTERIM_ANSWERS {
-                return Err(not_http("it says again and again that an answer will follow"));
-            }
-        };
+        let head = read_head(reader, &mut bytes, self.method == "HEAD")?;
         let (mut body, mut in_lines) = (Vec::new(), false);
         let (status, framing) = (head.status.0, head.framing);
         match taker {
@@ -193,7 +188,7 @@ struct FailedExchange {
 
 /// A stream that is read against the deadline.
 struct Patient<'a> {
-    stream: TcpStream,
+    stream: &'a TcpStream,
     ask: &'a Exchange<'a>,
 }
 
@@ -306,7 +301,7 @@ mod tests {
             let mut all = known.as_bytes().to_vec();
             all.extend(bytes);
             let (mut reader, mut head) = (&all[..], Vec::new());
-            if read_head(&mut reader, &mut head).is_ok() && AnswerHead::parse(&head, false).is_ok() {
+            if read_head(&mut reader, &mut head, false).is_ok() {
                 let _ = read_lines(&mut reader, &mut |_| ());
             }
         }
@@ -336,8 +331,8 @@ mod tests {
             patience,
             deadline: None,
         };
-        assert!(ask.of(&[free]).is_err());
-        assert_eq!(ask.of(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(ask.status(&[free]).is_err());
+        assert_eq!(ask.status(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -347,6 +342,6 @@ mod tests {
         let (patience, deadline) = (Duration::from_secs(20), Some(Instant::now() + Duration::from_millis(50)));
         let ask =
             Exchange { authority: "x", method: "GET", target: "/", token: None, connections: None, patience, deadline };
-        assert_eq!(ask.of(&[address]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(ask.status(&[address]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -2,11 +2,15 @@
 
 use std::io::{self, BufRead};
 
+use crate::http::message::answer::AnswerHead;
 use crate::http::message::body::{BodyDecoder, Piece};
 use crate::http::message::head::{EndFinder, Framing, Rejection};
 
 /// Most bytes of an answer's body, or of a line of one that comes in lines.
 pub(super) const BODY_BYTES: usize = 4 << 20;
+
+/// Most answers that only say that another one follows.
+const INTERIM_ANSWERS: usize = 10;
 
 /// Where lines go.
 pub type Lines<'l> = &'l mut dyn FnMut(&[u8]);
@@ -23,8 +27,22 @@ fn more(reader: &mut impl BufRead) -> io::Result<&[u8]> {
     reader.fill_buf()
 }
 
-/// Moves the next head into `bytes`.
-pub(super) fn read_head(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Reads the head of the answer into `bytes`: to a HEAD, where it `has_no_body` for that.
+pub(super) fn read_head<'b>(
+    reader: &mut impl BufRead,
+    bytes: &'b mut Vec<u8>,
+    has_no_body: bool,
+) -> io::Result<AnswerHead<'b>> {
+    for _ in 0..=INTERIM_ANSWERS {
+        receive_head(reader, bytes)?;
+        if !AnswerHead::parse(bytes, has_no_body).map_err(refused)?.is_interim() {
+            return AnswerHead::parse(bytes, has_no_body).map_err(refused);
+        }
+    }
+    Err(not_http("it says again and again that an answer will follow"))
+}
+
+fn receive_head(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.clear();
     let mut finder = EndFinder::default();
     loop {
