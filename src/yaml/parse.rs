@@ -314,7 +314,8 @@ fn core_tag(tag: Option<&Tag>) -> Result<Option<&str>, String> {
     };
     match name {
         Some("str" | "int" | "float" | "bool" | "null" | "seq" | "map") => Ok(name),
-        _ => Err(format!("the tag {tag} is not known here")),
+        Some(name) => Err(format!("the tag !!{name} is not known here")),
+        None => Err(format!("the tag {tag} is not known here")),
     }
 }
 

@@ -109,32 +109,9 @@ fn scalars_mean_what_the_core_schema_says() {
         let node = scalar(text);
         assert!(node.as_str().is_none() && node.as_integer().is_none() && !node.is_null(), "{text}");
     }
-    for text in [
-        "yes",
-        "on",
-        "no",
-        "off",
-        "tRUE",
-        "nULL",
-        "1_000",
-        "0b1",
-        "-0x1",
-        "0x",
-        "0o8",
-        "+",
-        "-",
-        ".",
-        "1.5.5",
-        "1e",
-        "e5",
-        "10.0.0.1",
-        "8:80",
-        "-.nan",
-        "10s",
-        "+-1",
-        "１",
-        "2024-01-01",
-    ] {
+    let words = "yes on no off tRUE nULL 1_000 0b1 -0x1 0x 0o8 \
+                  + - . 1.5.5 1e e5 10.0.0.1 8:80 -.nan 10s +-1 １ 2024-01-01";
+    for text in words.split(' ') {
         assert_eq!((scalar(text).as_str(), scalar(text).as_integer()), (Some(text), None), "{text}");
     }
     let quoted = Node { line: 1, column: 1, kind: NodeKind::Scalar { text: String::from("1"), is_plain: false } };
@@ -151,11 +128,11 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a: 1\nb: 2\na: 3\n", "line 3, column 1: the key a is given twice, first in line 1"),
         ("a:\n  - {b: 1, 'b': 2}\n", "a[0] (line 2, column 12): the key b is given twice, first in line 2"),
         ("a:\n  ? [x, y]\n  : 1\n", "a (line 2, column 5): a key must be a scalar, instead got [x, y]"),
-        ("a:\n - &x [1, *x]\n", "a[0][1] (line 2, column 10): an alias of what contains it"),
-        ("a: !other 1", "a (line 1, column 11): the tag !other is not known here"),
-        ("a: !!binary eA==", "a (line 1, column 13): the tag tag:yaml.org,2002:!binary is not known here"),
-        ("a: !!map 1", "a (line 1, column 10): the tag !!map is not that of a scalar"),
-        ("a: !!seq {}", "a (line 1, column 10): the tag !!seq is not that of a !!map"),
+        ("a:\n - &x [1, *x]\n", "a[0][1] (line 2, column 11): an alias of what contains it"),
+        ("a: !other 1", "a (line 1, column 4): the tag !other is not known here"),
+        ("a: !!binary eA==", "a (line 1, column 4): the tag !!binary is not known here"),
+        ("a: !!map 1", "a (line 1, column 4): the tag !!map is not that of a scalar"),
+        ("a: !!seq {}", "a (line 1, column 4): the tag !!seq is not that of a !!map"),
         ("a: \"x\0y\"", "line 1, column 6: a control character, which must be escaped"),
         ("ä\n\n ä\u{1b}", "line 3, column 3: a control character, which must be escaped"),
     ] {
