@@ -142,7 +142,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a: [1, 2", "a[2] (line "),
         ("a: 1\n b: 2\n", "line 2, column "),
         ("x:\n  a: \"1\nb: 2\n", "x.a (line "),
-        ("x:\n\ta: 1\n", "line 2, column 1"),
+        ("x:\n\ta: 1\n", "x (line 2, column 2)"),
         ("a: *x", "a (line 1, column 4)"),
         ("a: \"\\q\"", "a (line 1, column "),
         ("a: \"\\ud83d\"", "a (line 1, column "),
