@@ -14,6 +14,8 @@ use crate::settings::fibonacci;
 #[cfg(feature = "client")]
 use crate::settings::given::COMMON;
 use crate::settings::given::{Given, Vocabulary, Words, last};
+#[cfg(feature = "proxy")]
+use crate::settings::proxy;
 use crate::settings::token::TokenSource;
 use crate::settings::{ConsumerSettings, consumer, help};
 #[cfg(feature = "counter")]
@@ -30,6 +32,9 @@ pub enum Command {
     /// Count requests.
     #[cfg(feature = "counter")]
     Count(Box<counter::CounterSettings>),
+    /// Pass requests on to the members of services.
+    #[cfg(feature = "proxy")]
+    Proxy(Box<proxy::ProxySettings>),
     /// Ask a running service for something.
     #[cfg(feature = "client")]
     Ask(Box<client::ClientCommand>),
@@ -43,7 +48,7 @@ pub enum Command {
 
 /// First words that make it a service.
 #[cfg(feature = "client")]
-const ROLES: [&str; 5] = ["consumer", "fibonacci", "pex", "counter", "count"];
+const ROLES: [&str; 6] = ["consumer", "fibonacci", "pex", "counter", "count", "proxy"];
 
 /// `testero health`.
 const HEALTH: Vocabulary = Vocabulary {
@@ -140,6 +145,10 @@ impl Command {
                     counter::CounterSettings::mean(said).map(Box::new).map(Self::Count)
                 })
             }
+            #[cfg(feature = "proxy")]
+            "proxy" => means(proxy::words(parser, variable)?, |said| {
+                proxy::ProxySettings::mean(said).map(Box::new).map(Self::Proxy)
+            }),
             "health" => means(read(parser, &HEALTH)?, |said| {
                 let url = match last(&said.flags, "url") {
                     Some(url) => url.clone(),

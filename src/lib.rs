@@ -14,6 +14,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`units`] | amounts, durations and numbers, as people write them |
+//! | `yaml` | YAML and JSON files as a tree that knows its lines: the proxy's alone |
 //! | [`parameters`] | the parameters of the consumer's requests: one table for the service, the command line and the contract |
 //! | [`kernel`] | everything that reads or calls the kernel: cgroups, limits, mappings, signals, clocks |
 //! | [`http`] | the edge that every role stands on, strict and bounded, one thread a connection; and its client |
@@ -45,3 +46,5 @@ pub mod service;
 pub mod settings;
 mod sync;
 pub mod units;
+#[cfg(feature = "proxy")]
+pub mod yaml;

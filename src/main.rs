@@ -10,6 +10,8 @@ use testero::counter;
 #[cfg(feature = "fibonacci")]
 use testero::fibonacci;
 use testero::service::{health_check, logging};
+#[cfg(feature = "proxy")]
+use testero::settings::proxy::{ProxySettings, config::ProxyConfig, file};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -46,6 +48,13 @@ fn main() -> ExitCode {
             logging::start(settings.json_log, &settings.identity);
             counter::run(&settings).map_err(|error| error.to_string())
         }
+        #[cfg(feature = "proxy")]
+        Command::Proxy(settings) => {
+            return proxy(&settings).unwrap_or_else(|problem| {
+                complain(&problem);
+                ExitCode::FAILURE
+            });
+        }
         Command::Consume(settings) => {
             logging::start(settings.json_log, &settings.identity);
             consumer::run(&settings).map_err(|error| error.to_string())
@@ -58,6 +67,52 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the proxy, or looks at its file. What is wrong with the file is said here, however much it is.
+#[cfg(feature = "proxy")]
+fn proxy(settings: &ProxySettings) -> Result<ExitCode, String> {
+    if settings.check {
+        return check(settings);
+    }
+    logging::start_at(settings.log_level, settings.json_log, &settings.identity);
+    log::info!("configuration file: {}", settings.file.display());
+    match file::load(&settings.file) {
+        Ok((config, warnings)) => {
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            run_proxy(settings, config).map(|()| ExitCode::SUCCESS)
+        }
+        Err(faults) => {
+            faults.iter().for_each(|fault| log::error!("{fault}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// `testero proxy --check`: the verdict goes to stdout, what is wrong or odd to stderr, where nobody may be listening.
+#[cfg(feature = "proxy")]
+fn check(settings: &ProxySettings) -> Result<ExitCode, String> {
+    let mut stderr = std::io::stderr();
+    match file::load(&settings.file) {
+        Ok((config, warnings)) => {
+            for warning in warnings {
+                let _ = writeln!(stderr, "warning: {warning}");
+            }
+            print(&format!("{}: ok: {}\n", settings.file.display(), config.summary())).map(|()| ExitCode::SUCCESS)
+        }
+        Err(faults) => {
+            for fault in faults {
+                let _ = writeln!(stderr, "{fault}");
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The one place that waits for `testero::proxy::run(settings, config)`.
+#[cfg(feature = "proxy")]
+fn run_proxy(_settings: &ProxySettings, _config: ProxyConfig) -> Result<(), String> {
+    Err(String::from("the proxy itself is not there yet"))
 }
 
 /// Writes to stdout. A reader that has gone away (`testero --help | head -1`) is no failure.

@@ -14,8 +14,8 @@ pub enum Shell {
 }
 
 /// First words that ask no service.
-const OTHERS: [(&str, &str); 4] =
-    [("consumer", ""), ("fibonacci", ""), ("counter", ""), ("completions", "bash zsh fish")];
+const OTHERS: [(&str, &str); 5] =
+    [("consumer", ""), ("fibonacci", ""), ("counter", ""), ("proxy", ""), ("completions", "bash zsh fish")];
 
 impl Shell {
     /// The shell of this name.

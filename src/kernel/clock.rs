@@ -33,6 +33,14 @@ pub fn log_stamp(time: SystemTime) -> String {
     format!("{:04}/{:02}/{:02} {:02}:{:02}:{:02}", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
+/// `2026-01-31 12:00:00,123`: what stands in front of the proxy's log lines.
+#[cfg(feature = "proxy")]
+pub fn millis_stamp(time: SystemTime) -> String {
+    let millis = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
+    let t = local(seconds(time));
+    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02},{millis:03}", t.year, t.month, t.day, t.hour, t.minute, t.second)
+}
+
 /// `2021-04-05 20:03:13 +0200 CEST`: what `/api/cpu/getact` shows.
 pub fn local_date(time: SystemTime) -> String {
     let t = local(seconds(time));
@@ -133,6 +141,14 @@ mod tests {
         let stamp = log_stamp(UNIX_EPOCH + Duration::from_secs(1_617_538_444));
         let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
         assert_eq!(shape, "9999/99/99 99:99:99");
+    }
+
+    #[cfg(feature = "proxy")]
+    #[test]
+    fn the_proxys_stamp_has_milliseconds() {
+        let stamp = millis_stamp(UNIX_EPOCH + Duration::from_millis(1_617_538_444_007));
+        let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+        assert_eq!((shape.as_str(), &stamp[20..]), ("9999-99-99 99:99:99,999", "007"));
     }
 
     #[test]

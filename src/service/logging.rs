@@ -35,6 +35,27 @@ pub fn start(as_json: bool, identity: &Identity) {
         logger.format(|line, record| writeln!(line, "{} {}", clock::log_stamp(SystemTime::now()), record.args()));
     }
     logger.target(env_logger::Target::Stderr).init();
+    log_panics();
+}
+
+/// Starts the proxy's log: `2026-01-31 12:00:00,123 -  INFO - text`, or JSON, from this level on, whatever RUST_LOG says.
+#[cfg(feature = "proxy")]
+pub fn start_at(level: log::LevelFilter, as_json: bool, identity: &Identity) {
+    let mut logger = env_logger::Builder::new();
+    logger.filter_level(level);
+    JSON.store(as_json, Ordering::Relaxed);
+    let identity = identity.clone();
+    logger.format(move |line, record| {
+        if as_json {
+            return writeln!(line, "{}", json_line(record, &identity));
+        }
+        writeln!(line, "{} -  {} - {}", clock::millis_stamp(SystemTime::now()), record.level(), record.args())
+    });
+    logger.target(env_logger::Target::Stderr).init();
+    log_panics();
+}
+
+fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         log::error!("Panic in thread {}: {panic}", thread.name().unwrap_or("without a name"));

@@ -100,6 +100,44 @@ Options, and the variables they win over, which may also stand in a file .env in
 Exit status: 0 stopped by a signal, 1 failed, 2 wrong usage.
 ";
 
+/// `testero proxy --help`.
+#[cfg(feature = "proxy")]
+pub(crate) const PROXY: &str = "\
+testero proxy passes HTTP requests on to the members of services, chosen by their Host.
+
+Usage: testero proxy [OPTIONS]
+
+  testero proxy --check -f config.yaml      what is wrong with the file, if anything is
+
+  proxy:
+    listen: {address: 0.0.0.0, port: 8080}
+    services:
+      - name: shop
+        domain: shop.example.com
+        strategy: RANDOM                    or RROBIN, LEAST
+        hosts:
+          - {address: 10.0.0.1, port: 80}
+          - {address: shop.internal, port: 80, weight: 2}
+
+Options, and the variables they win over:
+  -f, --file FILE        the configuration, YAML or JSON [config.yaml]
+      --check            read it, say what is wrong, and end
+  -l, --log-level debug|info|warn|error   what is logged [info]
+  -p, --prometheus-port N   the port of the metrics, on all addresses [8000]
+  -n, --next-port        where the port to listen on is taken, try the next ones
+  -d, --dry-run          answer 200, and contact no member
+  -a, --listen-all-addr  listen on 0.0.0.0 in place of the configured address
+  -t, --timeout N        seconds that a member may be silent, at least 1 [10]
+      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+      --drain TIME       after that, requests in flight may go on for so long [30]
+      --threads N        how many threads work [one a CPU]
+      --log-format json  log lines as JSON                                         (LOGFORMAT)
+  -h, --help             this text
+  -V, --version          the version
+
+Exit status: 0 stopped by a signal, or the file is right; 1 failed, 2 wrong usage.
+";
+
 /// `testero status --help`, and that of the other commands that ask a running service.
 #[cfg(feature = "client")]
 pub(crate) const CLIENT: &str = "\

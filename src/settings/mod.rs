@@ -13,6 +13,8 @@ pub mod dot_env;
 pub mod fibonacci;
 pub mod given;
 pub mod help;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod token;
 
 pub use consumer::{ConsumerSettings, CpuLimit, EvictionReserve, Number, Start, StartRequest};

@@ -1,0 +1,168 @@
+//! The proxy's file: read, checked in the original's order, and all that is wrong with it said at once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use crate::settings::proxy::config::{AccessLog, ProxyConfig, ServiceConfig, domain_key};
+use crate::settings::proxy::network::Network;
+use crate::settings::proxy::reader::{Reader, Value};
+use crate::settings::proxy::service;
+use crate::yaml::{self, MOST_BYTES, Node};
+
+const ACCESS_LOGS: [(&str, AccessLog); 3] =
+    [("off", AccessLog::Off), ("text", AccessLog::Text), ("json", AccessLog::Json)];
+
+/// Reads the file. With the configuration come warnings, a line each: of keys that nothing knows, and domains that no
+/// request can have.
+///
+/// # Errors
+/// All that is wrong, a line each, with its path and line in the file: `proxy.listen.port (line 4): …`. What concerns the
+/// whole file begins with the file's name.
+pub fn load(path: &Path) -> Result<(ProxyConfig, Vec<String>), Vec<String>> {
+    let name = path.display().to_string();
+    let whole = |why: String| vec![format!("{name}: {why}")];
+    let tree = yaml::parse(&text(path).map_err(whole)?).map_err(|fault| whole(fault.to_string()))?;
+    let mut reader = Reader::new(&name);
+    match (root(&mut reader, &tree), reader.faults.is_empty()) {
+        (Some(config), true) => Ok((config, reader.warnings)),
+        _ => Err(reader.faults),
+    }
+}
+
+/// What is in the file.
+fn text(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(String::from("it is a folder"));
+    }
+    let mut bytes = Vec::new();
+    // One more than is accepted says that there are more.
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("it is longer than {MOST_BYTES} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        format!("line {}: it is not UTF-8", before.iter().filter(|&&b| b == b'\n').count() + 1)
+    })?;
+    if text.trim_start_matches('\u{feff}').trim().is_empty() {
+        return Err(String::from("it is empty"));
+    }
+    Ok(text)
+}
+
+fn root(reader: &mut Reader<'_>, tree: &Node) -> Option<ProxyConfig> {
+    let whole = Value::root(tree);
+    if !reader.is_mapping(&whole, &["proxy"]) {
+        return None;
+    }
+    let at = reader.required(&whole, "proxy")?;
+    let keys = ["listen", "services", "max_connections", "max_connections_per_client", "trusted", "access_log"];
+    if !reader.is_mapping(&at, &keys) {
+        return None;
+    }
+    let listen = reader.required(&at, "listen");
+    let services = reader.required(&at, "services");
+    let listen = listen.and_then(|listen| self::listen(reader, &listen));
+    let services = services.and_then(|services| self::services(reader, &services));
+    let max_connections = reader.count(&at, "max_connections", 1);
+    let max_connections_per_client = reader.count(&at, "max_connections_per_client", 1);
+    let trusted = reader.optional(&at, "trusted").map(|trusted| self::trusted(reader, &trusted));
+    let access_log = reader.choice(&at, "access_log", &ACCESS_LOGS);
+    Some(ProxyConfig {
+        listen: listen?,
+        services: services?,
+        max_connections,
+        max_connections_per_client,
+        trusted: trusted.unwrap_or_default(),
+        access_log: access_log.unwrap_or_default(),
+    })
+}
+
+fn listen(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<SocketAddr> {
+    if !reader.is_mapping(at, &["address", "port"]) {
+        return None;
+    }
+    let address = reader.required(at, "address");
+    let port = reader.required(at, "port");
+    let ip = address.and_then(|address| {
+        let ip = reader.text(&address)?.parse::<IpAddr>().ok();
+        if ip.is_none() {
+            reader.fault(&address, format_args!("{} is not a valid ip address", address.node));
+        }
+        ip
+    });
+    let port = port.and_then(|port| reader.port(&port));
+    Some(SocketAddr::new(ip?, port?))
+}
+
+/// The services; `None` where one of them is wrong, or there is none.
+fn services(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<Vec<ServiceConfig>> {
+    let Some(nodes) = at.node.as_sequence() else {
+        reader.fault(at, format_args!("expected a list, instead got {}", at.node));
+        return None;
+    };
+    if nodes.is_empty() {
+        reader.fault(at, "service list is empty");
+        return None;
+    }
+    let (mut domains, mut names) = (HashMap::new(), HashMap::new());
+    let mut all = Vec::with_capacity(nodes.len());
+    for at in at.items(nodes) {
+        let service = service::required(reader, &at);
+        if let Some((at, domain)) = service.as_ref().and_then(|service| service.domain.as_ref()) {
+            if let Some(line) = earlier(&mut domains, domain_key(domain), at) {
+                reader.fault(at, format_args!("duplicate service domain: \"{}\", first in line {line}", at.node));
+            }
+            if !is_host(domain) {
+                reader.warn(at, format_args!("no request has this Host: {}", at.node));
+            }
+        }
+        if let Some((at, name)) = service.as_ref().and_then(|service| service.name.as_ref())
+            && let Some(line) = earlier(&mut names, (*name).to_owned(), at)
+        {
+            reader.fault(at, format_args!("duplicate service name: \"{}\", first in line {line}", at.node));
+        }
+        all.push(service.and_then(|service| service.complete(reader, &at)));
+    }
+    all.into_iter().collect()
+}
+
+/// The line where the same was said before, if it was.
+fn earlier(seen: &mut HashMap<String, u32>, said: String, at: &Value<'_>) -> Option<u32> {
+    match seen.entry(said) {
+        Entry::Occupied(entry) => Some(*entry.get()),
+        Entry::Vacant(entry) => {
+            entry.insert(at.node.line);
+            None
+        }
+    }
+}
+
+/// Whether a request's Host can be this: it is compared without blanks around it, and without a port.
+fn is_host(domain: &str) -> bool {
+    let is_v6 = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some();
+    !domain.is_empty() && domain.bytes().all(|b| b > b' ' && b != 0x7f) && (is_v6 || !domain.contains(':'))
+}
+
+fn trusted(reader: &mut Reader<'_>, at: &Value<'_>) -> Vec<Network> {
+    let Some(nodes) = at.node.as_sequence() else {
+        reader.fault(at, format_args!("expected a list, instead got {}", at.node));
+        return Vec::new();
+    };
+    let network = |at: Value<'_>| {
+        let network = at.node.text().and_then(|text| text.parse().ok());
+        if network.is_none() {
+            reader.fault(&at, format_args!("expected addresses like 10.0.0.0/8, instead got {}", at.node));
+        }
+        network
+    };
+    at.items(nodes).filter_map(network).collect()
+}
+
+#[cfg(test)]
+mod tests;

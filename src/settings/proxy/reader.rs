@@ -1,0 +1,158 @@
+//! Values of a file, looked at one by one: what is wrong with any of them is collected, so that all is said at once.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::units::duration::span;
+use crate::yaml::{Node, NodeKind, NodePath};
+
+/// A value, and its path.
+#[derive(Clone)]
+pub(super) struct Value<'n> {
+    pub(super) node: &'n Node,
+    path: NodePath,
+}
+
+impl<'n> Value<'n> {
+    pub(super) fn root(node: &'n Node) -> Self {
+        Self { node, path: NodePath::default() }
+    }
+
+    /// The members of a list.
+    pub(super) fn items(&self, nodes: &'n [Node]) -> impl Iterator<Item = Value<'n>> {
+        nodes.iter().enumerate().map(|(place, node)| Value { node, path: self.path.index(place) })
+    }
+
+    /// The value of a key, if it is there, whatever it is.
+    fn get(&self, key: &str) -> Option<Value<'n>> {
+        self.node.get(key).map(|node| Value { node, path: self.path.key(key) })
+    }
+}
+
+/// What is wrong, and what is odd.
+pub(super) struct Reader<'f> {
+    /// The file's name stands for the path of the whole.
+    file: &'f str,
+    pub(super) faults: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'f> Reader<'f> {
+    pub(super) fn new(file: &'f str) -> Self {
+        Self { file, faults: Vec::new(), warnings: Vec::new() }
+    }
+
+    fn line(&self, at: &NodePath, line: u32, text: impl Display) -> String {
+        let path: &dyn Display = if at.is_root() { &self.file } else { at };
+        format!("{path} (line {line}): {text}")
+    }
+
+    pub(super) fn fault(&mut self, at: &Value<'_>, text: impl Display) {
+        let line = self.line(&at.path, at.node.line, text);
+        self.faults.push(line);
+    }
+
+    pub(super) fn warn(&mut self, at: &Value<'_>, text: impl Display) {
+        let line = self.line(&at.path, at.node.line, text);
+        self.warnings.push(line);
+    }
+
+    /// Whether it is a mapping. Keys of it beyond these are warned of.
+    pub(super) fn is_mapping(&mut self, at: &Value<'_>, keys: &[&str]) -> bool {
+        let Some(pairs) = at.node.as_mapping() else {
+            self.fault(at, format_args!("expected a dict, instead got {}", at.node));
+            return false;
+        };
+        for (key, _) in pairs {
+            let name = key.text().unwrap_or_default();
+            if !keys.contains(&name) {
+                let line = self.line(&at.path.key(name), key.line, "unknown key");
+                self.warnings.push(line);
+            }
+        }
+        true
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required<'n>(&mut self, of: &Value<'n>, key: &str) -> Option<Value<'n>> {
+        let value = of.get(key);
+        if value.is_none() {
+            self.fault(of, format_args!("no section {key} in {}", of.node));
+        }
+        value
+    }
+
+    /// The value of a key that may be missing, or have nothing behind it.
+    pub(super) fn optional<'n>(&self, of: &Value<'n>, key: &str) -> Option<Value<'n>> {
+        of.get(key).filter(|value| !value.node.is_null())
+    }
+
+    pub(super) fn text<'n>(&mut self, at: &Value<'n>) -> Option<&'n str> {
+        let text = at.node.as_str();
+        if text.is_none() {
+            let hint = match at.node.kind {
+                NodeKind::Scalar { .. } => "; in quotes it is one",
+                _ => "",
+            };
+            self.fault(at, format_args!("{} type is not str{hint}", at.node));
+        }
+        text
+    }
+
+    /// A whole number from the first to the last, which `what` says in words.
+    pub(super) fn integer(&mut self, at: &Value<'_>, most: RangeInclusive<i64>, what: &str) -> Option<i64> {
+        let Some(number) = at.node.as_integer() else {
+            let bare = at.node.text().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+            let hint = if bare.is_some() { "; without quotes it is one" } else { "" };
+            self.fault(at, format_args!("{} type is not int{hint}", at.node));
+            return None;
+        };
+        if !most.contains(&number) {
+            let (least, most) = most.into_inner();
+            self.fault(at, format_args!("expected {what} from {least} to {most}, instead got {}", at.node));
+            return None;
+        }
+        Some(number)
+    }
+
+    pub(super) fn port(&mut self, at: &Value<'_>) -> Option<u16> {
+        self.integer(at, 1..=i64::from(u16::MAX), "a port").map(|port| port as u16)
+    }
+
+    /// A number of things, of which there is at least `least`.
+    pub(super) fn count(&mut self, of: &Value<'_>, key: &str, least: i64) -> Option<usize> {
+        /// More than any machine has room for.
+        const MOST: i64 = 10_000_000;
+        let at = self.optional(of, key)?;
+        self.integer(&at, least..=MOST, "a number").map(|number| number as usize)
+    }
+
+    /// A length of time, longer than 0.
+    pub(super) fn span(&mut self, of: &Value<'_>, key: &str) -> Option<Duration> {
+        /// Longer than any is written, and short enough to be shown.
+        const MOST: usize = 40;
+        let at = self.optional(of, key)?;
+        match at.node.text().filter(|text| text.len() <= MOST).map(span) {
+            None => self.fault(&at, format_args!("expected a duration like 10 or 500ms, instead got {}", at.node)),
+            Some(Err(why)) => self.fault(&at, why),
+            Some(Ok(length)) if length.is_zero() => {
+                self.fault(&at, format_args!("expected a duration longer than 0, instead got {}", at.node));
+            }
+            Some(Ok(length)) => return Some(length),
+        }
+        None
+    }
+
+    /// What one of some words means, in any case.
+    pub(super) fn choice<T: Copy>(&mut self, of: &Value<'_>, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let at = self.optional(of, key)?;
+        let said = at.node.text().unwrap_or_default();
+        let chosen = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, meaning)| *meaning);
+        if chosen.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.fault(&at, format_args!("expected one of {}, instead got {}", words.join(", "), at.node));
+        }
+        chosen
+    }
+}
