@@ -42,6 +42,8 @@ pub mod fibonacci;
 pub mod http;
 pub mod kernel;
 pub mod parameters;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod service;
 pub mod settings;
 mod sync;

@@ -11,7 +11,7 @@ use testero::counter;
 use testero::fibonacci;
 use testero::service::{health_check, logging};
 #[cfg(feature = "proxy")]
-use testero::settings::proxy::{ProxySettings, config::ProxyConfig, file};
+use testero::settings::proxy::{ProxySettings, file};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -80,7 +80,7 @@ fn proxy(settings: &ProxySettings) -> Result<ExitCode, String> {
     match file::load(&settings.file) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            run_proxy(settings, config).map(|()| ExitCode::SUCCESS)
+            testero::proxy::run(settings, &config).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
         Err(faults) => {
             faults.iter().for_each(|fault| log::error!("{fault}"));
@@ -107,12 +107,6 @@ fn check(settings: &ProxySettings) -> Result<ExitCode, String> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// The one place that waits for `testero::proxy::run(settings, config)`.
-#[cfg(feature = "proxy")]
-fn run_proxy(_settings: &ProxySettings, _config: ProxyConfig) -> Result<(), String> {
-    Err(String::from("the proxy itself is not there yet"))
 }
 
 /// Writes to stdout. A reader that has gone away (`testero --help | head -1`) is no failure.

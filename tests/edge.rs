@@ -36,12 +36,12 @@ impl Client {
         Self { stream, received: Vec::new() }
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Reads up to and including `mark`.
-    fn until(&mut self, mark: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) fn until(&mut self, mark: &[u8]) -> io::Result<Vec<u8>> {
         loop {
             if let Some(at) = self.received.windows(mark.len()).position(|window| window == mark) {
                 return Ok(self.received.drain(..at + mark.len()).collect());
@@ -50,7 +50,7 @@ impl Client {
         }
     }
 
-    fn more(&mut self) -> io::Result<()> {
+    pub(crate) fn more(&mut self) -> io::Result<()> {
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece)? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
@@ -61,13 +61,39 @@ impl Client {
         }
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub(crate) fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.received.len() < length {
+            self.more()?;
+        }
+        Ok(self.received.drain(..length).collect())
+    }
+
+    /// A body in chunks, without its trailers.
+    pub(crate) fn chunked_body(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let size = String::from_utf8(self.until(b"\r\n").unwrap()).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            if size == 0 {
+                while self.until(b"\r\n").unwrap() != b"\r\n" {}
+                return body;
+            }
+            body.extend(self.exactly(size).unwrap());
+            assert_eq!(self.exactly(2).unwrap(), b"\r\n");
+        }
+    }
+
     /// The head of the next answer.
-    fn head(&mut self) -> Answer {
+    pub(crate) fn head(&mut self) -> Answer {
         Answer::parse(&self.until(b"\r\n\r\n").unwrap())
     }
 
     /// The next answer, as long as it says.
-    fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().unwrap()
     }
 
@@ -87,7 +113,7 @@ impl Client {
     }
 
     /// What comes until the service closes.
-    fn rest(mut self) -> Vec<u8> {
+    pub(crate) fn rest(mut self) -> Vec<u8> {
         loop {
             match self.more() {
                 Ok(()) => {}

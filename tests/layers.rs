@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["http"],
     &["settings"],
     &["service"],
-    &["client", "consumer", "counter", "fibonacci"],
+    &["client", "consumer", "counter", "fibonacci", "proxy"],
     &["command", "main"],
 ];
 

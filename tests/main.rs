@@ -42,6 +42,8 @@ mod outcomes;
 mod page;
 mod parameters;
 mod process;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod quota;
 mod ramps;
 #[cfg(all(feature = "fibonacci", feature = "counter", feature = "client"))]

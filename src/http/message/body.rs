@@ -127,6 +127,12 @@ enum BodyState {
 }
 
 impl BodyDecoder {
+    /// For a body that is passed on as it comes. However many chunks it has, each line between them is bounded, and so is
+    /// the trailer section as a whole.
+    pub fn streaming(framing: Framing) -> Self {
+        Self { overhead_left: usize::MAX, ..Self::new(framing, u64::MAX) }
+    }
+
     /// For a body that is delimited like this, with at most `limit` bytes of data where it comes in chunks.
     pub fn new(framing: Framing, limit: u64) -> Self {
         let state = match framing {
@@ -220,7 +226,10 @@ impl BodyDecoder {
             (BodyState::Size { size, digits: 1.. } | BodyState::Extensions(size), b'\r') => BodyState::SizeEnd(size),
             (BodyState::Size { .. }, _) => return Err(SIZE),
             (BodyState::Extensions(_), _) if is_text => self.state,
-            (BodyState::SizeEnd(0), b'\n') => BodyState::TrailerStart,
+            (BodyState::SizeEnd(0), b'\n') => {
+                self.overhead_left = self.overhead_left.min(CHUNK_OVERHEAD_BYTES);
+                BodyState::TrailerStart
+            }
             (BodyState::SizeEnd(size), b'\n') => {
                 self.data_left = self.data_left.checked_sub(size).ok_or(TOO_LARGE)?;
                 BodyState::Chunk(size)
@@ -306,6 +315,22 @@ mod tests {
         assert_eq!(chunked(&drops, usize::MAX), Err("413".into()));
         assert_eq!(chunked(b"5\r\nabc", 100), Err("UnexpectedEof".into()));
         assert_eq!(chunked(b"5", 100), Err("UnexpectedEof".into()));
+    }
+
+    #[test]
+    fn a_stream_of_small_chunks_has_no_end_but_its_trailers_have() {
+        let chunks = b"1\r\nx\r\n".repeat(CHUNK_OVERHEAD_BYTES);
+        let trailers = b"a: b\r\n".repeat(CHUNK_OVERHEAD_BYTES);
+        let mut decoder = BodyDecoder::streaming(Framing::Chunked);
+        let mut length = 0;
+        let mut bytes = &chunks[..];
+        while let Some(piece) = decoder.next(&mut bytes).unwrap() {
+            assert_eq!(piece, Piece::Data(b"x"));
+            length += 1;
+        }
+        assert_eq!(length, CHUNK_OVERHEAD_BYTES);
+        assert_eq!(decoder.next(&mut &b"0\r\nA: b\r\n"[..]), Ok(Some(Piece::Trailer(b"A: b\r\n"))));
+        assert_eq!(decoder.next(&mut &trailers[..]).unwrap_err().status.0, 413);
     }
 
     #[test]

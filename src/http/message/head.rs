@@ -79,6 +79,11 @@ pub struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
+    /// Name and value of each field, in the order sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
+        self.storage[..self.count].iter().map(|field| (field.name, field.value))
+    }
+
     /// The values of all fields called `name`, in the order sent.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
         self.storage[..self.count]
@@ -155,8 +160,21 @@ impl EndFinder {
     }
 }
 
-impl<'b> Head<'b> {
-    /// Checks a whole head, empty line included, as [`EndFinder`] delimits it.
+/// The parts of a request head, before it is asked what they mean.
+#[derive(Debug)]
+pub struct RawHead<'b> {
+    /// The method: a token.
+    pub method: &'b str,
+    /// The request target as sent, without blanks and control characters.
+    pub target: &'b [u8],
+    /// In which version of the protocol.
+    pub version: HttpVersion,
+    /// The fields, in the order sent.
+    pub fields: Fields<'b>,
+}
+
+impl<'b> RawHead<'b> {
+    /// Takes a whole head apart, empty line included, as [`EndFinder`] delimits it.
     ///
     /// # Errors
     /// When it is not exactly what RFC 9112 asks for, with the status that says so.
@@ -169,7 +187,18 @@ impl<'b> Head<'b> {
             bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(Rejection::bad("unfinished request line"))?;
         let (line, rest) = (&bytes[..line_end], &bytes[line_end + 2..]);
         let (method, target, version) = request_line(line)?;
-        let fields = fields(rest)?;
+        Ok(Self { method, target, version, fields: fields(rest)? })
+    }
+}
+
+impl<'b> Head<'b> {
+    /// Checks a whole head, empty line included, as [`EndFinder`] delimits it.
+    ///
+    /// # Errors
+    /// When it is not exactly what RFC 9112 asks for, with the status that says so.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self, Rejection> {
+        let RawHead { method, target, version, fields } = RawHead::parse(bytes)?;
+        let method = Method::from_str(method).map_err(|()| METHOD)?;
         let target = check_target(&method, target)?;
         check_host(&fields, version)?;
         let framing = framing(&fields, version)?;
@@ -185,24 +214,23 @@ impl<'b> Head<'b> {
     }
 }
 
+const METHOD: Rejection = Rejection::bad("the method is not a token");
+
 /// Whether who sent these fields lets the connection live on.
-pub(in crate::http) fn keeps_alive(fields: &Fields<'_>, version: HttpVersion) -> bool {
+pub fn keeps_alive(fields: &Fields<'_>, version: HttpVersion) -> bool {
     let is_kept = version == HttpVersion::Http11 || fields.lists("connection", "keep-alive");
     is_kept && !fields.lists("connection", "close")
 }
 
 /// `METHOD SP target SP HTTP/1.x`, with exactly one space at each place.
-fn request_line(line: &[u8]) -> Result<(Method, &[u8], HttpVersion), Rejection> {
+fn request_line(line: &[u8]) -> Result<(&str, &[u8], HttpVersion), Rejection> {
     let mut words = line.split(|&b| b == b' ');
     let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(Rejection::bad("the request line is not: method, target, version"));
     };
-    let method = std::str::from_utf8(method)
-        .ok()
-        .filter(|name| !name.is_empty() && name.bytes().all(is_token))
-        .and_then(|name| Method::from_str(name).ok())
-        .ok_or(Rejection::bad("the method is not a token"))?;
+    let method =
+        std::str::from_utf8(method).ok().filter(|name| !name.is_empty() && name.bytes().all(is_token)).ok_or(METHOD)?;
     let version = match version {
         b"HTTP/1.1" => HttpVersion::Http11,
         b"HTTP/1.0" => HttpVersion::Http10,
@@ -222,7 +250,7 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], HttpVersion), Rejection> 
 }
 
 /// The fields of a head, or of a trailer section, empty line included.
-pub(in crate::http) fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
+pub fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
     let mut storage = [httparse::EMPTY_HEADER; HEAD_FIELDS];
     let count = match httparse::parse_headers(block, &mut storage) {
         Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields.len(),
@@ -275,7 +303,7 @@ fn check_host(fields: &Fields<'_>, version: HttpVersion) -> Result<(), Rejection
 }
 
 /// Whether `text` is `host` or `host:port` as RFC 3986 writes it, without user information; empty is allowed.
-fn is_authority(text: &[u8]) -> bool {
+pub fn is_authority(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|&b| b == b':') {
         Some(colon) if !text.ends_with(b"]") => (&text[..colon], &text[colon + 1..]),
         _ => (text, &b""[..]),
@@ -289,7 +317,7 @@ fn is_authority(text: &[u8]) -> bool {
 }
 
 /// Where a body ends, as its fields declare it: [`Framing::Empty`] where none does.
-pub(in crate::http) fn framing(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Rejection> {
+pub fn framing(fields: &Fields<'_>, version: HttpVersion) -> Result<Framing, Rejection> {
     let mut codings = fields.all("transfer-encoding");
     let mut lengths = fields.all("content-length");
     if let Some(coding) = codings.next() {
@@ -332,6 +360,6 @@ fn transfer_coding(value: &[u8]) -> Result<Framing, Rejection> {
 }
 
 /// Whether `byte` may stand in a token (RFC 9110, 5.6.2).
-pub(in crate::http) fn is_token(byte: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

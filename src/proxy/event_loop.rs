@@ -1,0 +1,247 @@
+//! One thread: it waits for events on all its connections, and works on those that have some.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+
+use crate::kernel::shutdown::Stop;
+use crate::proxy::session::Session;
+use crate::proxy::slab::{Key, Slab};
+use crate::proxy::socket::Socket;
+use crate::proxy::world::{EventToken, ProxyState, World};
+
+/// Most events that are told at a time.
+const EVENTS: usize = 256;
+/// Most connections that are accepted at a time, so that those that are there get their turn.
+const ACCEPTS: usize = 64;
+/// How often deadlines are looked at, at most.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often idle connections to members are looked at.
+const TIDY: Duration = Duration::from_secs(5);
+/// How long nobody is accepted after descriptors have run out.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A thread's connections.
+pub(super) struct EventLoop {
+    sessions: Slab<Session>,
+    world: World,
+    listener: Arc<OwnedFd>,
+    stop: Stop,
+    /// For how long exchanges may go on once it stops.
+    drain: Duration,
+    /// When a deadline may have passed.
+    due: Option<Instant>,
+    tidy_at: Option<Instant>,
+    /// When the listener is watched again, where it is not.
+    paused_until: Option<Instant>,
+    /// When all ends, once it stops.
+    ends_at: Option<Instant>,
+}
+
+impl EventLoop {
+    pub(super) fn new(
+        listener: Arc<OwnedFd>,
+        shared: Arc<ProxyState>,
+        stop: Stop,
+        drain: Duration,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, stop.bell(), EventData::new_u64(EventToken::Stop.to_bits()), EventFlags::IN)?;
+        let world = World::new(epoll, shared);
+        let sessions = Slab::default();
+        let worker = Self {
+            sessions,
+            world,
+            listener,
+            stop,
+            drain,
+            due: None,
+            tidy_at: None,
+            paused_until: None,
+            ends_at: None,
+        };
+        worker.listen()?;
+        Ok(worker)
+    }
+
+    fn listen(&self) -> io::Result<()> {
+        // Of several threads one is woken for a connection.
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        Ok(epoll::add(&self.world.epoll, &*self.listener, EventData::new_u64(EventToken::Listener.to_bits()), flags)?)
+    }
+
+    /// Serves until the stop signal, and the exchanges that are under way then to their end.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            events.clear();
+            let timeout = self.patience();
+            match epoll::wait(&self.world.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+            self.world.now = Instant::now();
+            for event in &events {
+                let epoll::Event { flags, data } = *event;
+                self.told(EventToken::of_bits(data.u64()), flags);
+            }
+            self.look();
+            if self.ends_at.is_some_and(|end| self.sessions.len() == 0 || end <= self.world.now) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Until when nothing is to be done, unless something comes.
+    fn patience(&self) -> Option<Timespec> {
+        let next = [self.due, self.tidy_at, self.paused_until, self.ends_at].into_iter().flatten().min()?;
+        let wait = next.saturating_duration_since(Instant::now());
+        // Not before it is due.
+        let milliseconds = wait.as_millis() as i64 + 1;
+        Some(Timespec { tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000 })
+    }
+
+    fn told(&mut self, token: EventToken, flags: EventFlags) {
+        match token {
+            EventToken::Listener => self.accept(),
+            EventToken::Stop => self.stop(),
+            EventToken::Client(key) => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.client.told(flags);
+                    self.work(key);
+                }
+            }
+            EventToken::Member(key) => {
+                let Some(connection) = self.world.connections.get_mut(key) else { return };
+                connection.socket.told(flags);
+                match connection.session {
+                    Some(session) => self.work(session),
+                    // That something may be sent is told once, when it has been connected.
+                    None if flags.contains(EventFlags::IN) || connection.socket.has_hung_up() => {
+                        self.world.drop_idle(key);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn work(&mut self, key: Key) {
+        self.with(key, Session::run);
+    }
+
+    /// Lets a session do something, and ends it where it is at its end.
+    fn with(
+        &mut self,
+        key: Key,
+        act: impl FnOnce(&mut Session, &mut World) -> Result<(), crate::proxy::session::Closed>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        self.world.current = Some(key);
+        let acted = act(session, &mut self.world);
+        if acted.is_err() {
+            if let Some(session) = self.sessions.remove(key) {
+                session.close(&mut self.world);
+                log::info!("connection closed");
+            }
+        } else {
+            let deadline = session.deadline(&mut self.world);
+            self.due = Some(self.due.map_or(deadline, |due| due.min(deadline)));
+        }
+        self.world.current = None;
+        if self.tidy_at.is_none() {
+            self.tidy_at = Some(self.world.now + TIDY);
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..ACCEPTS {
+            match acceptfrom_with(&*self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok((stream, peer)) => {
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    self.begin(TcpStream::from(stream), peer);
+                }
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => {
+                    // Descriptors or memory have run out: they pass, and what is idle may help them to.
+                    log::warn!("cannot accept a connection: {error}");
+                    self.world.tidy(true);
+                    if epoll::delete(&self.world.epoll, &*self.listener).is_ok() {
+                        self.paused_until = Some(self.world.now + PAUSE);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, stream: TcpStream, peer: Option<SocketAddr>) {
+        let token = EventToken::Client(self.sessions.next_key()).to_bits();
+        match Socket::watch(stream, &self.world.epoll, token) {
+            Ok(client) => {
+                if let Some(peer) = peer {
+                    log::info!("connection accepted from {peer}");
+                }
+                let key = self.sessions.insert(Session::new(client, peer, self.world.now));
+                self.with(key, |_, _| Ok(()));
+            }
+            Err(error) => log::warn!("cannot watch a connection: {error}"),
+        }
+    }
+
+    /// Looks at what is due.
+    fn look(&mut self) {
+        let now = self.world.now;
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+            if self.ends_at.is_none() && self.listen().is_err() {
+                self.paused_until = Some(now + PAUSE);
+            }
+        }
+        if self.tidy_at.is_some_and(|at| at <= now) {
+            self.tidy_at = self.world.tidy(false).then_some(now + TIDY);
+        }
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut next: Option<Instant> = None;
+        for key in self.sessions.keys() {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if session.deadline(&mut self.world) <= now {
+                self.with(key, Session::timed_out);
+            }
+            if let Some(session) = self.sessions.get_mut(key) {
+                let deadline = session.deadline(&mut self.world);
+                next = Some(next.map_or(deadline, |next| next.min(deadline)));
+            }
+        }
+        self.due = next.map(|next| next.max(now + LOOK));
+    }
+
+    /// Accepts nobody any more, and closes who has no request.
+    fn stop(&mut self) {
+        if self.ends_at.is_some() || !self.stop.is_set() {
+            return;
+        }
+        self.ends_at = Some(self.world.now + self.drain);
+        // The bell rings on.
+        let _ = epoll::delete(&self.world.epoll, self.stop.bell());
+        let _ = epoll::delete(&self.world.epoll, &*self.listener);
+        self.world.tidy(true);
+        for key in self.sessions.keys() {
+            let is_idle = self.sessions.get_mut(key).is_some_and(|session| session.is_idle());
+            if let Some(session) = if is_idle { self.sessions.remove(key) } else { None } {
+                session.close(&mut self.world);
+            }
+        }
+    }
+}

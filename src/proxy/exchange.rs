@@ -1,0 +1,412 @@
+//! A request on its way to a member, and the answer on its way back.
+
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::http::message::answer::AnswerHead;
+use crate::http::message::head::{EndFinder, Framing, HttpVersion};
+use crate::proxy::body_stream::{BodyStream, StreamStep};
+use crate::proxy::buffer::Buffer;
+use crate::proxy::head::{AnswerManner, for_client};
+use crate::proxy::pages::Page;
+use crate::proxy::services::{Balancer, Member};
+use crate::proxy::slab::Key;
+use crate::proxy::socket::{Received, Socket};
+use crate::proxy::times::Order;
+use crate::proxy::world::{Connection, World};
+
+/// Most answers that only say that another one follows.
+const INTERIM_ANSWERS: usize = 16;
+/// Most bytes of a request that are kept, so that another member can be asked.
+const KEPT_BYTES: usize = 64 * 1024;
+/// Most members that are asked.
+const MOST_TRIED: usize = 3;
+/// For how long a client that wants to be asked for its body waits for a member to ask: some never do.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the request says that the answer depends on.
+pub(super) struct Asking {
+    pub(super) version: HttpVersion,
+    pub(super) keep_alive: bool,
+    pub(super) is_head: bool,
+    /// It may be done twice.
+    pub(super) is_idempotent: bool,
+    pub(super) expects_continue: bool,
+    pub(super) upgrades: bool,
+    pub(super) host: String,
+}
+
+/// A request and its answer.
+pub(super) struct ProxiedRequest {
+    asking: Asking,
+    service: Arc<Balancer>,
+    /// Members that were asked.
+    tried: Vec<usize>,
+    member: Arc<Member>,
+    connection: Key,
+    body: BodyStream,
+    answer: AnswerStage,
+    interim: usize,
+    began: Instant,
+    /// When something was sent that the member has not answered yet, and what.
+    sent: Option<(Instant, Order)>,
+    /// Bytes of an answer have come.
+    is_begun: bool,
+    /// Whether the connections go on after it.
+    member_lives_on: bool,
+    client_lives_on: bool,
+    is_tunnel: bool,
+    /// The request's side of the tunnel is open: its body has ended.
+    passes_bytes: bool,
+    /// The client was told to send its body.
+    has_continued: bool,
+}
+
+enum AnswerStage {
+    Head(EndFinder),
+    Body(BodyStream),
+}
+
+/// What a step comes to.
+pub(super) enum RequestProgress {
+    Some,
+    Nothing,
+    /// The answer is whole, once what is outgoing is sent. Whether the client's connection goes on.
+    Done {
+        lives_on: bool,
+    },
+    /// The client is gone, or its body is malformed.
+    ClientFailed,
+    /// The member does not answer properly.
+    Failed(MemberFailure),
+}
+
+/// Why a member does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MemberFailure {
+    /// No connection could be had.
+    Refused,
+    /// The connection ended before a byte of an answer came.
+    Closed,
+    /// An answer that is none, or that breaks off.
+    Malformed,
+    TimedOut,
+}
+
+impl ProxiedRequest {
+    /// Sends `head` to a member of `service`, with a body that is framed like this.
+    pub(super) fn begin(
+        asking: Asking,
+        service: Arc<Balancer>,
+        head: &[u8],
+        framing: Framing,
+        world: &mut World,
+    ) -> Result<Box<Self>, ()> {
+        let mut tried = Vec::new();
+        let (member, key) = loop {
+            let index = service.choose(&tried, |below| world.random.usize(..below)).ok_or(())?;
+            tried.push(index);
+            let member = &service.members[index];
+            // Nobody knows of a connection that was kept whether it is still there: what cannot be done twice is sent on one
+            // that was looked at in this very moment.
+            if let Some(key) = world.take_idle(member, !asking.is_idempotent).or_else(|| world.connect(member).ok()) {
+                break (Arc::clone(member), key);
+            }
+            if tried.len() == MOST_TRIED {
+                return Err(());
+            }
+        };
+        member.under_way.fetch_add(1, Ordering::Relaxed);
+        let body = BodyStream::new(framing, framing == Framing::Chunked);
+        let order = if asking.expects_continue { Order::HeadAlone } else { Order::Whole };
+        if let Some(connection) = world.connections.get_mut(key) {
+            connection.outgoing.keep();
+            connection.outgoing.push(head, &mut world.stock);
+        }
+        Ok(Box::new(Self {
+            asking,
+            service,
+            tried,
+            member,
+            connection: key,
+            body,
+            answer: AnswerStage::Head(EndFinder::default()),
+            interim: 0,
+            began: world.now,
+            sent: Some((world.now, order)),
+            is_begun: false,
+            member_lives_on: false,
+            client_lives_on: false,
+            is_tunnel: false,
+            passes_bytes: false,
+            has_continued: false,
+        }))
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.asking.is_head
+    }
+
+    /// Whether something of an answer went to the client.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.answer, AnswerStage::Body(_)) || self.interim > 0 || self.has_continued
+    }
+
+    /// Whether protocols were changed, and nobody waits for anybody.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.is_tunnel
+    }
+
+    /// Whether it is the client who is to send something.
+    pub(super) fn waits_for_client(&self, world: &mut World) -> bool {
+        let is_sent = world.connections.get_mut(self.connection).is_some_and(|one| one.outgoing.is_empty());
+        !self.body.is_done() && is_sent && !self.is_begun
+    }
+
+    pub(super) fn step(
+        &mut self,
+        client: &mut Socket,
+        received: &mut Buffer,
+        outgoing: &mut Buffer,
+        world: &mut World,
+    ) -> RequestProgress {
+        let Some(mut connection) = world.connections.take(self.connection) else {
+            return RequestProgress::Failed(MemberFailure::Closed);
+        };
+        let progress = self.work(&mut connection, client, received, outgoing, world);
+        world.connections.put_back(self.connection, connection);
+        progress
+    }
+
+    fn work(
+        &mut self,
+        connection: &mut Connection,
+        client: &mut Socket,
+        received: &mut Buffer,
+        outgoing: &mut Buffer,
+        world: &mut World,
+    ) -> RequestProgress {
+        if connection.is_connecting {
+            if !connection.socket.is_writable {
+                return RequestProgress::Nothing;
+            }
+            if connection.socket.connected().is_err() {
+                return RequestProgress::Failed(MemberFailure::Refused);
+            }
+            connection.is_connecting = false;
+        }
+        let mut moved = false;
+        // The request.
+        match self.body.step(client, received, &mut connection.outgoing, &mut world.stock) {
+            StreamStep::Some => moved = true,
+            StreamStep::Nothing => {}
+            StreamStep::CutShort | StreamStep::Malformed(_) => return RequestProgress::ClientFailed,
+        }
+        if !connection.outgoing.is_empty() && connection.socket.is_writable && !connection.is_broken {
+            match connection.socket.send(connection.outgoing.data()) {
+                Ok(count) => {
+                    connection.outgoing.consume(count);
+                    if connection.outgoing.kept() > KEPT_BYTES {
+                        connection.outgoing.forget();
+                    }
+                    moved |= count > 0;
+                }
+                // It may have answered before: that is read first.
+                Err(_) => connection.is_broken = true,
+            }
+        }
+        if self.is_tunnel && self.body.is_done() {
+            self.end_of_request(connection);
+        }
+        // The answer.
+        match self.receive_answer(connection, outgoing, world) {
+            RequestProgress::Nothing if moved => RequestProgress::Some,
+            progress => progress,
+        }
+    }
+
+    fn receive_answer(
+        &mut self,
+        connection: &mut Connection,
+        outgoing: &mut Buffer,
+        world: &mut World,
+    ) -> RequestProgress {
+        match &mut self.answer {
+            AnswerStage::Body(body) if body.is_done() => {
+                RequestProgress::Done { lives_on: self.client_lives_on && self.body.is_done() }
+            }
+            AnswerStage::Body(body) => {
+                match body.step(&mut connection.socket, &mut connection.received, outgoing, &mut world.stock) {
+                    StreamStep::Some => RequestProgress::Some,
+                    StreamStep::Nothing => RequestProgress::Nothing,
+                    StreamStep::CutShort | StreamStep::Malformed(_) => {
+                        RequestProgress::Failed(MemberFailure::Malformed)
+                    }
+                }
+            }
+            AnswerStage::Head(finder) => {
+                let length = match finder.look(connection.received.data()) {
+                    Ok(Some(length)) => length,
+                    Err(_) => return RequestProgress::Failed(MemberFailure::Malformed),
+                    Ok(None) => {
+                        if !connection.socket.is_readable {
+                            return RequestProgress::Nothing;
+                        }
+                        let room = connection.received.room(&mut world.stock);
+                        return match connection.socket.receive(room) {
+                            Received::Bytes(count) => {
+                                connection.received.filled(count);
+                                connection.outgoing.forget();
+                                self.first_bytes(world);
+                                RequestProgress::Some
+                            }
+                            Received::Nothing => RequestProgress::Nothing,
+                            Received::End | Received::Failed if self.is_begun => {
+                                RequestProgress::Failed(MemberFailure::Malformed)
+                            }
+                            Received::End | Received::Failed => RequestProgress::Failed(MemberFailure::Closed),
+                        };
+                    }
+                };
+                let bytes = connection.received.data()[..length].to_vec();
+                connection.received.consume(length);
+                match AnswerHead::parse(&bytes, self.asking.is_head) {
+                    Ok(head) => self.take_head(&head, outgoing, world),
+                    Err(_) => RequestProgress::Failed(MemberFailure::Malformed),
+                }
+            }
+        }
+    }
+
+    fn take_head(&mut self, head: &AnswerHead<'_>, outgoing: &mut Buffer, world: &mut World) -> RequestProgress {
+        let version = self.asking.version;
+        if head.is_interim() {
+            self.interim += 1;
+            if self.interim > INTERIM_ANSWERS {
+                return RequestProgress::Failed(MemberFailure::Malformed);
+            }
+            self.answer = AnswerStage::Head(EndFinder::default());
+            self.sent = Some((world.now, Order::Body));
+            // Clients of 1.0 know of none.
+            if version == HttpVersion::Http11 {
+                let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
+                outgoing.push(&for_client(head, manner), &mut world.stock);
+            }
+            return RequestProgress::Some;
+        }
+        if head.status.0 == 101 {
+            if !self.asking.upgrades {
+                return RequestProgress::Failed(MemberFailure::Malformed);
+            }
+            let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
+            outgoing.push(&for_client(head, manner), &mut world.stock);
+            self.is_tunnel = true;
+            self.answer = AnswerStage::Body(BodyStream::new(Framing::UntilClose, false));
+            return RequestProgress::Some;
+        }
+        let is_chunked =
+            version == HttpVersion::Http11 && matches!(head.framing, Framing::Chunked | Framing::UntilClose);
+        let has_end = is_chunked || matches!(head.framing, Framing::Empty | Framing::Length(_));
+        self.member_lives_on = head.keep_alive;
+        self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_draining();
+        let manner = AnswerManner { version, is_chunked, keep_alive: self.client_lives_on };
+        outgoing.push(&for_client(head, manner), &mut world.stock);
+        self.answer = AnswerStage::Body(BodyStream::new(head.framing, is_chunked));
+        RequestProgress::Some
+    }
+
+    /// What follows the request's body, where protocols were changed: bytes, until the client ends them.
+    fn end_of_request(&mut self, connection: &mut Connection) {
+        if !std::mem::replace(&mut self.passes_bytes, true) {
+            self.body = BodyStream::new(Framing::UntilClose, false);
+        } else if connection.outgoing.is_empty() {
+            // A member that is gone is found out by reading.
+            let _ = connection.socket.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// The first bytes that answer what was sent.
+    fn first_bytes(&mut self, world: &mut World) {
+        self.is_begun = true;
+        if let Some((sent, order)) = self.sent.take() {
+            self.member.times.exchanged(order, world.now.saturating_duration_since(sent));
+        }
+    }
+
+    /// Asks another member, where that is safe; says whether it does.
+    pub(super) fn ask_again(&mut self, failure: MemberFailure, world: &mut World) -> bool {
+        let Some(connection) = world.connections.get_mut(self.connection) else { return false };
+        let is_unsent = connection.is_connecting;
+        // Whatever was sent is still there, and nothing has come back.
+        let may_be_sent_again =
+            is_unsent || failure == MemberFailure::Closed && self.asking.is_idempotent && connection.outgoing.keeps();
+        if self.is_begun || self.is_answered() || !may_be_sent_again || self.tried.len() > MOST_TRIED {
+            return false;
+        }
+        // One that was kept may have been closed for its age alone: the member itself has not been tried yet.
+        let same = connection.is_reused;
+        let mut request = std::mem::take(&mut connection.outgoing);
+        request.rewind();
+        let next = if same { self.tried.last().copied() } else { None };
+        let next = next.or_else(|| self.service.choose(&self.tried, |below| world.random.usize(..below)));
+        world.drop_connection(self.connection);
+        let found = next.and_then(|index| {
+            self.tried.push(index);
+            let member = Arc::clone(&self.service.members[index]);
+            world.connect(&member).ok().map(|key| (member, key))
+        });
+        let Some((member, key)) = found else {
+            request.clear(&mut world.stock);
+            return false;
+        };
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
+        member.under_way.fetch_add(1, Ordering::Relaxed);
+        (self.member, self.connection) = (member, key);
+        self.sent = self.sent.map(|(_, order)| (world.now, order));
+        if let Some(connection) = world.connections.get_mut(key) {
+            connection.outgoing = request;
+        }
+        true
+    }
+
+    /// When the client is to be told to send its body, though the member has not asked for it.
+    pub(super) fn continues_at(&self) -> Option<Instant> {
+        let waits = self.asking.expects_continue && !self.is_begun && !self.has_continued && !self.body.is_done();
+        waits.then_some(self.began + CONTINUE_PATIENCE)
+    }
+
+    /// Tells it.
+    pub(super) fn continue_by_itself(&mut self, outgoing: &mut Buffer, world: &mut World) {
+        self.has_continued = true;
+        outgoing.push(b"HTTP/1.1 100 Continue\r\n\r\n", &mut world.stock);
+    }
+
+    /// The answer is with the client.
+    pub(super) fn finish(self: Box<Self>, peer: Option<SocketAddr>, world: &mut World) {
+        world.shared.metrics.answered(peer, None, Some(&self.asking.host));
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.member.times.answered(world.now.saturating_duration_since(self.began));
+        if self.member_lives_on && self.body.is_done() && !self.is_tunnel {
+            world.keep(self.connection, &self.member);
+        } else {
+            world.drop_connection(self.connection);
+        }
+    }
+
+    /// The client gets this page in the place of an answer.
+    pub(super) fn give_up(self: Box<Self>, page: &Page, peer: Option<SocketAddr>, world: &mut World) {
+        self.member.times.answered(world.now.saturating_duration_since(self.began));
+        world.shared.metrics.answered(peer, Some(page), Some(&self.asking.host));
+        let Member { server, port, .. } = &*self.member;
+        log::error!("{} for {}: member {server}:{port} of {}", page.status().0, self.asking.host, self.service.name);
+        self.abandon(world);
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn abandon(self: Box<Self>, world: &mut World) {
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
+        world.drop_connection(self.connection);
+    }
+}

@@ -1,0 +1,174 @@
+//! Heads, written anew for the other side from what was understood of them.
+
+use crate::http::message::answer::AnswerHead;
+use crate::http::message::head::{Fields, Framing, HttpVersion, RawHead};
+
+/// Fields that are of one connection alone (RFC 9110, 7.6.1), beside those that `Connection` names.
+const OF_THE_CONNECTION: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+/// Fields that say where a message goes or ends, which its end cannot change (RFC 9110, 6.5.1).
+const NOT_IN_TRAILERS: [&str; 7] =
+    ["content-length", "host", "trailer", "content-encoding", "content-type", "content-range", "authorization"];
+
+/// Whether a field may stand behind a body.
+pub(super) fn is_passed_on_in_trailers(name: &str) -> bool {
+    !is_one_of(&OF_THE_CONNECTION, name) && !is_one_of(&NOT_IN_TRAILERS, name)
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Writes all fields that are for whoever comes next.
+fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>) {
+    let named = fields.first("connection").is_some();
+    for (name, value) in fields.iter() {
+        // Whom `Connection` names is left out; what frames the message cannot be named away.
+        let is_left_out = is_one_of(&OF_THE_CONNECTION, name)
+            || named && !name.eq_ignore_ascii_case("content-length") && fields.lists("connection", name);
+        if !is_left_out {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+}
+
+/// The head of a request for a member. Where it `upgrades`, that is asked of the member as well.
+pub(super) fn for_member(head: &RawHead<'_>, framing: Framing, upgrades: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    for part in [head.method.as_bytes(), b" ", origin_form(head.target), b" HTTP/1.1\r\n"] {
+        out.extend_from_slice(part);
+    }
+    push_fields(&mut out, &head.fields);
+    if framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if head.fields.lists("te", "trailers") {
+        out.extend_from_slice(b"TE: trailers\r\n");
+    }
+    if upgrades {
+        push_upgrade(&mut out, &head.fields);
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// How an answer's body goes on, and whether its connection does.
+#[derive(Clone, Copy)]
+pub(super) struct AnswerManner {
+    pub(super) version: HttpVersion,
+    pub(super) is_chunked: bool,
+    pub(super) keep_alive: bool,
+}
+
+/// The head of an answer for a client.
+pub(super) fn for_client(head: &AnswerHead<'_>, manner: AnswerManner) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    let version: &[u8] = if manner.version == HttpVersion::Http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
+    for part in [version, head.status.0.to_string().as_bytes(), b" ", head.reason, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    push_fields(&mut out, &head.fields);
+    if head.status.0 == 101 {
+        push_upgrade(&mut out, &head.fields);
+    } else {
+        if manner.is_chunked {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        match (manner.keep_alive, manner.version) {
+            _ if head.is_interim() => {}
+            (false, HttpVersion::Http11) => out.extend_from_slice(b"Connection: close\r\n"),
+            (true, HttpVersion::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            _ => {}
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+fn push_upgrade(out: &mut Vec<u8>, fields: &Fields<'_>) {
+    out.extend_from_slice(b"Connection: Upgrade\r\n");
+    for value in fields.all("upgrade") {
+        for part in [b"Upgrade: ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+/// Path and query of a target that may name its host as well.
+fn origin_form(target: &[u8]) -> &[u8] {
+    let Some(authority) = authority_of(target) else { return target };
+    match &target[b"http://".len() + authority.len()..] {
+        [] => b"/",
+        path => path,
+    }
+}
+
+/// The host that a target in absolute form names.
+pub(super) fn authority_of(target: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"http://";
+    let (scheme, rest) = target.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    Some(&rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::message::head::framing;
+
+    fn request(text: &str) -> String {
+        let head = RawHead::parse(text.as_bytes()).unwrap();
+        let framing = framing(&head.fields, head.version).unwrap();
+        let upgrades = head.fields.lists("connection", "upgrade");
+        String::from_utf8(for_member(&head, framing, upgrades)).unwrap()
+    }
+
+    #[test]
+    fn what_is_of_the_connection_stays_there() {
+        assert_eq!(
+            request(
+                "GET /a?b=%20 HTTP/1.0\r\nX-Two: 2\r\nhost: h:80\r\nConnection: x-one, keep-alive, content-length\r\n\
+                 X-One: 1\r\nKeep-Alive: 5\r\nTE: gzip\r\nX-Two: 3\r\nContent-Length: 4\r\nProxy-Connection: a\r\n\r\n"
+            ),
+            "GET /a?b=%20 HTTP/1.1\r\nX-Two: 2\r\nhost: h:80\r\nX-Two: 3\r\nContent-Length: 4\r\n\r\n"
+        );
+        assert_eq!(
+            request("POST http://h HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n"),
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n"
+        );
+        assert_eq!(
+            request("GET HTTP://h/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+            "GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_says_how_it_ends() {
+        let answer = |text: &str, version, is_chunked, keep_alive| {
+            let head = AnswerHead::parse(text.as_bytes(), false).unwrap();
+            String::from_utf8(for_client(&head, AnswerManner { version, is_chunked, keep_alive })).unwrap()
+        };
+        let (old, new) = (HttpVersion::Http10, HttpVersion::Http11);
+        assert_eq!(
+            answer("HTTP/1.0 200 F\u{fc}r\r\nServer: x\r\nConnection: close\r\nDate: y\r\n\r\n", new, true, true),
+            "HTTP/1.1 200 F\u{fc}r\r\nServer: x\r\nDate: y\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        assert_eq!(
+            answer("HTTP/1.1 200 \r\nContent-Length: 3\r\n\r\n", old, false, true),
+            "HTTP/1.0 200 \r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert_eq!(
+            answer("HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\n", new, false, false),
+            "HTTP/1.1 404 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(
+            answer("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", new, false, false),
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! What is counted, as Prometheus reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use crate::proxy::pages::Page;
+use crate::proxy::services::{Balancer, Member};
+use crate::proxy::times::Order;
+use crate::sync::lock;
+
+/// Most values of a label that clients choose; all further ones are this.
+const MOST_VALUES: usize = 1000;
+const OTHER: &str = "other";
+
+/// What is counted of all services together.
+#[derive(Default)]
+pub(super) struct ProxyMetrics {
+    /// By client, own error and host.
+    status: Mutex<BTreeMap<(String, u16, String), u64>>,
+    seen: Mutex<[BTreeSet<String>; 2]>,
+}
+
+impl ProxyMetrics {
+    /// A request was answered: with a page of the proxy's own, where it is told.
+    pub(super) fn answered(&self, peer: Option<SocketAddr>, page: Option<&Page>, host: Option<&str>) {
+        let client = peer.map_or_else(|| String::from("None"), |peer| peer.ip().to_canonical().to_string());
+        let host = if page == Some(&Page::HeadTooLarge) { None } else { host };
+        let host = host.unwrap_or("None").to_ascii_lowercase();
+        let [client, host] = {
+            let mut seen = lock(&self.seen);
+            let [clients, hosts] = &mut *seen;
+            [bounded(clients, client), bounded(hosts, host)]
+        };
+        let error = page.map_or(0, |page| page.status().0);
+        *lock(&self.status).entry((client, error, host)).or_default() += 1;
+    }
+
+    /// All metrics, with those of these services.
+    pub(super) fn render<'s>(&self, services: impl Iterator<Item = &'s Balancer>) -> String {
+        let mut members: Vec<_> = services.flat_map(|service| &service.members).collect();
+        members.sort_by(|one, other| (&one.server, one.port).cmp(&(&other.server, other.port)));
+        let mut out = String::new();
+        let name = "request_processing_seconds";
+        let _ = write!(out, "# HELP {name} Time spent processing requests\n# TYPE {name} histogram\n");
+        for member in members.iter().filter(|member| !member.times.processing.is_empty()) {
+            member.times.processing.write(&mut out, name, &labels(member));
+        }
+        let name = "socket_exchange_latency_seconds";
+        let _ = write!(out, "# HELP {name} Time from sending to the first bytes back\n# TYPE {name} histogram\n");
+        for member in &members {
+            for (order, label) in Order::ALL {
+                let times = &member.times.exchange[order as usize];
+                if !times.is_empty() {
+                    times.write(&mut out, name, &format!("order=\"{label}\",{}", labels(member)));
+                }
+            }
+        }
+        let name = "status_total";
+        let _ = write!(out, "# HELP {name} incoming requests status by host\n# TYPE {name} counter\n");
+        for ((client, error, host), count) in &*lock(&self.status) {
+            let error = if *error == 0 { String::from("None") } else { error.to_string() };
+            let host = escaped(host);
+            let _ = writeln!(out, "{name}{{client=\"{client}\",error=\"{error}\",host=\"{host}\"}} {count}.0");
+        }
+        out
+    }
+}
+
+fn labels(member: &Member) -> String {
+    format!("port=\"{}\",server=\"{}\"", member.port, escaped(&member.server))
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn bounded(seen: &mut BTreeSet<String>, value: String) -> String {
+    if seen.contains(&value) {
+        return value;
+    }
+    if seen.len() == MOST_VALUES {
+        return String::from(OTHER);
+    }
+    seen.insert(value.clone());
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::proxy::config::Strategy;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn metrics_are_written_as_they_were() {
+        let metrics = ProxyMetrics::default();
+        let member = Arc::new(Member::new("10.0.0.1".into(), 81, SocketAddr::from(([10, 0, 0, 1], 81)), 1));
+        let balancer = Balancer::new("s".into(), Strategy::Random, vec![Arc::clone(&member)]);
+        member.times.answered(Duration::from_millis(60));
+        member.times.answered(Duration::from_secs(11));
+        member.times.exchanged(Order::HeadAlone, Duration::from_micros(5000));
+        let peer = Some(SocketAddr::from(([127, 0, 0, 1], 5)));
+        metrics.answered(peer, None, Some("H1"));
+        metrics.answered(peer, None, Some("h1"));
+        metrics.answered(peer, Some(&Page::BadRequest), None);
+        metrics.answered(peer, Some(&Page::HeadTooLarge), Some("h1"));
+        let text = metrics.render([&balancer].into_iter());
+        for line in [
+            "# HELP request_processing_seconds Time spent processing requests",
+            "# TYPE request_processing_seconds histogram",
+            "request_processing_seconds_bucket{le=\"0.05\",port=\"81\",server=\"10.0.0.1\"} 0.0",
+            "request_processing_seconds_bucket{le=\"0.075\",port=\"81\",server=\"10.0.0.1\"} 1.0",
+            "request_processing_seconds_bucket{le=\"+Inf\",port=\"81\",server=\"10.0.0.1\"} 2.0",
+            "request_processing_seconds_count{port=\"81\",server=\"10.0.0.1\"} 2.0",
+            "request_processing_seconds_sum{port=\"81\",server=\"10.0.0.1\"} 11.060000",
+            "socket_exchange_latency_seconds_bucket{le=\"0.005\",order=\"None\",port=\"81\",server=\"10.0.0.1\"} 1.0",
+            "status_total{client=\"127.0.0.1\",error=\"None\",host=\"h1\"} 2.0",
+            "status_total{client=\"127.0.0.1\",error=\"400\",host=\"None\"} 1.0",
+            "status_total{client=\"127.0.0.1\",error=\"413\",host=\"None\"} 1.0",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn labels_that_clients_choose_are_bounded_and_harmless() {
+        let metrics = ProxyMetrics::default();
+        for number in 0..3 * MOST_VALUES {
+            metrics.answered(None, None, Some(&format!("h{number}\"\n\\")));
+        }
+        let text = metrics.render(std::iter::empty());
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("status_total{")).collect();
+        assert_eq!(lines.len(), MOST_VALUES + 1);
+        assert!(lines.iter().any(|line| line.ends_with("host=\"other\"} 2000.0")), "{text}");
+        assert!(lines[0].contains("host=\"h0\\\"\\n\\\\\"}"), "{}", lines[0]);
+    }
+}

@@ -1,0 +1,114 @@
+//! What a request's head asks for: a member, or one of the proxy's own pages.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::http::message::head::{
+    Fields, Framing, HttpVersion, RawHead, Rejection, framing, is_authority, keeps_alive,
+};
+use crate::proxy::exchange::{Asking, ProxiedRequest};
+use crate::proxy::head::{authority_of, for_member};
+use crate::proxy::pages::Page;
+use crate::proxy::services::host_name;
+use crate::proxy::world::World;
+
+/// Methods that are passed on.
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+/// Those of them that may be done twice (RFC 9110, 9.2.2).
+const IDEMPOTENT: [&str; 6] = ["DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"];
+
+/// What becomes of a request.
+pub(super) enum Asked {
+    Member(Box<ProxiedRequest>),
+    Page {
+        page: Page,
+        has_no_body: bool,
+        /// Whether the connection goes on after it.
+        lives_on: bool,
+    },
+}
+
+/// Reads a whole head, and begins what it asks for.
+pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut World) -> Asked {
+    let is_head = bytes.starts_with(b"HEAD ");
+    let page = |world: &World, page: Page, host: Option<&str>| {
+        world.shared.metrics.answered(peer, Some(&page), host);
+        Asked::Page { page, has_no_body: is_head, lives_on: false }
+    };
+    let Ok(head) = RawHead::parse(bytes) else { return page(world, Page::BadRequest, None) };
+    if !METHODS.contains(&head.method) {
+        return page(world, Page::UnsupportedMethod(head.method.to_owned()), None);
+    }
+    let Ok((host, framing)) = understand(&head) else { return page(world, Page::BadRequest, None) };
+    let name = String::from_utf8_lossy(host_name(host)).into_owned();
+    let shown = Some(name.as_str()).filter(|name| !name.is_empty());
+    let Some(service) = world.shared.routes().find(host).map(Arc::clone) else {
+        match shown {
+            Some(name) => log::warn!("unknown host: {}", name.escape_debug()),
+            None => log::warn!("no host in the request"),
+        }
+        return page(world, Page::BadRequest, shown);
+    };
+    let keep_alive = keeps_alive(&head.fields, head.version) && head.method != "CONNECT";
+    if world.shared.is_dry_run {
+        world.shared.metrics.answered(peer, None, shown);
+        let lives_on = keep_alive && framing == Framing::Empty;
+        return Asked::Page { page: Page::DryRun, has_no_body: is_head, lives_on };
+    }
+    let upgrades = head.version == HttpVersion::Http11
+        && head.fields.lists("connection", "upgrade")
+        && head.fields.first("upgrade").is_some();
+    let asking = Asking {
+        version: head.version,
+        keep_alive,
+        is_head,
+        is_idempotent: IDEMPOTENT.contains(&head.method),
+        expects_continue: head.version == HttpVersion::Http11
+            && framing != Framing::Empty
+            && head.fields.lists("expect", "100-continue"),
+        upgrades,
+        host: name.clone(),
+    };
+    match ProxiedRequest::begin(asking, service, &for_member(&head, framing, upgrades), framing, world) {
+        Ok(exchange) => Asked::Member(exchange),
+        Err(()) => {
+            log::error!("502 for {name}: no member can be reached");
+            page(world, Page::BadGateway, shown)
+        }
+    }
+}
+
+/// The host that a request is for, and where its body ends.
+fn understand<'b>(head: &RawHead<'b>) -> Result<(&'b [u8], Framing), Rejection> {
+    const HOST: Rejection = Rejection::new(400, "not exactly one sound Host");
+    let framing = framing(&head.fields, head.version)?;
+    let host = one_host(&head.fields)?;
+    match authority_of(head.target) {
+        // Whom it names must be whom Host names: which of them counts differs from server to server.
+        Some(authority) => {
+            let path = &head.target[b"http://".len() + authority.len()..];
+            let agrees = is_authority(authority) && authority.eq_ignore_ascii_case(host) && !path.starts_with(b"?");
+            if agrees { Ok((host, framing)) } else { Err(HOST) }
+        }
+        None => {
+            let is_path = head.target.starts_with(b"/");
+            let is_other = head.target == b"*" && head.method == "OPTIONS" || head.method == "CONNECT";
+            let is_sound = is_path || is_other && is_authority_or_star(head.target);
+            if is_sound { Ok((host, framing)) } else { Err(Rejection::new(400, "the target is no path")) }
+        }
+    }
+}
+
+fn is_authority_or_star(target: &[u8]) -> bool {
+    target == b"*" || is_authority(target)
+}
+
+/// The one Host; empty where there is none, which is for no service.
+fn one_host<'b>(fields: &Fields<'b>) -> Result<&'b [u8], Rejection> {
+    let mut hosts = fields.all("host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) => Ok(b""),
+        (Some(host), None) if is_authority(host) => Ok(host),
+        _ => Err(Rejection::new(400, "not exactly one sound Host")),
+    }
+}

@@ -1,0 +1,272 @@
+//! A client's connection: its requests in turn, each with the member that answers it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::http::bounds::{HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES};
+use crate::http::message::head::{EndFinder, Rejection};
+use crate::proxy::buffer::Buffer;
+use crate::proxy::exchange::{MemberFailure, ProxiedRequest, RequestProgress};
+use crate::proxy::pages::Page;
+use crate::proxy::request::{Asked, read_request};
+use crate::proxy::socket::{Received, Socket};
+use crate::proxy::world::World;
+
+/// How long a client may take to take some of its answer, or to send some of its request's body.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long nothing may come through a tunnel.
+const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+
+/// The connection of a client.
+pub(super) struct Session {
+    pub(super) client: Socket,
+    pub(super) peer: Option<SocketAddr>,
+    /// From the client, and not used yet.
+    received: Buffer,
+    /// For the client.
+    outgoing: Buffer,
+    finder: EndFinder,
+    exchange: Option<Box<ProxiedRequest>>,
+    phase: SessionPhase,
+    /// When something was last sent or received.
+    moved: Instant,
+    /// When the head began to come that is being received.
+    head_began: Option<Instant>,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SessionPhase {
+    /// Requests are served.
+    Serving,
+    /// It ends once all is sent.
+    Ending,
+    /// The same, in the middle of an answer: what has come of it is sent, and it does not look whole.
+    BreakingOff,
+    /// All is sent, and the client reads it: what it still sends is thrown away, up to so many bytes.
+    Lingering(usize),
+}
+
+/// The connection is at its end.
+pub(super) struct Closed;
+
+impl Session {
+    pub(super) fn new(client: Socket, peer: Option<SocketAddr>, now: Instant) -> Self {
+        Self {
+            client,
+            peer,
+            received: Buffer::default(),
+            outgoing: Buffer::default(),
+            finder: EndFinder::default(),
+            exchange: None,
+            phase: SessionPhase::Serving,
+            moved: now,
+            head_began: None,
+        }
+    }
+
+    /// Whether it has no request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchange.is_none() && self.outgoing.is_empty() && self.head_began.is_none()
+    }
+
+    /// Does all that can be done without waiting.
+    pub(super) fn run(&mut self, world: &mut World) -> Result<(), Closed> {
+        while self.step(world)? {
+            self.moved = world.now;
+        }
+        if self.exchange.is_none() {
+            self.received.release(&mut world.stock);
+        }
+        self.outgoing.release(&mut world.stock);
+        Ok(())
+    }
+
+    /// When it has waited too long for whom it waits for.
+    pub(super) fn deadline(&self, world: &mut World) -> Instant {
+        match (&self.phase, &self.exchange) {
+            (SessionPhase::Lingering(_), _) => self.moved + LINGER,
+            _ if !self.outgoing.is_empty() => self.moved + CLIENT_PATIENCE,
+            (_, Some(exchange)) if exchange.is_tunnel() => self.moved + TUNNEL_IDLE,
+            (_, Some(exchange)) if exchange.waits_for_client(world) => {
+                let deadline = self.moved + CLIENT_PATIENCE;
+                exchange.continues_at().map_or(deadline, |due| due.min(deadline))
+            }
+            (_, Some(_)) => self.moved + world.shared.timeout,
+            (_, None) => self.head_began.map_or(self.moved + IDLE, |began| began + HEAD_DEADLINE),
+        }
+    }
+
+    /// Its deadline has passed.
+    pub(super) fn timed_out(&mut self, world: &mut World) -> Result<(), Closed> {
+        if self.phase != SessionPhase::Serving || !self.outgoing.is_empty() {
+            return Err(Closed);
+        }
+        if let Some(exchange) =
+            self.exchange.as_mut().filter(|one| one.continues_at().is_some_and(|due| due <= world.now))
+        {
+            exchange.continue_by_itself(&mut self.outgoing, world);
+            return self.run(world);
+        }
+        match &self.exchange {
+            Some(exchange) if exchange.waits_for_client(world) => self.give_up(Page::RequestTimeout, world)?,
+            Some(_) => self.fail(MemberFailure::TimedOut, world)?,
+            None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, false, world),
+            None => return Err(Closed),
+        }
+        self.moved = world.now;
+        self.run(world)
+    }
+
+    /// Gives back what it holds.
+    pub(super) fn close(mut self, world: &mut World) {
+        self.received.clear(&mut world.stock);
+        self.outgoing.clear(&mut world.stock);
+        if let Some(exchange) = self.exchange.take() {
+            exchange.abandon(world);
+        }
+    }
+
+    fn step(&mut self, world: &mut World) -> Result<bool, Closed> {
+        let flushed = self.flush()?;
+        if let SessionPhase::Lingering(left) = self.phase {
+            return self.linger(left, world).map(|moved| moved || flushed);
+        }
+        if let Some(exchange) = &mut self.exchange {
+            let progress = exchange.step(&mut self.client, &mut self.received, &mut self.outgoing, world);
+            return match progress {
+                RequestProgress::Some => Ok(true),
+                RequestProgress::Nothing => Ok(flushed),
+                RequestProgress::Done { lives_on } => {
+                    if !self.outgoing.is_empty() {
+                        return Ok(flushed);
+                    }
+                    if let Some(exchange) = self.exchange.take() {
+                        exchange.finish(self.peer, world);
+                    }
+                    self.phase = if lives_on && !world.shared.is_draining() {
+                        SessionPhase::Serving
+                    } else {
+                        SessionPhase::Ending
+                    };
+                    Ok(true)
+                }
+                RequestProgress::ClientFailed => Err(Closed),
+                RequestProgress::Failed(failure) => self.fail(failure, world).map(|()| true),
+            };
+        }
+        if !self.outgoing.is_empty() {
+            return Ok(flushed);
+        }
+        if self.phase == SessionPhase::BreakingOff {
+            return Err(Closed);
+        }
+        if self.phase == SessionPhase::Ending {
+            // The client sees the answer, and not the reset that closing with unread bytes would be.
+            self.client.stream.shutdown(std::net::Shutdown::Write).map_err(|_| Closed)?;
+            self.received.clear(&mut world.stock);
+            self.phase = SessionPhase::Lingering(LINGER_BYTES);
+            return Ok(true);
+        }
+        self.next_request(world).map(|moved| moved || flushed)
+    }
+
+    fn flush(&mut self) -> Result<bool, Closed> {
+        if self.outgoing.is_empty() || !self.client.is_writable {
+            return Ok(false);
+        }
+        let sent = self.client.send(self.outgoing.data()).map_err(|_| Closed)?;
+        self.outgoing.consume(sent);
+        Ok(sent > 0)
+    }
+
+    fn linger(&mut self, left: usize, world: &mut World) -> Result<bool, Closed> {
+        if !self.client.is_readable {
+            return Ok(false);
+        }
+        let received = self.client.receive(self.received.room(&mut world.stock));
+        self.received.clear(&mut world.stock);
+        match received {
+            Received::Bytes(count) => {
+                // Not a step on: it ends in time, whatever comes.
+                self.phase = SessionPhase::Lingering(left.checked_sub(count).ok_or(Closed)?);
+                self.linger(left.saturating_sub(count), world)
+            }
+            Received::Nothing => Ok(false),
+            Received::End | Received::Failed => Err(Closed),
+        }
+    }
+
+    fn next_request(&mut self, world: &mut World) -> Result<bool, Closed> {
+        let length = match self.finder.look(self.received.data()) {
+            Ok(Some(length)) => length,
+            Ok(None) => {
+                if !self.client.is_readable {
+                    return Ok(false);
+                }
+                return match self.client.receive(self.received.room(&mut world.stock)) {
+                    Received::Bytes(count) => {
+                        self.received.filled(count);
+                        self.head_began.get_or_insert(world.now);
+                        Ok(true)
+                    }
+                    Received::Nothing => Ok(false),
+                    Received::End | Received::Failed => Err(Closed),
+                };
+            }
+            Err(Rejection { status, .. }) => {
+                let page = if matches!(status.0, 414 | 431) { Page::HeadTooLarge } else { Page::BadRequest };
+                self.refuse(&page, false, world);
+                return Ok(true);
+            }
+        };
+        (self.finder, self.head_began) = (EndFinder::default(), None);
+        let head = self.received.data()[..length].to_vec();
+        self.received.consume(length);
+        match read_request(&head, self.peer, world) {
+            Asked::Member(exchange) => self.exchange = Some(exchange),
+            Asked::Page { page, has_no_body, lives_on } => {
+                self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+                if !lives_on {
+                    self.phase = SessionPhase::Ending;
+                }
+            }
+        }
+        if !self.received.is_empty() {
+            self.head_began = self.exchange.is_none().then_some(world.now);
+        }
+        Ok(true)
+    }
+
+    /// Answers with a page what is no request.
+    fn refuse(&mut self, page: &Page, has_no_body: bool, world: &mut World) {
+        world.shared.metrics.answered(self.peer, Some(page), None);
+        self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+        self.phase = SessionPhase::Ending;
+    }
+
+    /// The member does not answer: another one is asked, or the client is told.
+    fn fail(&mut self, failure: MemberFailure, world: &mut World) -> Result<(), Closed> {
+        let Some(exchange) = &mut self.exchange else { return Err(Closed) };
+        if exchange.ask_again(failure, world) {
+            return Ok(());
+        }
+        let page = if failure == MemberFailure::TimedOut { Page::GatewayTimeout } else { Page::BadGateway };
+        self.give_up(page, world)
+    }
+
+    fn give_up(&mut self, page: Page, world: &mut World) -> Result<(), Closed> {
+        let Some(exchange) = self.exchange.take() else { return Err(Closed) };
+        let is_answered = exchange.is_answered();
+        let has_no_body = exchange.is_head();
+        exchange.give_up(&page, self.peer, world);
+        if is_answered {
+            self.phase = SessionPhase::BreakingOff;
+            return Ok(());
+        }
+        self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+        self.phase = SessionPhase::Ending;
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! A socket that never makes its thread wait, and what the kernel told of it.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+
+/// A socket that is watched for changes alone: what the kernel told once stands here until it is used up.
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    /// There may be something to be received.
+    pub(super) is_readable: bool,
+    /// Something may be sent.
+    pub(super) is_writable: bool,
+    /// The other side sends no more, or the connection has failed: reading tells which.
+    has_hung_up: bool,
+}
+
+/// What receiving comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    Bytes(usize),
+    /// Not yet.
+    Nothing,
+    /// The other side sends no more.
+    End,
+    /// The connection is no more.
+    Failed,
+}
+
+impl Socket {
+    /// Watches `stream`, which does not block.
+    pub(super) fn watch(stream: TcpStream, epoll: &OwnedFd, token: u64) -> io::Result<Self> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(epoll, &stream, EventData::new_u64(token), flags)?;
+        Ok(Self { stream, is_readable: false, is_writable: false, has_hung_up: false })
+    }
+
+    /// A connection that is under way to `address`.
+    pub(super) fn connect(address: SocketAddr, epoll: &OwnedFd, token: u64) -> io::Result<Self> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        match connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => Self::watch(TcpStream::from(socket), epoll, token),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What became of the connecting, once something may be sent.
+    pub(super) fn connected(&self) -> io::Result<()> {
+        Ok(sockopt::socket_error(self.stream.as_fd())??)
+    }
+
+    /// Takes note of what the kernel tells.
+    pub(super) fn told(&mut self, flags: EventFlags) {
+        let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        self.has_hung_up |= ends;
+        self.is_readable |= ends || flags.contains(EventFlags::IN);
+        self.is_writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
+    }
+
+    /// Whether the other side has ended, or the connection has failed.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.has_hung_up
+    }
+
+    pub(super) fn receive(&mut self, into: &mut [u8]) -> Received {
+        loop {
+            match (&self.stream).read(into) {
+                Ok(0) => return Received::End,
+                Ok(count) => {
+                    // Less than there is room for was all there is; what comes later is told again.
+                    self.is_readable = self.has_hung_up || count == into.len();
+                    return Received::Bytes(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_readable = false;
+                    return Received::Nothing;
+                }
+                Err(_) => return Received::Failed,
+            }
+        }
+    }
+
+    /// Sends what the kernel takes, maybe nothing.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match (&self.stream).write(bytes) {
+                Ok(count) => {
+                    self.is_writable = count == bytes.len();
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_writable = false;
+                    return Ok(0);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

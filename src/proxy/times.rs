@@ -1,0 +1,90 @@
+//! How long members take.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of the buckets, in seconds, as they are written.
+const BOUNDS: [(u64, &str); 14] = [
+    (5_000, "0.005"),
+    (10_000, "0.01"),
+    (25_000, "0.025"),
+    (50_000, "0.05"),
+    (75_000, "0.075"),
+    (100_000, "0.1"),
+    (250_000, "0.25"),
+    (500_000, "0.5"),
+    (750_000, "0.75"),
+    (1_000_000, "1.0"),
+    (2_500_000, "2.5"),
+    (5_000_000, "5.0"),
+    (7_500_000, "7.5"),
+    (10_000_000, "10.0"),
+];
+/// Durations by size.
+#[derive(Debug, Default)]
+pub(super) struct DurationHistogram {
+    buckets: [AtomicU64; BOUNDS.len() + 1],
+    microseconds: AtomicU64,
+}
+
+impl DurationHistogram {
+    pub(super) fn observe(&self, duration: Duration) {
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.iter().position(|(bound, _)| microseconds <= *bound).unwrap_or(BOUNDS.len());
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// Its lines, with `labels` on all: those before `le` in the alphabet there are none of.
+    pub(super) fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let mut count = 0;
+        for (bucket, (_, bound)) in self.buckets.iter().zip(BOUNDS.iter().chain([&(0, "+Inf")])) {
+            count += bucket.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\",{labels}}} {count}.0");
+        }
+        let microseconds = self.microseconds.load(Ordering::Relaxed);
+        let _ = writeln!(out, "{name}_count{{{labels}}} {count}.0");
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.iter().all(|bucket| bucket.load(Ordering::Relaxed) == 0)
+    }
+}
+
+/// What was sent to a member that its answer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The request as a whole.
+    Whole,
+    /// Its head, where the body waits to be asked for.
+    HeadAlone,
+    /// The body after that.
+    Body,
+}
+
+impl Order {
+    pub(super) const ALL: [(Self, &'static str); 3] =
+        [(Self::Whole, "0"), (Self::Body, "1"), (Self::HeadAlone, "None")];
+}
+
+/// What a member's answers took.
+#[derive(Debug, Default)]
+pub(super) struct MemberTimes {
+    pub(super) processing: DurationHistogram,
+    /// By [`Order`].
+    pub(super) exchange: [DurationHistogram; 3],
+}
+
+impl MemberTimes {
+    /// From connecting to the end of the answer, or of the waiting for it.
+    pub(super) fn answered(&self, duration: Duration) {
+        self.processing.observe(duration);
+    }
+
+    /// From sending to the first bytes back.
+    pub(super) fn exchanged(&self, order: Order, duration: Duration) {
+        self.exchange[order as usize].observe(duration);
+    }
+}

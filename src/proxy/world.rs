@@ -1,0 +1,237 @@
+//! What the sessions of one thread share: its connections to members, its buffers, and the routes.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use crate::proxy::buffer::{Buffer, Stock};
+use crate::proxy::metrics::ProxyMetrics;
+use crate::proxy::services::{HostRoutes, Member};
+use crate::proxy::slab::{Key, Slab};
+use crate::proxy::socket::Socket;
+
+/// Most connections to a member that one thread keeps for later.
+const MOST_IDLE: usize = 32;
+/// How long one is kept: less than servers do.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// What all threads share.
+pub(super) struct ProxyState {
+    routes: RwLock<Arc<HostRoutes>>,
+    /// How long a member may take to be connected, and for each piece of its answer.
+    pub(super) timeout: Duration,
+    /// Members are not asked.
+    pub(super) is_dry_run: bool,
+    pub(super) metrics: ProxyMetrics,
+    draining: AtomicBool,
+}
+
+impl ProxyState {
+    pub(super) fn new(routes: HostRoutes, timeout: Duration, is_dry_run: bool) -> Self {
+        let (metrics, draining) = (ProxyMetrics::default(), AtomicBool::new(false));
+        Self { routes: RwLock::new(Arc::new(routes)), timeout, is_dry_run, metrics, draining }
+    }
+
+    pub(super) fn routes(&self) -> Arc<HostRoutes> {
+        Arc::clone(&self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Whether no connection is to go on after its answer.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A connection to a member.
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    /// From the member, and not used yet.
+    pub(super) received: Buffer,
+    /// For the member.
+    pub(super) outgoing: Buffer,
+    pub(super) is_connecting: bool,
+    /// It has carried an exchange before.
+    pub(super) is_reused: bool,
+    /// Nothing can be sent any more.
+    pub(super) is_broken: bool,
+    /// Whose exchange it carries; idle without one.
+    pub(super) session: Option<Key>,
+    member: usize,
+    idle_since: Instant,
+}
+
+/// What the sessions of one thread share.
+pub(super) struct World {
+    pub(super) epoll: OwnedFd,
+    pub(super) connections: Slab<Connection>,
+    /// By member, the one that was used last at the end.
+    idle: HashMap<usize, Vec<Key>>,
+    pub(super) stock: Stock,
+    pub(super) shared: Arc<ProxyState>,
+    pub(super) random: fastrand::Rng,
+    /// When the events came that are being worked on.
+    pub(super) now: Instant,
+    /// Whose turn it is.
+    pub(super) current: Option<Key>,
+}
+
+impl World {
+    pub(super) fn new(epoll: OwnedFd, shared: Arc<ProxyState>) -> Self {
+        Self {
+            epoll,
+            connections: Slab::default(),
+            idle: HashMap::new(),
+            stock: Stock::default(),
+            shared,
+            random: fastrand::Rng::new(),
+            now: Instant::now(),
+            current: None,
+        }
+    }
+
+    /// A new connection for the current session.
+    pub(super) fn connect(&mut self, member: &Member) -> io::Result<Key> {
+        let token = EventToken::Member(self.connections.next_key()).to_bits();
+        let socket = Socket::connect(member.address, &self.epoll, token)?;
+        Ok(self.connections.insert(Connection {
+            socket,
+            received: Buffer::default(),
+            outgoing: Buffer::default(),
+            is_connecting: true,
+            is_reused: false,
+            is_broken: false,
+            session: self.current,
+            member: member.id,
+            idle_since: self.now,
+        }))
+    }
+
+    /// A connection that was kept, for the current session. Where it `looks`, one that the member has closed in this very
+    /// moment is none.
+    pub(super) fn take_idle(&mut self, member: &Member, looks: bool) -> Option<Key> {
+        while let Some(key) = self.idle.get_mut(&member.id).and_then(Vec::pop) {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            let quiet = || recv(&connection.socket.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+            if !looks || quiet() == Err(Errno::AGAIN) {
+                connection.session = self.current;
+                return Some(key);
+            }
+            self.connections.remove(key);
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is over, if nothing more came on it.
+    pub(super) fn keep(&mut self, key: Key, member: &Member) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let is_quiet = connection.received.is_empty() && connection.outgoing.is_empty() && !connection.is_broken && {
+            let mut surplus = [0];
+            !connection.socket.is_readable
+                || connection.socket.receive(&mut surplus) == crate::proxy::socket::Received::Nothing
+        };
+        let idle = self.idle.entry(member.id).or_default();
+        if !is_quiet || idle.len() == MOST_IDLE || self.shared.is_draining() {
+            return self.drop_connection(key);
+        }
+        connection.received.release(&mut self.stock);
+        connection.outgoing.forget();
+        connection.outgoing.release(&mut self.stock);
+        (connection.session, connection.is_reused, connection.idle_since) = (None, true, self.now);
+        idle.push(key);
+    }
+
+    pub(super) fn drop_connection(&mut self, key: Key) {
+        if let Some(mut connection) = self.connections.remove(key) {
+            connection.received.clear(&mut self.stock);
+            connection.outgoing.clear(&mut self.stock);
+        }
+    }
+
+    /// Something came on a connection that nobody waits for: it ends.
+    pub(super) fn drop_idle(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            if let Some(idle) = self.idle.get_mut(&connection.member) {
+                idle.retain(|one| *one != key);
+            }
+            self.drop_connection(key);
+        }
+    }
+
+    /// Drops what was idle for long, or all that is; says whether anything is left.
+    pub(super) fn tidy(&mut self, all: bool) -> bool {
+        let mut old = Vec::new();
+        for keys in self.idle.values_mut() {
+            keys.retain(|key| {
+                let idle = self.connections.get_mut(*key).map(|one| self.now.saturating_duration_since(one.idle_since));
+                let stays = !all && idle.is_some_and(|idle| idle < IDLE);
+                if !stays {
+                    old.push(*key);
+                }
+                stays
+            });
+        }
+        self.idle.retain(|_, keys| !keys.is_empty());
+        old.into_iter().for_each(|key| self.drop_connection(key));
+        !self.idle.is_empty()
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventToken {
+    Listener,
+    Stop,
+    Client(Key),
+    Member(Key),
+}
+
+impl EventToken {
+    pub(super) fn to_bits(self) -> u64 {
+        let (kind, key) = match self {
+            Self::Listener => (0, None),
+            Self::Stop => (1, None),
+            Self::Client(key) => (2, Some(key)),
+            Self::Member(key) => (3, Some(key)),
+        };
+        // More than 2^30 connections at a time there are not.
+        key.map_or(0, |key| u64::from(key.generation) << 32 | u64::from(key.index) << 2) | kind
+    }
+
+    pub(super) fn of_bits(bits: u64) -> Self {
+        let key = Key { index: (bits >> 2) as u32 & (u32::MAX >> 2), generation: (bits >> 32) as u32 };
+        match bits & 3 {
+            0 => Self::Listener,
+            1 => Self::Stop,
+            2 => Self::Client(key),
+            _ => Self::Member(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_what_they_were_made_of() {
+        let key = Key { index: (1 << 30) - 1, generation: u32::MAX };
+        for token in [
+            EventToken::Listener,
+            EventToken::Stop,
+            EventToken::Client(key),
+            EventToken::Member(Key { index: 0, generation: 7 }),
+        ] {
+            assert_eq!(EventToken::of_bits(token.to_bits()), token);
+        }
+    }
+}

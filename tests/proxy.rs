@@ -1,0 +1,5 @@
+//! `testero proxy`: over real sockets, between real clients and members that do what a test wants.
+
+mod forwarding;
+mod parts;
+mod sickness;
