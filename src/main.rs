@@ -80,7 +80,7 @@ fn proxy(settings: &ProxySettings) -> Result<ExitCode, String> {
     match file::load(&settings.file) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            testero::proxy::run(settings, &config).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+            testero::proxy::run(settings, config).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
         Err(faults) => {
             faults.iter().for_each(|fault| log::error!("{fault}"));

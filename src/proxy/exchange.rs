@@ -2,17 +2,17 @@
 
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::head::{EndFinder, Framing, HttpVersion};
+use crate::proxy::attempt::{Attempt, Unreachable};
 use crate::proxy::body_stream::{BodyStream, StreamStep};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::head::{AnswerManner, for_client};
+use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
-use crate::proxy::services::{Balancer, Member};
-use crate::proxy::slab::Key;
+use crate::proxy::services::Balancer;
 use crate::proxy::socket::{Received, Socket};
 use crate::proxy::times::Order;
 use crate::proxy::world::{Connection, World};
@@ -21,8 +21,6 @@ use crate::proxy::world::{Connection, World};
 const INTERIM_ANSWERS: usize = 16;
 /// Most bytes of a request that are kept, so that another member can be asked.
 const KEPT_BYTES: usize = 64 * 1024;
-/// Most members that are asked.
-const MOST_TRIED: usize = 3;
 /// For how long a client that wants to be asked for its body waits for a member to ask: some never do.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -41,11 +39,7 @@ pub(super) struct Asking {
 /// A request and its answer.
 pub(super) struct ProxiedRequest {
     asking: Asking,
-    service: Arc<Balancer>,
-    /// Members that were asked.
-    tried: Vec<usize>,
-    member: Arc<Member>,
-    connection: Key,
+    attempt: Attempt,
     body: BodyStream,
     answer: AnswerStage,
     interim: usize,
@@ -103,34 +97,19 @@ impl ProxiedRequest {
         head: &[u8],
         framing: Framing,
         world: &mut World,
-    ) -> Result<Box<Self>, ()> {
-        let mut tried = Vec::new();
-        let (member, key) = loop {
-            let index = service.choose(&tried, |below| world.random.usize(..below)).ok_or(())?;
-            tried.push(index);
-            let member = &service.members[index];
-            // Nobody knows of a connection that was kept whether it is still there: what cannot be done twice is sent on one
-            // that was looked at in this very moment.
-            if let Some(key) = world.take_idle(member, !asking.is_idempotent).or_else(|| world.connect(member).ok()) {
-                break (Arc::clone(member), key);
-            }
-            if tried.len() == MOST_TRIED {
-                return Err(());
-            }
-        };
-        member.under_way.fetch_add(1, Ordering::Relaxed);
+    ) -> Result<Box<Self>, Unreachable> {
+        // Nobody knows of a connection that was kept whether it is still there: what cannot be done twice is sent on one that was
+        // looked at in this very moment.
+        let attempt = Attempt::first(service, asking.is_idempotent, world)?;
         let body = BodyStream::new(framing, framing == Framing::Chunked);
         let order = if asking.expects_continue { Order::HeadAlone } else { Order::Whole };
-        if let Some(connection) = world.connections.get_mut(key) {
+        if let Some(connection) = world.connections.get_mut(attempt.connection) {
             connection.outgoing.keep();
             connection.outgoing.push(head, &mut world.stock);
         }
         Ok(Box::new(Self {
             asking,
-            service,
-            tried,
-            member,
-            connection: key,
+            attempt,
             body,
             answer: AnswerStage::Head(EndFinder::default()),
             interim: 0,
@@ -161,7 +140,7 @@ impl ProxiedRequest {
 
     /// Whether it is the client who is to send something.
     pub(super) fn waits_for_client(&self, world: &mut World) -> bool {
-        let is_sent = world.connections.get_mut(self.connection).is_some_and(|one| one.outgoing.is_empty());
+        let is_sent = world.connections.get_mut(self.attempt.connection).is_some_and(|one| one.outgoing.is_empty());
         !self.body.is_done() && is_sent && !self.is_begun
     }
 
@@ -172,11 +151,11 @@ impl ProxiedRequest {
         outgoing: &mut Buffer,
         world: &mut World,
     ) -> RequestProgress {
-        let Some(mut connection) = world.connections.take(self.connection) else {
+        let Some(mut connection) = world.connections.take(self.attempt.connection) else {
             return RequestProgress::Failed(MemberFailure::Closed);
         };
         let progress = self.work(&mut connection, client, received, outgoing, world);
-        world.connections.put_back(self.connection, connection);
+        world.connections.put_back(self.attempt.connection, connection);
         progress
     }
 
@@ -306,6 +285,11 @@ impl ProxiedRequest {
             self.answer = AnswerStage::Body(BodyStream::new(Framing::UntilClose, false));
             return RequestProgress::Some;
         }
+        if matches!(head.status.0, 502..=504) {
+            self.attempt.failed(world);
+        } else {
+            self.attempt.member.succeeded();
+        }
         let is_chunked =
             version == HttpVersion::Http11 && matches!(head.framing, Framing::Chunked | Framing::UntilClose);
         let has_end = is_chunked || matches!(head.framing, Framing::Empty | Framing::Length(_));
@@ -331,44 +315,30 @@ impl ProxiedRequest {
     fn first_bytes(&mut self, world: &mut World) {
         self.is_begun = true;
         if let Some((sent, order)) = self.sent.take() {
-            self.member.times.exchanged(order, world.now.saturating_duration_since(sent));
+            self.attempt.member.times.exchanged(order, world.now.saturating_duration_since(sent));
         }
     }
 
     /// Asks another member, where that is safe; says whether it does.
     pub(super) fn ask_again(&mut self, failure: MemberFailure, world: &mut World) -> bool {
-        let Some(connection) = world.connections.get_mut(self.connection) else { return false };
+        let Some(connection) = world.connections.get_mut(self.attempt.connection) else { return false };
         let is_unsent = connection.is_connecting;
-        // Whatever was sent is still there, and nothing has come back.
-        let may_be_sent_again =
-            is_unsent || failure == MemberFailure::Closed && self.asking.is_idempotent && connection.outgoing.keeps();
-        if self.is_begun || self.is_answered() || !may_be_sent_again || self.tried.len() > MOST_TRIED {
-            return false;
-        }
         // One that was kept may have been closed for its age alone: the member itself has not been tried yet.
-        let same = connection.is_reused;
-        let mut request = std::mem::take(&mut connection.outgoing);
-        request.rewind();
-        let next = if same { self.tried.last().copied() } else { None };
-        let next = next.or_else(|| self.service.choose(&self.tried, |below| world.random.usize(..below)));
-        world.drop_connection(self.connection);
-        let found = next.and_then(|index| {
-            self.tried.push(index);
-            let member = Arc::clone(&self.service.members[index]);
-            world.connect(&member).ok().map(|key| (member, key))
-        });
-        let Some((member, key)) = found else {
-            request.clear(&mut world.stock);
-            return false;
-        };
-        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
-        member.under_way.fetch_add(1, Ordering::Relaxed);
-        (self.member, self.connection) = (member, key);
-        self.sent = self.sent.map(|(_, order)| (world.now, order));
-        if let Some(connection) = world.connections.get_mut(key) {
-            connection.outgoing = request;
+        let outdated = connection.is_reused && failure == MemberFailure::Closed && !self.is_begun;
+        // Whatever was sent is still there, and nothing has come back.
+        let may_go_twice = failure == MemberFailure::Closed && self.asking.is_idempotent && connection.outgoing.keeps();
+        if !outdated {
+            self.attempt.failed(world);
         }
-        true
+        if self.is_begun || self.is_answered() || !(is_unsent || may_go_twice) {
+            return false;
+        }
+        // Who was not there got nothing, so asking another one is no further load.
+        if !is_unsent && !outdated && !self.attempt.service.may_ask_again() {
+            return false;
+        }
+        self.sent = self.sent.map(|(_, order)| (world.now, order));
+        self.attempt.again(outdated, world)
     }
 
     /// When the client is to be told to send its body, though the member has not asked for it.
@@ -386,27 +356,27 @@ impl ProxiedRequest {
     /// The answer is with the client.
     pub(super) fn finish(self: Box<Self>, peer: Option<SocketAddr>, world: &mut World) {
         world.shared.metrics.answered(peer, None, Some(&self.asking.host));
-        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.member.times.answered(world.now.saturating_duration_since(self.began));
-        if self.member_lives_on && self.body.is_done() && !self.is_tunnel {
-            world.keep(self.connection, &self.member);
-        } else {
-            world.drop_connection(self.connection);
-        }
+        self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
+        let lives_on = self.member_lives_on && self.body.is_done() && !self.is_tunnel;
+        self.attempt.end(lives_on, world);
     }
 
     /// The client gets this page in the place of an answer.
     pub(super) fn give_up(self: Box<Self>, page: &Page, peer: Option<SocketAddr>, world: &mut World) {
-        self.member.times.answered(world.now.saturating_duration_since(self.began));
+        self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
         world.shared.metrics.answered(peer, Some(page), Some(&self.asking.host));
-        let Member { server, port, .. } = &*self.member;
-        log::error!("{} for {}: member {server}:{port} of {}", page.status().0, self.asking.host, self.service.name);
+        let Member { server, port, .. } = &*self.attempt.member;
+        log::error!(
+            "{} for {}: member {server}:{port} of {}",
+            page.status().0,
+            self.asking.host,
+            self.attempt.service.name
+        );
         self.abandon(world);
     }
 
     /// Nobody waits for the answer any more.
     pub(super) fn abandon(self: Box<Self>, world: &mut World) {
-        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
-        world.drop_connection(self.connection);
+        self.attempt.end(false, world);
     }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
+use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
-use crate::proxy::services::{Balancer, Member};
+use crate::proxy::services::Balancer;
 use crate::proxy::times::Order;
 use crate::sync::lock;
 
@@ -27,7 +28,7 @@ impl ProxyMetrics {
     pub(super) fn answered(&self, peer: Option<SocketAddr>, page: Option<&Page>, host: Option<&str>) {
         let client = peer.map_or_else(|| String::from("None"), |peer| peer.ip().to_canonical().to_string());
         let host = if page == Some(&Page::HeadTooLarge) { None } else { host };
-        let host = host.unwrap_or("None").to_ascii_lowercase();
+        let host = host.map_or_else(|| String::from("None"), str::to_ascii_lowercase);
         let [client, host] = {
             let mut seen = lock(&self.seen);
             let [clients, hosts] = &mut *seen;
@@ -41,6 +42,8 @@ impl ProxyMetrics {
     pub(super) fn render<'s>(&self, services: impl Iterator<Item = &'s Balancer>) -> String {
         let mut members: Vec<_> = services.flat_map(|service| &service.members).collect();
         members.sort_by(|one, other| (&one.server, one.port).cmp(&(&other.server, other.port)));
+        // Their times are those of all members with this host and port.
+        members.dedup_by(|one, other| (&one.server, one.port) == (&other.server, other.port));
         let mut out = String::new();
         let name = "request_processing_seconds";
         let _ = write!(out, "# HELP {name} Time spent processing requests\n# TYPE {name} histogram\n");
@@ -90,15 +93,16 @@ fn bounded(seen: &mut BTreeSet<String>, value: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::proxy::config::Strategy;
+    use crate::settings::proxy::config::ServiceConfig;
     use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
     fn metrics_are_written_as_they_were() {
         let metrics = ProxyMetrics::default();
-        let member = Arc::new(Member::new("10.0.0.1".into(), 81, SocketAddr::from(([10, 0, 0, 1], 81)), 1));
-        let balancer = Balancer::new("s".into(), Strategy::Random, vec![Arc::clone(&member)]);
+        let member =
+            Arc::new(Member::new("10.0.0.1".into(), 81, SocketAddr::from(([10, 0, 0, 1], 81)), 1, Arc::default(), 0));
+        let balancer = Balancer::new(&ServiceConfig::default(), vec![Arc::clone(&member)], 3);
         member.times.answered(Duration::from_millis(60));
         member.times.answered(Duration::from_secs(11));
         member.times.exchanged(Order::HeadAlone, Duration::from_micros(5000));

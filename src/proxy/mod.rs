@@ -9,15 +9,23 @@
 //! body_stream bodies, taken out of their frame and put into one of ours
 //! world       what the sessions of one thread share: connections to members, buffers, routes
 //! services    who a request is for, and who gets it
+//! members     where one is, and whether it is to be asked; health asks it
+//! attempt     the member that a request is sent to, and the next one where that one fails
+//! keeper      keeps the routes as the file and DNS have them
 //! operation   probes and metrics, on a port of their own
 //! ```
 
+mod attempt;
 mod body_stream;
 mod buffer;
+mod build_routes;
 mod event_loop;
 mod exchange;
 mod head;
+mod health;
+mod keeper;
 mod listener;
+mod members;
 mod metrics;
 mod operation;
 mod pages;
@@ -32,16 +40,16 @@ mod world;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::kernel::shutdown::Stop;
 use crate::service::lifecycle::Role;
 use crate::settings::proxy::ProxySettings;
-use crate::settings::proxy::config::{MemberAddress, ProxyConfig};
+use crate::settings::proxy::config::ProxyConfig;
 
 use event_loop::EventLoop;
+use keeper::Keeper;
 use operation::OperatorService;
-use services::{Balancer, HostRoutes, Member};
 use world::ProxyState;
 
 /// A worker needs no deep stack: its buffers are on the heap.
@@ -53,7 +61,7 @@ const MOST_THREADS: usize = 4;
 ///
 /// # Errors
 /// When it cannot start: an address, a thread.
-pub fn run(settings: &ProxySettings, config: &ProxyConfig) -> io::Result<()> {
+pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
     let metrics = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.metrics_port));
     let role = Role::begin(metrics, &settings.identity, &[])?;
     log::info!("metrics are served on port {}", role.local_addr()?.port());
@@ -65,16 +73,30 @@ pub fn run(settings: &ProxySettings, config: &ProxyConfig) -> io::Result<()> {
         listen.set_ip(any);
     }
     let listener = Arc::new(listener::listen(listen, settings.next_port)?);
-    let shared = Arc::new(ProxyState::new(routes(config)?, settings.timeout, settings.dry_run));
+    let shared = Arc::new(ProxyState::new(settings.timeout, settings.dry_run));
     let stop = Stop::new()?;
+    let keeper = Keeper::begin(settings.file.clone(), config, Arc::clone(&shared))?;
     let threads =
         settings.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS));
     let mut workers = Vec::new();
     for number in 0..threads {
         let worker = EventLoop::new(Arc::clone(&listener), Arc::clone(&shared), stop.clone(), settings.drain)?;
-        let thread = thread::Builder::new().name(format!("worker-{number}")).stack_size(STACK_BYTES);
-        workers.push(thread.spawn(move || worker.run())?);
+        workers.push(start(&format!("worker-{number}"), move || worker.run())?);
     }
+    workers.push(start("keeper", {
+        let stop = stop.clone();
+        move || {
+            keeper.run(&stop);
+            Ok(())
+        }
+    })?);
+    workers.push(start("health", {
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        move || {
+            health::run(&shared, &stop);
+            Ok(())
+        }
+    })?);
     let operation = Arc::new(OperatorService::new(Arc::clone(&shared)));
     let role_stop = role.stop.clone();
     let mut serving = role.serve(Arc::clone(&operation) as _)?;
@@ -91,26 +113,6 @@ pub fn run(settings: &ProxySettings, config: &ProxyConfig) -> io::Result<()> {
     Ok(())
 }
 
-fn routes(config: &ProxyConfig) -> io::Result<HostRoutes> {
-    let mut services = Vec::new();
-    for service in &config.services {
-        let mut members = Vec::new();
-        for host in &service.hosts {
-            let (server, address) = match &host.address {
-                MemberAddress::Ip(ip) => (ip.to_string(), SocketAddr::from((*ip, host.port))),
-                MemberAddress::Name(name) => (name.clone(), resolve(name, host.port)?),
-            };
-            members.push(Arc::new(Member::new(server, host.port, address, host.weight)));
-        }
-        services.push((service.domain.clone(), Balancer::new(service.name.clone(), service.strategy, members)));
-    }
-    Ok(HostRoutes::new(services))
-}
-
-fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
-    use std::net::ToSocketAddrs;
-    let found = (name, port)
-        .to_socket_addrs()
-        .and_then(|mut found| found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address")));
-    found.map_err(|error| io::Error::new(error.kind(), format!("member {name}: {error}")))
+fn start(name: &str, act: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<JoinHandle<io::Result<()>>> {
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(act)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::http::message::head::{
     Fields, Framing, HttpVersion, RawHead, Rejection, framing, is_authority, keeps_alive,
 };
+use crate::proxy::attempt::Unreachable;
 use crate::proxy::exchange::{Asking, ProxiedRequest};
 use crate::proxy::head::{authority_of, for_member};
 use crate::proxy::pages::Page;
@@ -71,7 +72,7 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
     };
     match ProxiedRequest::begin(asking, service, &for_member(&head, framing, upgrades), framing, world) {
         Ok(exchange) => Asked::Member(exchange),
-        Err(()) => {
+        Err(Unreachable) => {
             log::error!("502 for {name}: no member can be reached");
             page(world, Page::BadGateway, shown)
         }

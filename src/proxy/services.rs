@@ -1,82 +1,113 @@
 //! Services and their members: who a request is for, and who gets it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::proxy::times::MemberTimes;
-use crate::settings::proxy::config::Strategy;
+use crate::proxy::members::{Availability, Member};
+use crate::settings::proxy::config::{HealthConfig, ServiceConfig, Strategy};
+use crate::sync::lock;
 
-/// A member of a service.
-#[derive(Debug)]
-pub(super) struct Member {
-    /// Its number among all that there ever were.
-    pub(super) id: usize,
-    pub(super) address: SocketAddr,
-    /// Its host as the configuration has it.
-    pub(super) server: String,
-    pub(super) port: u16,
-    pub(super) weight: u32,
-    /// Requests that it has not answered yet.
-    pub(super) under_way: AtomicUsize,
-    pub(super) times: MemberTimes,
-}
-
-impl Member {
-    pub(super) fn new(server: String, port: u16, address: SocketAddr, weight: u32) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (under_way, times) = (AtomicUsize::new(0), MemberTimes::default());
-        Self { id, address, server, port, weight, under_way, times }
-    }
-}
+/// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
+const BUDGET_PER_REQUEST: i64 = 20;
+const BUDGET_PER_RETRY: i64 = 100;
+/// What is saved at most, and there at the start: where there are few requests, a fifth of them is none.
+const BUDGET: i64 = 10 * BUDGET_PER_RETRY;
 
 /// A service.
 #[derive(Debug)]
 pub(super) struct Balancer {
     pub(super) name: String,
-    pub(super) strategy: Strategy,
+    pub(super) domain: String,
+    strategy: Strategy,
+    /// How its members are asked how they are, where they are.
+    pub(super) health: Option<HealthConfig>,
     pub(super) members: Vec<Arc<Member>>,
-    turn: AtomicUsize,
+    /// Most members that a request is sent to.
+    pub(super) most_tried: usize,
+    /// How far each member is ahead of its share, where they get requests in turn.
+    turns: Mutex<Vec<i64>>,
+    budget: AtomicI64,
 }
 
 impl Balancer {
-    pub(super) fn new(name: String, strategy: Strategy, members: Vec<Arc<Member>>) -> Self {
-        Self { name, strategy, members, turn: AtomicUsize::new(0) }
+    pub(super) fn new(config: &ServiceConfig, members: Vec<Arc<Member>>, most_tried: usize) -> Self {
+        let ServiceConfig { name, domain, strategy, health, .. } = config.clone();
+        let (turns, budget) = (Mutex::new(vec![0; members.len()]), AtomicI64::new(BUDGET));
+        Self { name, domain, strategy, health, members, most_tried, turns, budget }
     }
 
-    /// Chooses among the members that are not `tried` yet, with `draw` giving a number below the one it gets. `None` where all
-    /// have been tried.
-    pub(super) fn choose(&self, tried: &[usize], mut draw: impl FnMut(usize) -> usize) -> Option<usize> {
-        let free = |index: &usize| !tried.contains(index);
-        let candidates: Vec<usize> = (0..self.members.len()).filter(free).collect();
+    /// Chooses among the members that are up and not `tried` yet, with `draw` giving a number below the one it gets. Where none
+    /// is up, any that is not tried yet is better than none. `None` where all have been tried.
+    pub(super) fn choose(&self, tried: &[usize], now: u64, mut draw: impl FnMut(u64) -> u64) -> Option<usize> {
+        let is_up = |index: &usize| self.members[*index].availability(now) == Availability::Up;
+        let mut candidates: Vec<usize> = (0..self.members.len()).filter(|index| !tried.contains(index)).collect();
+        if candidates.iter().any(is_up) {
+            candidates.retain(is_up);
+        }
         // Those that have no weight get something only where nobody has.
-        let has_weight = candidates.iter().any(|&index| self.members[index].weight > 0);
-        let weight = |index: usize| if has_weight { self.members[index].weight as usize } else { 1 };
-        let total: usize = candidates.iter().map(|&index| weight(index)).sum();
-        let at = |mut place: usize| {
-            candidates.iter().copied().find(|&index| {
-                let is_here = place < weight(index);
-                place = place.saturating_sub(weight(index));
+        let mut shares: Vec<u64> = candidates.iter().map(|&index| self.members[index].share(now)).collect();
+        if shares.iter().all(|share| *share == 0) {
+            shares.fill(1);
+        }
+        let total: u64 = shares.iter().sum();
+        let at = |mut place: u64| {
+            let found = shares.iter().position(|share| {
+                let is_here = place < *share;
+                place = place.saturating_sub(*share);
                 is_here
-            })
+            });
+            found.map(|place| candidates[place])
         };
         if total == 0 {
             return None;
         }
         match self.strategy {
             Strategy::Random => at(draw(total)),
-            Strategy::RoundRobin => at(self.turn.fetch_add(1, Ordering::Relaxed) % total),
+            Strategy::RoundRobin => self.next_in_turn(&candidates, &shares),
             Strategy::LeastRequests => {
                 let (one, other) = (at(draw(total))?, at(draw(total))?);
                 let load = |index: usize| {
-                    let under_way = self.members[index].under_way.load(Ordering::Relaxed) + 1;
-                    (under_way as f64) / (weight(index) as f64)
+                    let under_way = self.members[index].under_way.load(Ordering::Relaxed) as u64 + 1;
+                    // As many for its share; a share is 0 only where all are.
+                    (under_way << 20) / self.members[index].share(now).max(1)
                 };
                 Some(if load(other) < load(one) { other } else { one })
             }
         }
+    }
+
+    /// Who is furthest behind its share. So those with large shares do not get theirs all at once.
+    fn next_in_turn(&self, candidates: &[usize], shares: &[u64]) -> Option<usize> {
+        let mut turns = lock(&self.turns);
+        let total: u64 = shares.iter().sum();
+        let mut next: Option<usize> = None;
+        for (&index, &share) in candidates.iter().zip(shares) {
+            turns[index] += share as i64;
+            if share > 0 && next.is_none_or(|next| turns[index] > turns[next]) {
+                next = Some(index);
+            }
+        }
+        if let Some(next) = next {
+            turns[next] -= total as i64;
+        }
+        next
+    }
+
+    /// A request has come, which adds to the budget for asking again.
+    pub(super) fn requested(&self) {
+        if self.budget.load(Ordering::Relaxed) < BUDGET {
+            self.budget.fetch_add(BUDGET_PER_REQUEST, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request may be sent once more: no more than a fifth of them are, so that asking again does not make an outage
+    /// of a member's trouble.
+    pub(super) fn may_ask_again(&self) -> bool {
+        let taken = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |budget| {
+            (budget >= BUDGET_PER_RETRY).then_some(budget - BUDGET_PER_RETRY)
+        });
+        taken.is_ok()
     }
 }
 
@@ -120,20 +151,22 @@ fn domain_key(name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn balancer(strategy: Strategy, weights: &[u32]) -> Balancer {
         let member = |(port, &weight): (u16, &u32)| {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
-            Arc::new(Member::new(String::new(), port, address, weight))
+            Arc::new(Member::new(String::new(), port, address, weight, Arc::default(), 0))
         };
-        Balancer::new(String::from("s"), strategy, (1..).zip(weights).map(member).collect())
+        let config = ServiceConfig { strategy, ..ServiceConfig::default() };
+        Balancer::new(&config, (1..).zip(weights).map(member).collect(), 3)
     }
 
     fn shares(balancer: &Balancer, draws: usize) -> Vec<usize> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut shares = vec![0; balancer.members.len()];
         for _ in 0..draws {
-            shares[balancer.choose(&[], |below| random.usize(..below)).unwrap()] += 1;
+            shares[balancer.choose(&[], 1, |below| random.u64(..below)).unwrap()] += 1;
         }
         shares
     }
@@ -148,10 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn the_first_in_turn_is_the_first_member() {
-        let balancer = balancer(Strategy::RoundRobin, &[1, 1, 1]);
-        let turns: Vec<_> = (0..4).map(|_| balancer.choose(&[], |_| 0).unwrap()).collect();
-        assert_eq!(turns, [0, 1, 2, 0]);
+    fn the_first_in_turn_is_the_first_member_and_nobody_gets_all_at_once() {
+        let turns = |weights: &[u32], count| {
+            let balancer = balancer(Strategy::RoundRobin, weights);
+            (0..count).map(|_| balancer.choose(&[], 1, |_| 0).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(turns(&[1, 1, 1], 4), [0, 1, 2, 0]);
+        assert_eq!(turns(&[4, 1, 1], 6), [0, 0, 1, 0, 2, 0]);
     }
 
     #[test]
@@ -167,9 +203,37 @@ mod tests {
     fn who_was_tried_is_not_tried_again() {
         for strategy in [Strategy::Random, Strategy::RoundRobin, Strategy::LeastRequests] {
             let balancer = balancer(strategy, &[1, 1, 1]);
-            assert_eq!(balancer.choose(&[0, 2], |_| 0), Some(1));
-            assert_eq!(balancer.choose(&[0, 1, 2], |_| 0), None);
+            assert_eq!(balancer.choose(&[0, 2], 1, |_| 0), Some(1));
+            assert_eq!(balancer.choose(&[0, 1, 2], 1, |_| 0), None);
         }
+    }
+
+    #[test]
+    fn who_is_set_aside_gets_nothing_unless_all_are() {
+        for strategy in [Strategy::Random, Strategy::RoundRobin, Strategy::LeastRequests] {
+            let balancer = balancer(strategy, &[1, 1]);
+            let fail = |member: usize| {
+                for _ in 0..3 {
+                    let _ = balancer.members[member].failed(1);
+                }
+            };
+            fail(0);
+            assert!((0..20).all(|_| balancer.choose(&[], 2, |below| below / 2) == Some(1)));
+            fail(1);
+            assert!((0..20).any(|draw| balancer.choose(&[], 2, |_| draw % 2) == Some(0)));
+        }
+    }
+
+    #[test]
+    fn a_fifth_of_the_requests_may_be_sent_again() {
+        let balancer = balancer(Strategy::Random, &[1]);
+        while balancer.may_ask_again() {}
+        let mut again = 0;
+        for _ in 0..1000 {
+            balancer.requested();
+            again += usize::from(balancer.may_ask_again());
+        }
+        assert_eq!(again, 200);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::proxy::buffer::{Buffer, Stock};
+use crate::proxy::members::Member;
 use crate::proxy::metrics::ProxyMetrics;
-use crate::proxy::services::{HostRoutes, Member};
+use crate::proxy::services::HostRoutes;
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
 
@@ -33,9 +34,15 @@ pub(super) struct ProxyState {
 }
 
 impl ProxyState {
-    pub(super) fn new(routes: HostRoutes, timeout: Duration, is_dry_run: bool) -> Self {
+    /// Without routes yet.
+    pub(super) fn new(timeout: Duration, is_dry_run: bool) -> Self {
         let (metrics, draining) = (ProxyMetrics::default(), AtomicBool::new(false));
-        Self { routes: RwLock::new(Arc::new(routes)), timeout, is_dry_run, metrics, draining }
+        Self { routes: RwLock::default(), timeout, is_dry_run, metrics, draining }
+    }
+
+    /// From now on requests go these ways.
+    pub(super) fn route(&self, routes: HostRoutes) {
+        *self.routes.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(routes);
     }
 
     pub(super) fn routes(&self) -> Arc<HostRoutes> {

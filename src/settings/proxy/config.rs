@@ -36,7 +36,7 @@ pub enum AccessLog {
 }
 
 /// A service, and who serves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceConfig {
     /// As in the file.
     pub name: String,

@@ -1,0 +1,100 @@
+//! The member that a request is sent to, and the next one where that one fails.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::proxy::members::{Member, clock};
+use crate::proxy::services::Balancer;
+use crate::proxy::slab::Key;
+use crate::proxy::world::World;
+
+/// A request on its way to a member.
+pub(super) struct Attempt {
+    pub(super) service: Arc<Balancer>,
+    /// Members that it was sent to, the last one now.
+    tried: Vec<usize>,
+    pub(super) member: Arc<Member>,
+    pub(super) connection: Key,
+}
+
+/// No member can be reached.
+pub(super) struct Unreachable;
+
+impl Attempt {
+    /// Chooses a member of `service`, and has a connection to it. What `may_go_twice` is sent on one that was kept without
+    /// looking whether it is still there.
+    pub(super) fn first(service: Arc<Balancer>, may_go_twice: bool, world: &mut World) -> Result<Self, Unreachable> {
+        service.requested();
+        let mut tried = Vec::new();
+        while tried.len() < service.most_tried {
+            let chosen = service.choose(&tried, clock(world.now), |below| world.random.u64(..below));
+            let index = chosen.ok_or(Unreachable)?;
+            tried.push(index);
+            let member = Arc::clone(&service.members[index]);
+            match world.take_idle(&member, !may_go_twice).or_else(|| world.connect(&member).ok()) {
+                Some(connection) => {
+                    member.under_way.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Self { service, tried, member, connection });
+                }
+                None => fail(&service, &member, world),
+            }
+        }
+        Err(Unreachable)
+    }
+
+    /// Sends the request, all of which is still there, to another member; where it was `outdated`, a connection that was kept
+    /// for too long, to the same one. Says whether there is one.
+    pub(super) fn again(&mut self, outdated: bool, world: &mut World) -> bool {
+        let Some(old) = world.connections.get_mut(self.connection) else { return false };
+        let mut request = std::mem::take(&mut old.outgoing);
+        request.rewind();
+        world.drop_connection(self.connection);
+        let same = self.tried.last().copied().filter(|_| outdated);
+        while same.is_some() || self.tried.len() < self.service.most_tried {
+            let chosen = || self.service.choose(&self.tried, clock(world.now), |below| world.random.u64(..below));
+            let Some(index) = same.or_else(chosen) else { break };
+            if same.is_none() {
+                self.tried.push(index);
+            }
+            let member = Arc::clone(&self.service.members[index]);
+            let Ok(key) = world.connect(&member) else {
+                fail(&self.service, &member, world);
+                if same.is_some() {
+                    break;
+                }
+                continue;
+            };
+            self.member.under_way.fetch_sub(1, Ordering::Relaxed);
+            member.under_way.fetch_add(1, Ordering::Relaxed);
+            (self.member, self.connection) = (member, key);
+            if let Some(connection) = world.connections.get_mut(key) {
+                connection.outgoing = request;
+            }
+            return true;
+        }
+        request.clear(&mut world.stock);
+        false
+    }
+
+    /// The member has not answered, or no better than that.
+    pub(super) fn failed(&self, world: &World) {
+        fail(&self.service, &self.member, world);
+    }
+
+    /// It is over. The connection stays for the next request where it `lives_on`.
+    pub(super) fn end(self, lives_on: bool, world: &mut World) {
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
+        if lives_on {
+            world.keep(self.connection, &self.member);
+        } else {
+            world.drop_connection(self.connection);
+        }
+    }
+}
+
+fn fail(service: &Balancer, member: &Member, world: &World) {
+    if let Some(length) = member.failed(clock(world.now)) {
+        let Member { server, port, .. } = member;
+        log::warn!("member {server}:{port} of {} is set aside for {} s", service.name, length.as_secs());
+    }
+}

@@ -1,0 +1,154 @@
+//! Keeps the routes as the file and DNS have them: a changed file is taken, a broken one is not.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGHUP;
+
+use crate::kernel::shutdown::Stop;
+use crate::proxy::build_routes::{ResolvedNames, names, routes};
+use crate::proxy::members::clock;
+use crate::proxy::world::ProxyState;
+use crate::settings::proxy::config::ProxyConfig;
+use crate::settings::proxy::file;
+
+/// How often the file is looked at.
+const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How often names are asked for.
+const RESOLVE: Duration = Duration::from_secs(5);
+
+/// Keeps the routes.
+pub(super) struct Keeper {
+    path: PathBuf,
+    state: Arc<ProxyState>,
+    config: ProxyConfig,
+    names: ResolvedNames,
+    /// The file as it was read last.
+    stamp: Option<FileStamp>,
+    resolved: Instant,
+    /// Readable after SIGHUP.
+    hangups: UnixStream,
+}
+
+/// What is another when a file has changed: also where a link to its folder was turned, as those of a ConfigMap are.
+#[derive(PartialEq, Eq)]
+struct FileStamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    fn of(path: &PathBuf) -> Option<Self> {
+        let data = fs::metadata(path).ok()?;
+        let changed = (data.mtime(), data.mtime_nsec());
+        Some(Self { device: data.dev(), inode: data.ino(), size: data.size(), changed })
+    }
+}
+
+impl Keeper {
+    /// Takes over a configuration that was read from this file, and puts its routes in place.
+    pub(super) fn begin(path: PathBuf, config: ProxyConfig, state: Arc<ProxyState>) -> io::Result<Self> {
+        let (hangups, told) = UnixStream::pair()?;
+        hangups.set_nonblocking(true)?;
+        told.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGHUP, told)?;
+        let stamp = FileStamp::of(&path);
+        let mut keeper = Self { path, state, config, names: HashMap::new(), stamp, resolved: Instant::now(), hangups };
+        keeper.resolve();
+        let first = routes(&keeper.config, &keeper.names, None, clock(Instant::now()));
+        keeper.state.route(first);
+        Ok(keeper)
+    }
+
+    /// Looks after the file and the names until the stop signal.
+    pub(super) fn run(mut self, stop: &Stop) {
+        while !stop.is_set() {
+            let bell = stop.bell();
+            let mut watched = [PollFd::new(&self.hangups, PollFlags::IN), PollFd::new(&bell, PollFlags::IN)];
+            // Where it cannot wait it has looked.
+            let _ = poll(&mut watched, Some(&LOOK));
+            let is_told = watched[0].revents().contains(PollFlags::IN);
+            let mut bytes = [0; 64];
+            while is_told && io::Read::read(&mut &self.hangups, &mut bytes).is_ok_and(|count| count > 0) {}
+            let stamp = FileStamp::of(&self.path);
+            // A file that is gone for the moment in which it is replaced is no change.
+            if is_told || stamp.is_some() && stamp != self.stamp {
+                self.stamp = stamp;
+                self.reload();
+            } else if self.resolved.elapsed() >= RESOLVE && self.resolve() {
+                self.put_in_place();
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        match file::load(&self.path) {
+            Ok((config, warnings)) => {
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                if config.listen != self.config.listen {
+                    log::warn!("{} is listened on only after a restart", config.listen);
+                }
+                self.config = config;
+                self.resolve();
+                self.put_in_place();
+                log::info!("configuration file read again: {}: {}", self.path.display(), self.config.summary());
+            }
+            Err(faults) => {
+                faults.iter().for_each(|fault| log::error!("{fault}"));
+                log::error!("the configuration stays as it was: {} is not taken", self.path.display());
+            }
+        }
+    }
+
+    fn put_in_place(&self) {
+        let before = self.state.routes();
+        let now = clock(Instant::now());
+        self.state.route(routes(&self.config, &self.names, Some(&before), now));
+    }
+
+    /// Asks for all names; says whether anything has changed. A name that is not known for the moment keeps its addresses.
+    fn resolve(&mut self) -> bool {
+        let mut is_changed = false;
+        let wanted = names(&self.config);
+        self.names.retain(|name, _| wanted.contains(name));
+        for name in wanted {
+            let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|one| one.ip()).collect::<Vec<_>>());
+            match found {
+                Ok(mut found) if !found.is_empty() => {
+                    found.sort();
+                    found.dedup();
+                    is_changed |= self.take(name, found);
+                }
+                Ok(_) => self.unknown(&name, "it has no address"),
+                Err(error) => self.unknown(&name, &error.to_string()),
+            }
+        }
+        self.resolved = Instant::now();
+        is_changed
+    }
+
+    fn take(&mut self, name: String, found: Vec<IpAddr>) -> bool {
+        if self.names.get(&name) == Some(&found) {
+            return false;
+        }
+        log::info!("member {name} is at {found:?}");
+        self.names.insert(name, found);
+        true
+    }
+
+    fn unknown(&self, name: &str, why: &str) {
+        let stays =
+            if self.names.contains_key(name) { "its addresses stay as they were" } else { "nothing goes to it" };
+        log::warn!("member {name}: {why}: {stays}");
+    }
+}
