@@ -165,4 +165,6 @@ fn trusted(reader: &mut Reader<'_>, at: &Value<'_>) -> Vec<Network> {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;
