@@ -6,6 +6,7 @@ testero makes a pod really take memory, disk, CPU and more, on request over HTTP
 
 Usage: testero [OPTIONS]
        testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
+       testero proxy [OPTIONS]                 passes requests on to services, see testero proxy --help
        testero health [--url URL]
        testero status|mem|disk|cpu|… …         asks a running testero, see testero status --help
 
