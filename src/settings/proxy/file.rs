@@ -27,10 +27,8 @@ pub fn load(path: &Path) -> Result<(ProxyConfig, Vec<String>), Vec<String>> {
     let whole = |why: String| vec![format!("{name}: {why}")];
     let tree = yaml::parse(&text(path).map_err(whole)?).map_err(|fault| whole(fault.to_string()))?;
     let mut reader = ConfigReader::new(&name);
-    match (root(&mut reader, &tree), reader.faults.is_empty()) {
-        (Some(config), true) => Ok((config, reader.warnings)),
-        _ => Err(reader.faults),
-    }
+    let config = root(&mut reader, &tree);
+    reader.verdict(config)
 }
 
 /// What is in the file.
@@ -90,7 +88,7 @@ fn listen(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<SocketA
     let address = reader.required(at, "address");
     let port = reader.required(at, "port");
     let ip = address.and_then(|address| {
-        let ip = reader.text(&address)?.parse::<IpAddr>().ok();
+        let ip = reader.address(&address)?.parse::<IpAddr>().ok();
         if ip.is_none() {
             reader.fault(&address, format_args!("{} is not a valid ip address", address.node));
         }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::units::duration::span;
 use crate::yaml::{Node, NodeKind, NodePath};
 
+/// More than anybody reads at a time; a file has room for a hundred thousand.
+const MOST_LINES: usize = 200;
+
 /// A value, and its path.
 #[derive(Clone)]
 pub(super) struct ConfigValue<'n> {
@@ -34,28 +37,53 @@ impl<'n> ConfigValue<'n> {
 pub(super) struct ConfigReader<'f> {
     /// The file's name stands for the path of the whole.
     file: &'f str,
-    pub(super) faults: Vec<String>,
-    pub(super) warnings: Vec<String>,
+    faults: Lines,
+    warnings: Lines,
+}
+
+/// What is said, and how many lines more there would be.
+#[derive(Default)]
+struct Lines {
+    said: Vec<String>,
+    further: usize,
+}
+
+impl Lines {
+    fn push(&mut self, line: impl FnOnce() -> String) {
+        if self.said.len() < MOST_LINES {
+            self.said.push(line());
+        } else {
+            self.further += 1;
+        }
+    }
+
+    fn all(mut self, what: &str) -> Vec<String> {
+        if self.further > 0 {
+            self.said.push(format!("and {} further {what}", self.further));
+        }
+        self.said
+    }
 }
 
 impl<'f> ConfigReader<'f> {
     pub(super) fn new(file: &'f str) -> Self {
-        Self { file, faults: Vec::new(), warnings: Vec::new() }
+        Self { file, faults: Lines::default(), warnings: Lines::default() }
     }
 
-    fn line(&self, at: &NodePath, line: u32, text: impl Display) -> String {
-        let path: &dyn Display = if at.is_root() { &self.file } else { at };
-        format!("{path} (line {line}): {text}")
+    /// What was read, and the warnings; or the faults, if there is one.
+    pub(super) fn verdict<T>(self, read: Option<T>) -> Result<(T, Vec<String>), Vec<String>> {
+        match read {
+            Some(read) if self.faults.said.is_empty() => Ok((read, self.warnings.all("warnings"))),
+            _ => Err(self.faults.all("faults")),
+        }
     }
 
     pub(super) fn fault(&mut self, at: &ConfigValue<'_>, text: impl Display) {
-        let line = self.line(&at.path, at.node.line, text);
-        self.faults.push(line);
+        self.faults.push(|| line(self.file, &at.path, at.node.line, text));
     }
 
     pub(super) fn warn(&mut self, at: &ConfigValue<'_>, text: impl Display) {
-        let line = self.line(&at.path, at.node.line, text);
-        self.warnings.push(line);
+        self.warnings.push(|| line(self.file, &at.path, at.node.line, text));
     }
 
     /// Whether it is a mapping. Keys of it beyond these are warned of.
@@ -67,8 +95,7 @@ impl<'f> ConfigReader<'f> {
         for (key, _) in pairs {
             let name = key.text().unwrap_or_default();
             if !keys.contains(&name) {
-                let line = self.line(&at.path.key(name), key.line, "unknown key");
-                self.warnings.push(line);
+                self.warnings.push(|| line(self.file, &at.path.key(name), key.line, "unknown key"));
             }
         }
         true
@@ -88,14 +115,20 @@ impl<'f> ConfigReader<'f> {
         of.get(key).filter(|value| !value.node.is_null())
     }
 
+    /// A text.
     pub(super) fn text<'n>(&mut self, at: &ConfigValue<'n>) -> Option<&'n str> {
         let text = at.node.as_str();
         if text.is_none() {
-            let hint = match at.node.kind {
-                NodeKind::Scalar { .. } => "; in quotes it is one",
-                _ => "",
-            };
-            self.fault(at, format_args!("{} type is not str{hint}", at.node));
+            self.fault(at, format_args!("expected a str, instead got {}{}", at.node, quotes(at.node)));
+        }
+        text
+    }
+
+    /// An address, or a name in its place: of these, the original has words of its own for what is no text.
+    pub(super) fn address<'n>(&mut self, at: &ConfigValue<'n>) -> Option<&'n str> {
+        let text = at.node.as_str();
+        if text.is_none() {
+            self.fault(at, format_args!("{} type is not str{}", at.node, quotes(at.node)));
         }
         text
     }
@@ -155,4 +188,15 @@ impl<'f> ConfigReader<'f> {
         }
         chosen
     }
+}
+
+/// `proxy.listen.port (line 4): TEXT`.
+fn line(file: &str, at: &NodePath, line: u32, text: impl Display) -> String {
+    let path: &dyn Display = if at.is_root() { &file } else { at };
+    format!("{path} (line {line}): {text}")
+}
+
+/// What to do about a number, a truth value or nothing where a text should be.
+fn quotes(node: &Node) -> &'static str {
+    if matches!(node.kind, NodeKind::Scalar { .. }) { "; in quotes it is one" } else { "" }
 }

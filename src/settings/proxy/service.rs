@@ -97,7 +97,7 @@ fn member(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<MemberC
     let address = reader.required(at, "address");
     let port = reader.required(at, "port");
     let address = address.and_then(|address| {
-        let text = reader.text(&address)?;
+        let text = reader.address(&address)?;
         let known = member_address(text);
         if known.is_none() {
             reader.fault(&address, format_args!("{} is not a valid ip address, nor the name of a host", address.node));

@@ -223,8 +223,8 @@ fn where_it_listens_must_be_an_address_and_a_port() {
 #[test]
 fn services_and_members_must_be_what_they_are_said_to_be() {
     for (piece, other, expected) in [
-        ("name: two", "name: 2", ".name (line 13): 2 type is not str; in quotes it is one"),
-        ("two.example", "true", ".domain (line 14): true type is not str; in quotes it is one"),
+        ("name: two", "name: 2", ".name (line 13): expected a str, instead got 2; in quotes it is one"),
+        ("two.example", "true", ".domain (line 14): expected a str, instead got true; in quotes it is one"),
         ("two.example", "one.example", ".domain (line 14): duplicate service domain: \"one.example\", first in line 7"),
         ("two.example", "ONE.example.", ".domain (line 14): duplicate service domain: \"ONE.example.\", first"),
         ("name: two", "name: one", ".name (line 13): duplicate service name: \"one\", first in line 6"),
@@ -317,7 +317,7 @@ proxy:
         "proxy.listen.address (line 9): x is not",
         "proxy.listen.port (line 9): expected a port",
         "proxy.services[0] (line 4): no section name in",
-        "proxy.services[0].domain (line 5): 5 type is not str",
+        "proxy.services[0].domain (line 5): expected a str, instead got 5",
         "proxy.services[0].hosts[0].address (line 4): 1 type is not str",
         "proxy.services[0].hosts[0].port (line 4): x type is not int",
         "proxy.services[0].hosts[1] (line 4): no section address in {}",
@@ -369,4 +369,13 @@ proxy:
         "proxy.services[2].timeouts.tunnel (line 12): unknown key",
     ];
     assert_eq!(warnings, expected);
+}
+
+#[test]
+fn not_more_is_said_than_anybody_reads() {
+    let services = "{name: a, domain: b, hosts: [{}]}, ".repeat(500);
+    let said = faults(format!("proxy: {{listen: {{address: ::1, port: 1}}, services: [{services}]}}"));
+    assert_eq!((said.len(), said[200].as_str()), (201, "and 1798 further faults"));
+    let (_, warnings) = loaded(GOOD.to_owned() + &(0..300).map(|n| format!("k{n}: 1\n")).collect::<String>()).unwrap();
+    assert_eq!((warnings.len(), warnings[200].as_str()), (201, "and 100 further warnings"));
 }
