@@ -1,5 +1,9 @@
-//! `testero proxy`: over real sockets, between real clients and members that do what a test wants.
+//! `testero proxy`: what it makes of its flags and its file; and over real sockets, between real clients and members that
+//! do what a test wants.
 
+mod config;
+mod ended;
+mod flags;
 mod forwarding;
 mod members;
 mod parts;

@@ -1,12 +1,29 @@
 //! What `--help` says.
 
+/// What a consumer alone says nothing of.
+#[cfg(feature = "proxy")]
+macro_rules! proxy_usage {
+    () => {
+        "       testero proxy [OPTIONS]                 passes requests on to services, see testero proxy --help\n"
+    };
+}
+#[cfg(not(feature = "proxy"))]
+macro_rules! proxy_usage {
+    () => {
+        ""
+    };
+}
+
 /// `testero --help`.
-pub(crate) const CONSUMER: &str = "\
+pub(crate) const CONSUMER: &str = concat!(
+    "\
 testero makes a pod really take memory, disk, CPU and more, on request over HTTP.
 
 Usage: testero [OPTIONS]
        testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
-       testero health [--url URL]
+",
+    proxy_usage!(),
+    "       testero health [--url URL]
        testero status|mem|disk|cpu|… …         asks a running testero, see testero status --help
 
   curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
@@ -46,7 +63,8 @@ testero health exits with 0 when the service answers, with 1 when it does not.
 RUST_LOG chooses what is logged: error, warn, info (default), debug.
 POD_NAME, NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
 Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
-";
+"
+);
 
 /// `testero fibonacci --help`.
 #[cfg(feature = "fibonacci")]

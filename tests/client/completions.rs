@@ -119,7 +119,7 @@ fn bash_offers_all_there_is() {
     }
     all_offered(in_bash, whole_table());
     let firsts = COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(" ");
-    let others = "consumer fibonacci counter completions --help --version";
+    let others = "consumer fibonacci counter proxy completions --help --version";
     assert_eq!(in_bash(&["testero "]), [sorted(&format!("{firsts} {others}"))]);
     assert_eq!(in_bash(&["testero --h", "testero status --token-file /etc/host"]), ["--help".to_owned(), hosts()]);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::settings::proxy::config::{AccessLog, ProxyConfig, ServiceConfig, domain_key};
 use crate::settings::proxy::network::Network;
-use crate::settings::proxy::reader::{Reader, Value};
+use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 use crate::settings::proxy::service;
 use crate::yaml::{self, MOST_BYTES, Node};
 
@@ -26,11 +26,9 @@ pub fn load(path: &Path) -> Result<(ProxyConfig, Vec<String>), Vec<String>> {
     let name = path.display().to_string();
     let whole = |why: String| vec![format!("{name}: {why}")];
     let tree = yaml::parse(&text(path).map_err(whole)?).map_err(|fault| whole(fault.to_string()))?;
-    let mut reader = Reader::new(&name);
-    match (root(&mut reader, &tree), reader.faults.is_empty()) {
-        (Some(config), true) => Ok((config, reader.warnings)),
-        _ => Err(reader.faults),
-    }
+    let mut reader = ConfigReader::new(&name);
+    let config = root(&mut reader, &tree);
+    reader.verdict(config)
 }
 
 /// What is in the file.
@@ -55,8 +53,8 @@ fn text(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn root(reader: &mut Reader<'_>, tree: &Node) -> Option<ProxyConfig> {
-    let whole = Value::root(tree);
+fn root(reader: &mut ConfigReader<'_>, tree: &Node) -> Option<ProxyConfig> {
+    let whole = ConfigValue::root(tree);
     if !reader.is_mapping(&whole, &["proxy"]) {
         return None;
     }
@@ -83,14 +81,14 @@ fn root(reader: &mut Reader<'_>, tree: &Node) -> Option<ProxyConfig> {
     })
 }
 
-fn listen(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<SocketAddr> {
+fn listen(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<SocketAddr> {
     if !reader.is_mapping(at, &["address", "port"]) {
         return None;
     }
     let address = reader.required(at, "address");
     let port = reader.required(at, "port");
     let ip = address.and_then(|address| {
-        let ip = reader.text(&address)?.parse::<IpAddr>().ok();
+        let ip = reader.address(&address)?.parse::<IpAddr>().ok();
         if ip.is_none() {
             reader.fault(&address, format_args!("{} is not a valid ip address", address.node));
         }
@@ -101,7 +99,7 @@ fn listen(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<SocketAddr> {
 }
 
 /// The services; `None` where one of them is wrong, or there is none.
-fn services(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<Vec<ServiceConfig>> {
+fn services(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<Vec<ServiceConfig>> {
     let Some(nodes) = at.node.as_sequence() else {
         reader.fault(at, format_args!("expected a list, instead got {}", at.node));
         return None;
@@ -133,7 +131,7 @@ fn services(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<Vec<ServiceConfig
 }
 
 /// The line where the same was said before, if it was.
-fn earlier(seen: &mut HashMap<String, u32>, said: String, at: &Value<'_>) -> Option<u32> {
+fn earlier(seen: &mut HashMap<String, u32>, said: String, at: &ConfigValue<'_>) -> Option<u32> {
     match seen.entry(said) {
         Entry::Occupied(entry) => Some(*entry.get()),
         Entry::Vacant(entry) => {
@@ -149,12 +147,12 @@ fn is_host(domain: &str) -> bool {
     !domain.is_empty() && domain.bytes().all(|b| b > b' ' && b != 0x7f) && (is_v6 || !domain.contains(':'))
 }
 
-fn trusted(reader: &mut Reader<'_>, at: &Value<'_>) -> Vec<Network> {
+fn trusted(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Vec<Network> {
     let Some(nodes) = at.node.as_sequence() else {
         reader.fault(at, format_args!("expected a list, instead got {}", at.node));
         return Vec::new();
     };
-    let network = |at: Value<'_>| {
+    let network = |at: ConfigValue<'_>| {
         let network = at.node.text().and_then(|text| text.parse().ok());
         if network.is_none() {
             reader.fault(&at, format_args!("expected addresses like 10.0.0.0/8, instead got {}", at.node));
@@ -164,5 +162,7 @@ fn trusted(reader: &mut Reader<'_>, at: &Value<'_>) -> Vec<Network> {
     at.items(nodes).filter_map(network).collect()
 }
 
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What was said to the proxy: its flags, which are the original's and some of ours, and the [`file`] that they name.
+//! What was said to the proxy: its flags, which are the original's and some of ours, and the [`mod@file`] that they name.
 
 pub mod config;
 pub mod file;

@@ -7,59 +7,87 @@ use std::time::Duration;
 use crate::units::duration::span;
 use crate::yaml::{Node, NodeKind, NodePath};
 
+/// More than anybody reads at a time; a file has room for a hundred thousand.
+const MOST_LINES: usize = 200;
+
 /// A value, and its path.
 #[derive(Clone)]
-pub(super) struct Value<'n> {
+pub(super) struct ConfigValue<'n> {
     pub(super) node: &'n Node,
     path: NodePath,
 }
 
-impl<'n> Value<'n> {
+impl<'n> ConfigValue<'n> {
     pub(super) fn root(node: &'n Node) -> Self {
         Self { node, path: NodePath::default() }
     }
 
     /// The members of a list.
-    pub(super) fn items(&self, nodes: &'n [Node]) -> impl Iterator<Item = Value<'n>> {
-        nodes.iter().enumerate().map(|(place, node)| Value { node, path: self.path.index(place) })
+    pub(super) fn items(&self, nodes: &'n [Node]) -> impl Iterator<Item = ConfigValue<'n>> {
+        nodes.iter().enumerate().map(|(place, node)| ConfigValue { node, path: self.path.index(place) })
     }
 
     /// The value of a key, if it is there, whatever it is.
-    fn get(&self, key: &str) -> Option<Value<'n>> {
-        self.node.get(key).map(|node| Value { node, path: self.path.key(key) })
+    fn get(&self, key: &str) -> Option<ConfigValue<'n>> {
+        self.node.get(key).map(|node| ConfigValue { node, path: self.path.key(key) })
     }
 }
 
 /// What is wrong, and what is odd.
-pub(super) struct Reader<'f> {
+pub(super) struct ConfigReader<'f> {
     /// The file's name stands for the path of the whole.
     file: &'f str,
-    pub(super) faults: Vec<String>,
-    pub(super) warnings: Vec<String>,
+    faults: Lines,
+    warnings: Lines,
 }
 
-impl<'f> Reader<'f> {
+/// What is said, and how many lines more there would be.
+#[derive(Default)]
+struct Lines {
+    said: Vec<String>,
+    further: usize,
+}
+
+impl Lines {
+    fn push(&mut self, line: impl FnOnce() -> String) {
+        if self.said.len() < MOST_LINES {
+            self.said.push(line());
+        } else {
+            self.further += 1;
+        }
+    }
+
+    fn all(mut self, what: &str) -> Vec<String> {
+        if self.further > 0 {
+            self.said.push(format!("and {} further {what}", self.further));
+        }
+        self.said
+    }
+}
+
+impl<'f> ConfigReader<'f> {
     pub(super) fn new(file: &'f str) -> Self {
-        Self { file, faults: Vec::new(), warnings: Vec::new() }
+        Self { file, faults: Lines::default(), warnings: Lines::default() }
     }
 
-    fn line(&self, at: &NodePath, line: u32, text: impl Display) -> String {
-        let path: &dyn Display = if at.is_root() { &self.file } else { at };
-        format!("{path} (line {line}): {text}")
+    /// What was read, and the warnings; or the faults, if there is one.
+    pub(super) fn verdict<T>(self, read: Option<T>) -> Result<(T, Vec<String>), Vec<String>> {
+        match read {
+            Some(read) if self.faults.said.is_empty() => Ok((read, self.warnings.all("warnings"))),
+            _ => Err(self.faults.all("faults")),
+        }
     }
 
-    pub(super) fn fault(&mut self, at: &Value<'_>, text: impl Display) {
-        let line = self.line(&at.path, at.node.line, text);
-        self.faults.push(line);
+    pub(super) fn fault(&mut self, at: &ConfigValue<'_>, text: impl Display) {
+        self.faults.push(|| line(self.file, &at.path, at.node.line, text));
     }
 
-    pub(super) fn warn(&mut self, at: &Value<'_>, text: impl Display) {
-        let line = self.line(&at.path, at.node.line, text);
-        self.warnings.push(line);
+    pub(super) fn warn(&mut self, at: &ConfigValue<'_>, text: impl Display) {
+        self.warnings.push(|| line(self.file, &at.path, at.node.line, text));
     }
 
     /// Whether it is a mapping. Keys of it beyond these are warned of.
-    pub(super) fn is_mapping(&mut self, at: &Value<'_>, keys: &[&str]) -> bool {
+    pub(super) fn is_mapping(&mut self, at: &ConfigValue<'_>, keys: &[&str]) -> bool {
         let Some(pairs) = at.node.as_mapping() else {
             self.fault(at, format_args!("expected a dict, instead got {}", at.node));
             return false;
@@ -67,15 +95,14 @@ impl<'f> Reader<'f> {
         for (key, _) in pairs {
             let name = key.text().unwrap_or_default();
             if !keys.contains(&name) {
-                let line = self.line(&at.path.key(name), key.line, "unknown key");
-                self.warnings.push(line);
+                self.warnings.push(|| line(self.file, &at.path.key(name), key.line, "unknown key"));
             }
         }
         true
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required<'n>(&mut self, of: &Value<'n>, key: &str) -> Option<Value<'n>> {
+    pub(super) fn required<'n>(&mut self, of: &ConfigValue<'n>, key: &str) -> Option<ConfigValue<'n>> {
         let value = of.get(key);
         if value.is_none() {
             self.fault(of, format_args!("no section {key} in {}", of.node));
@@ -84,24 +111,30 @@ impl<'f> Reader<'f> {
     }
 
     /// The value of a key that may be missing, or have nothing behind it.
-    pub(super) fn optional<'n>(&self, of: &Value<'n>, key: &str) -> Option<Value<'n>> {
+    pub(super) fn optional<'n>(&self, of: &ConfigValue<'n>, key: &str) -> Option<ConfigValue<'n>> {
         of.get(key).filter(|value| !value.node.is_null())
     }
 
-    pub(super) fn text<'n>(&mut self, at: &Value<'n>) -> Option<&'n str> {
+    /// A text.
+    pub(super) fn text<'n>(&mut self, at: &ConfigValue<'n>) -> Option<&'n str> {
         let text = at.node.as_str();
         if text.is_none() {
-            let hint = match at.node.kind {
-                NodeKind::Scalar { .. } => "; in quotes it is one",
-                _ => "",
-            };
-            self.fault(at, format_args!("{} type is not str{hint}", at.node));
+            self.fault(at, format_args!("expected a str, instead got {}{}", at.node, quotes(at.node)));
+        }
+        text
+    }
+
+    /// An address, or a name in its place: of these, the original has words of its own for what is no text.
+    pub(super) fn address<'n>(&mut self, at: &ConfigValue<'n>) -> Option<&'n str> {
+        let text = at.node.as_str();
+        if text.is_none() {
+            self.fault(at, format_args!("{} type is not str{}", at.node, quotes(at.node)));
         }
         text
     }
 
     /// A whole number from the first to the last, which `what` says in words.
-    pub(super) fn integer(&mut self, at: &Value<'_>, most: RangeInclusive<i64>, what: &str) -> Option<i64> {
+    pub(super) fn integer(&mut self, at: &ConfigValue<'_>, most: RangeInclusive<i64>, what: &str) -> Option<i64> {
         let Some(number) = at.node.as_integer() else {
             let bare = at.node.text().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
             let hint = if bare.is_some() { "; without quotes it is one" } else { "" };
@@ -116,12 +149,12 @@ impl<'f> Reader<'f> {
         Some(number)
     }
 
-    pub(super) fn port(&mut self, at: &Value<'_>) -> Option<u16> {
+    pub(super) fn port(&mut self, at: &ConfigValue<'_>) -> Option<u16> {
         self.integer(at, 1..=i64::from(u16::MAX), "a port").map(|port| port as u16)
     }
 
     /// A number of things, of which there is at least `least`.
-    pub(super) fn count(&mut self, of: &Value<'_>, key: &str, least: i64) -> Option<usize> {
+    pub(super) fn count(&mut self, of: &ConfigValue<'_>, key: &str, least: i64) -> Option<usize> {
         /// More than any machine has room for.
         const MOST: i64 = 10_000_000;
         let at = self.optional(of, key)?;
@@ -129,7 +162,7 @@ impl<'f> Reader<'f> {
     }
 
     /// A length of time, longer than 0.
-    pub(super) fn span(&mut self, of: &Value<'_>, key: &str) -> Option<Duration> {
+    pub(super) fn span(&mut self, of: &ConfigValue<'_>, key: &str) -> Option<Duration> {
         /// Longer than any is written, and short enough to be shown.
         const MOST: usize = 40;
         let at = self.optional(of, key)?;
@@ -145,7 +178,7 @@ impl<'f> Reader<'f> {
     }
 
     /// What one of some words means, in any case.
-    pub(super) fn choice<T: Copy>(&mut self, of: &Value<'_>, key: &str, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, of: &ConfigValue<'_>, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let at = self.optional(of, key)?;
         let said = at.node.text().unwrap_or_default();
         let chosen = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, meaning)| *meaning);
@@ -155,4 +188,15 @@ impl<'f> Reader<'f> {
         }
         chosen
     }
+}
+
+/// `proxy.listen.port (line 4): TEXT`.
+fn line(file: &str, at: &NodePath, line: u32, text: impl Display) -> String {
+    let path: &dyn Display = if at.is_root() { &file } else { at };
+    format!("{path} (line {line}): {text}")
+}
+
+/// What to do about a number, a truth value or nothing where a text should be.
+fn quotes(node: &Node) -> &'static str {
+    if matches!(node.kind, NodeKind::Scalar { .. }) { "; in quotes it is one" } else { "" }
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use crate::settings::proxy::config::{
     HealthConfig, MemberAddress, MemberConfig, QueueConfig, ServiceConfig, ServiceTimeouts, Strategy,
 };
-use crate::settings::proxy::reader::{Reader, Value};
+use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 
 const SERVICE_KEYS: [&str; 10] = [
     "name",
@@ -28,14 +28,14 @@ const MOST_WEIGHT: i64 = 65_535;
 const MOST_RETRIES: i64 = 100;
 
 /// What a service says of itself, as far as it is right.
-pub(super) struct Service<'n> {
-    pub(super) name: Option<(Value<'n>, &'n str)>,
-    pub(super) domain: Option<(Value<'n>, &'n str)>,
+pub(super) struct RequiredPart<'n> {
+    pub(super) name: Option<(ConfigValue<'n>, &'n str)>,
+    pub(super) domain: Option<(ConfigValue<'n>, &'n str)>,
     pub(super) hosts: Option<Vec<MemberConfig>>,
 }
 
 /// Reads its required part, in the order that the original checks it in.
-pub(super) fn required<'n>(reader: &mut Reader<'_>, at: &Value<'n>) -> Option<Service<'n>> {
+pub(super) fn required<'n>(reader: &mut ConfigReader<'_>, at: &ConfigValue<'n>) -> Option<RequiredPart<'n>> {
     if !reader.is_mapping(at, &SERVICE_KEYS) {
         return None;
     }
@@ -43,16 +43,16 @@ pub(super) fn required<'n>(reader: &mut Reader<'_>, at: &Value<'n>) -> Option<Se
     let domain = reader.required(at, "domain");
     let hosts = reader.required(at, "hosts");
     let called = name.as_ref().map_or_else(|| String::from("without a name"), |name| name.node.to_string());
-    let mut text = |value: Option<Value<'n>>| value.and_then(|value| Some((value.clone(), reader.text(&value)?)));
+    let mut text = |value: Option<ConfigValue<'n>>| value.and_then(|value| Some((value.clone(), reader.text(&value)?)));
     let name = text(name);
     let domain = text(domain);
     let hosts = hosts.and_then(|hosts| members(reader, &hosts, &called));
-    Some(Service { name, domain, hosts })
+    Some(RequiredPart { name, domain, hosts })
 }
 
-impl Service<'_> {
+impl RequiredPart<'_> {
     /// Reads what may be missing.
-    pub(super) fn complete(self, reader: &mut Reader<'_>, at: &Value<'_>) -> Option<ServiceConfig> {
+    pub(super) fn complete(self, reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<ServiceConfig> {
         let strategy = reader.choice(at, "strategy", &STRATEGIES).unwrap_or_default();
         let health = reader.optional(at, "health").and_then(|health| self::health(reader, &health));
         let timeouts = reader.optional(at, "timeouts").map(|timeouts| self::timeouts(reader, &timeouts));
@@ -77,7 +77,7 @@ impl Service<'_> {
 }
 
 /// The members of the service that is called so; `None` where one of them is wrong, or there is none.
-fn members(reader: &mut Reader<'_>, at: &Value<'_>, service: &str) -> Option<Vec<MemberConfig>> {
+fn members(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>, service: &str) -> Option<Vec<MemberConfig>> {
     let Some(nodes) = at.node.as_sequence() else {
         reader.fault(at, format_args!("expected a list of host for service {service}, instead got {}", at.node));
         return None;
@@ -90,14 +90,14 @@ fn members(reader: &mut Reader<'_>, at: &Value<'_>, service: &str) -> Option<Vec
     members.into_iter().collect()
 }
 
-fn member(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<MemberConfig> {
+fn member(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<MemberConfig> {
     if !reader.is_mapping(at, &["address", "port", "weight"]) {
         return None;
     }
     let address = reader.required(at, "address");
     let port = reader.required(at, "port");
     let address = address.and_then(|address| {
-        let text = reader.text(&address)?;
+        let text = reader.address(&address)?;
         let known = member_address(text);
         if known.is_none() {
             reader.fault(&address, format_args!("{} is not a valid ip address, nor the name of a host", address.node));
@@ -130,7 +130,7 @@ fn member_address(text: &str) -> Option<MemberAddress> {
     is_name.then(|| MemberAddress::Name(text.to_owned()))
 }
 
-fn health(reader: &mut Reader<'_>, at: &Value<'_>) -> Option<HealthConfig> {
+fn health(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<HealthConfig> {
     if !reader.is_mapping(at, &["path", "interval", "timeout", "healthy", "unhealthy", "status"]) {
         return None;
     }
@@ -169,7 +169,7 @@ fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     (!range.is_empty()).then_some(range)
 }
 
-fn timeouts(reader: &mut Reader<'_>, at: &Value<'_>) -> ServiceTimeouts {
+fn timeouts(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> ServiceTimeouts {
     if !reader.is_mapping(at, &["connect", "idle", "head", "answer"]) {
         return ServiceTimeouts::default();
     }
@@ -181,7 +181,7 @@ fn timeouts(reader: &mut Reader<'_>, at: &Value<'_>) -> ServiceTimeouts {
     }
 }
 
-fn queue(reader: &mut Reader<'_>, at: &Value<'_>) -> QueueConfig {
+fn queue(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> QueueConfig {
     if !reader.is_mapping(at, &["length", "time"]) {
         return QueueConfig::default();
     }
