@@ -37,18 +37,18 @@ impl<'n> ConfigValue<'n> {
 pub(super) struct ConfigReader<'f> {
     /// The file's name stands for the path of the whole.
     file: &'f str,
-    faults: Lines,
-    warnings: Lines,
+    faults: FaultList,
+    warnings: FaultList,
 }
 
 /// What is said, and how many lines more there would be.
 #[derive(Default)]
-struct Lines {
+struct FaultList {
     said: Vec<String>,
     further: usize,
 }
 
-impl Lines {
+impl FaultList {
     fn push(&mut self, line: impl FnOnce() -> String) {
         if self.said.len() < MOST_LINES {
             self.said.push(line());
@@ -67,7 +67,7 @@ impl Lines {
 
 impl<'f> ConfigReader<'f> {
     pub(super) fn new(file: &'f str) -> Self {
-        Self { file, faults: Lines::default(), warnings: Lines::default() }
+        Self { file, faults: FaultList::default(), warnings: FaultList::default() }
     }
 
     /// What was read, and the warnings; or the faults, if there is one.
