@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::proxy::members::{Member, clock};
-use crate::proxy::services::Balancer;
+use crate::proxy::services::{Balancer, NobodyToChoose};
 use crate::proxy::slab::Key;
 use crate::proxy::world::World;
 
@@ -17,29 +17,37 @@ pub(super) struct Attempt {
     pub(super) connection: Key,
 }
 
-/// No member can be reached.
-pub(super) struct Unreachable;
+/// Why there is no member for a request.
+pub(super) enum NoMember {
+    /// None can be reached.
+    Unreachable,
+    /// Each has as many requests as it may.
+    Busy,
+}
 
 impl Attempt {
     /// Chooses a member of `service`, and has a connection to it. What `may_go_twice` is sent on one that was kept without
     /// looking whether it is still there.
-    pub(super) fn first(service: Arc<Balancer>, may_go_twice: bool, world: &mut World) -> Result<Self, Unreachable> {
-        service.requested();
+    pub(super) fn first(service: Arc<Balancer>, may_go_twice: bool, world: &mut World) -> Result<Self, NoMember> {
         let mut tried = Vec::new();
         while tried.len() < service.most_tried {
-            let chosen = service.choose(&tried, clock(world.now), |below| world.random.u64(..below));
-            let index = chosen.ok_or(Unreachable)?;
+            let index = match service.choose(&tried, clock(world.now), |below| world.random.u64(..below)) {
+                Ok(index) => index,
+                Err(NobodyToChoose::AllBusy) => return Err(NoMember::Busy),
+                Err(NobodyToChoose::AllTried) => break,
+            };
             tried.push(index);
             let member = Arc::clone(&service.members[index]);
             match world.take_idle(&member, !may_go_twice).or_else(|| world.connect(&member).ok()) {
                 Some(connection) => {
                     member.under_way.fetch_add(1, Ordering::Relaxed);
+                    service.requested();
                     return Ok(Self { service, tried, member, connection });
                 }
                 None => fail(&service, &member, world),
             }
         }
-        Err(Unreachable)
+        Err(NoMember::Unreachable)
     }
 
     /// Sends the request, all of which is still there, to another member; where it was `outdated`, a connection that was kept
@@ -51,8 +59,8 @@ impl Attempt {
         world.drop_connection(self.connection);
         let same = self.tried.last().copied().filter(|_| outdated);
         while same.is_some() || self.tried.len() < self.service.most_tried {
-            let chosen = || self.service.choose(&self.tried, clock(world.now), |below| world.random.u64(..below));
-            let Some(index) = same.or_else(chosen) else { break };
+            let mut chosen = || self.service.choose(&self.tried, clock(world.now), |below| world.random.u64(..below));
+            let Some(index) = same.or_else(|| chosen().ok()) else { break };
             if same.is_none() {
                 self.tried.push(index);
             }

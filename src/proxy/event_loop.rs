@@ -1,7 +1,7 @@
 //! One thread: it waits for events on all its connections, and works on those that have some.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use crate::kernel::shutdown::Stop;
+use crate::proxy::pages::Page;
 use crate::proxy::session::Session;
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
@@ -22,7 +23,7 @@ const EVENTS: usize = 256;
 /// Most connections that are accepted at a time, so that those that are there get their turn.
 const ACCEPTS: usize = 64;
 /// How often deadlines are looked at, at most.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(10);
 /// How often idle connections to members are looked at.
 const TIDY: Duration = Duration::from_secs(5);
 /// How long nobody is accepted after descriptors have run out.
@@ -185,17 +186,27 @@ impl EventLoop {
     }
 
     fn begin(&mut self, stream: TcpStream, peer: Option<SocketAddr>) {
+        let Some(permit) = self.world.shared.clients.enter(peer) else { return self.turn_away(&stream, peer) };
         let token = EventToken::Client(self.sessions.next_key()).to_bits();
         match Socket::watch(stream, &self.world.epoll, token) {
             Ok(client) => {
                 if let Some(peer) = peer {
                     log::info!("connection accepted from {peer}");
                 }
-                let key = self.sessions.insert(Session::new(client, peer, self.world.now));
+                let key = self.sessions.insert(Session::new(client, peer, permit, self.world.now));
                 self.with(key, |_, _| Ok(()));
             }
             Err(error) => log::warn!("cannot watch a connection: {error}"),
         }
+    }
+
+    /// Says that there are too many, without reading what is asked for.
+    fn turn_away(&self, mut stream: &TcpStream, peer: Option<SocketAddr>) {
+        let page = Page::ServiceUnavailable;
+        self.world.shared.metrics.answered(peer, Some(&page), None);
+        // An empty socket has room for it. Who cannot be told is gone.
+        let _ = io::Write::write(&mut stream, &page.answer(false));
+        let _ = stream.shutdown(Shutdown::Write);
     }
 
     /// Looks at what is due.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::head::{EndFinder, Framing, HttpVersion};
-use crate::proxy::attempt::{Attempt, Unreachable};
+use crate::proxy::attempt::{Attempt, NoMember};
 use crate::proxy::body_stream::{BodyStream, StreamStep};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::head::{AnswerManner, for_client};
@@ -97,7 +97,7 @@ impl ProxiedRequest {
         head: &[u8],
         framing: Framing,
         world: &mut World,
-    ) -> Result<Box<Self>, Unreachable> {
+    ) -> Result<Box<Self>, NoMember> {
         // Nobody knows of a connection that was kept whether it is still there: what cannot be done twice is sent on one that was
         // looked at in this very moment.
         let attempt = Attempt::first(service, asking.is_idempotent, world)?;
@@ -131,6 +131,18 @@ impl ProxiedRequest {
     /// Whether something of an answer went to the client.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.answer, AnswerStage::Body(_)) || self.interim > 0 || self.has_continued
+    }
+
+    /// How long its member may take for what it is to do next.
+    pub(super) fn patience(&self, world: &mut World) -> Duration {
+        let timeouts = &self.attempt.service.timeouts;
+        let is_connecting = world.connections.get_mut(self.attempt.connection).is_some_and(|one| one.is_connecting);
+        let own = if is_connecting { timeouts.connect } else { timeouts.answer };
+        own.unwrap_or(world.shared.timeout)
+    }
+
+    pub(super) fn service(&self) -> &Balancer {
+        &self.attempt.service
     }
 
     /// Whether protocols were changed, and nobody waits for anybody.

@@ -67,6 +67,7 @@ impl Keeper {
         keeper.resolve();
         let first = routes(&keeper.config, &keeper.names, None, clock(Instant::now()));
         keeper.state.route(first);
+        keeper.state.clients.limit(&keeper.config);
         Ok(keeper)
     }
 
@@ -101,6 +102,7 @@ impl Keeper {
                 self.config = config;
                 self.resolve();
                 self.put_in_place();
+                self.state.clients.limit(&self.config);
                 log::info!("configuration file read again: {}: {}", self.path.display(), self.config.summary());
             }
             Err(faults) => {

@@ -19,6 +19,7 @@ mod attempt;
 mod body_stream;
 mod buffer;
 mod build_routes;
+mod clients;
 mod event_loop;
 mod exchange;
 mod head;

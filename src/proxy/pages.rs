@@ -18,6 +18,8 @@ pub(super) enum Page {
     HeadTooLarge,
     /// 502: no member answers properly.
     BadGateway,
+    /// 503: nobody can take it now.
+    ServiceUnavailable,
     /// 504: a member does not answer in time.
     GatewayTimeout,
     /// 200: it would be passed on.
@@ -31,6 +33,7 @@ impl Page {
             Self::RequestTimeout => (408, "Request Timeout"),
             Self::HeadTooLarge => (413, "Request Entity Too Large"),
             Self::BadGateway => (502, "Bad Gateway"),
+            Self::ServiceUnavailable => (503, "Service Unavailable"),
             Self::GatewayTimeout => (504, "Gateway Timeout"),
             Self::DryRun => (200, "OK"),
         }
@@ -57,8 +60,9 @@ impl Page {
         let (status, reason) = self.status();
         let body = self.body();
         let connection = if *self == Self::DryRun { "" } else { "Connection: close\r\n" };
+        let retry = if *self == Self::ServiceUnavailable { "Retry-After: 1\r\n" } else { "" };
         let head = format!(
-            "HTTP/1.1 {status} {reason}\r\n{connection}Content-Type: text/html\r\nContent-Length: {}\r\n\r\n",
+            "HTTP/1.1 {status} {reason}\r\n{connection}{retry}Content-Type: text/html\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         if has_no_body { head.into_bytes() } else { [head, body].concat().into_bytes() }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::http::message::head::{
     Fields, Framing, HttpVersion, RawHead, Rejection, framing, is_authority, keeps_alive,
 };
-use crate::proxy::attempt::Unreachable;
+use crate::proxy::attempt::NoMember;
 use crate::proxy::exchange::{Asking, ProxiedRequest};
 use crate::proxy::head::{authority_of, for_member};
 use crate::proxy::pages::Page;
-use crate::proxy::services::host_name;
+use crate::proxy::services::{Balancer, host_name};
 use crate::proxy::world::World;
 
 /// Methods that are passed on.
@@ -21,6 +21,8 @@ const IDEMPOTENT: [&str; 6] = ["DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE
 /// What becomes of a request.
 pub(super) enum Asked {
     Member(Box<ProxiedRequest>),
+    /// All members of this service have as many requests as they may.
+    Busy(Arc<Balancer>),
     Page {
         page: Page,
         has_no_body: bool,
@@ -70,9 +72,11 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
         upgrades,
         host: name.clone(),
     };
+    let named = Arc::clone(&service);
     match ProxiedRequest::begin(asking, service, &for_member(&head, framing, upgrades), framing, world) {
         Ok(exchange) => Asked::Member(exchange),
-        Err(Unreachable) => {
+        Err(NoMember::Busy) => Asked::Busy(named),
+        Err(NoMember::Unreachable) => {
             log::error!("502 for {name}: no member can be reached");
             page(world, Page::BadGateway, shown)
         }

@@ -1,11 +1,12 @@
 //! Services and their members: who a request is for, and who gets it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::proxy::members::{Availability, Member};
-use crate::settings::proxy::config::{HealthConfig, ServiceConfig, Strategy};
+use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy};
 use crate::sync::lock;
 
 /// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
@@ -13,6 +14,18 @@ const BUDGET_PER_REQUEST: i64 = 20;
 const BUDGET_PER_RETRY: i64 = 100;
 /// What is saved at most, and there at the start: where there are few requests, a fifth of them is none.
 const BUDGET: i64 = 10 * BUDGET_PER_RETRY;
+
+/// How many requests wait for a member at most, and how long, unless the file says so.
+const QUEUE_LENGTH: usize = 100;
+const QUEUE_TIME: Duration = Duration::from_secs(1);
+
+/// Why no member is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NobodyToChoose {
+    AllTried,
+    /// All have as many requests as they may.
+    AllBusy,
+}
 
 /// A service.
 #[derive(Debug)]
@@ -25,6 +38,12 @@ pub(super) struct Balancer {
     pub(super) members: Vec<Arc<Member>>,
     /// Most members that a request is sent to.
     pub(super) most_tried: usize,
+    pub(super) timeouts: ServiceTimeouts,
+    /// Most requests at a member at a time.
+    most_under_way: usize,
+    /// How many requests wait for a member at most, and how long.
+    queue: (usize, Duration),
+    waiting: AtomicUsize,
     /// How far each member is ahead of its share, where they get requests in turn.
     turns: Mutex<Vec<i64>>,
     budget: AtomicI64,
@@ -32,18 +51,49 @@ pub(super) struct Balancer {
 
 impl Balancer {
     pub(super) fn new(config: &ServiceConfig, members: Vec<Arc<Member>>, most_tried: usize) -> Self {
-        let ServiceConfig { name, domain, strategy, health, .. } = config.clone();
+        let ServiceConfig { name, domain, strategy, health, timeouts, .. } = config.clone();
         let (turns, budget) = (Mutex::new(vec![0; members.len()]), AtomicI64::new(BUDGET));
-        Self { name, domain, strategy, health, members, most_tried, turns, budget }
+        let most_under_way = config.max_requests_per_member.unwrap_or(usize::MAX);
+        let queue = (config.queue.length.unwrap_or(QUEUE_LENGTH), config.queue.time.unwrap_or(QUEUE_TIME));
+        let waiting = AtomicUsize::new(0);
+        Self {
+            name,
+            domain,
+            strategy,
+            health,
+            members,
+            most_tried,
+            timeouts,
+            most_under_way,
+            queue,
+            waiting,
+            turns,
+            budget,
+        }
     }
 
     /// Chooses among the members that are up and not `tried` yet, with `draw` giving a number below the one it gets. Where none
-    /// is up, any that is not tried yet is better than none. `None` where all have been tried.
-    pub(super) fn choose(&self, tried: &[usize], now: u64, mut draw: impl FnMut(u64) -> u64) -> Option<usize> {
+    /// is up, any that is not tried yet is better than none.
+    ///
+    /// # Errors
+    /// When all have been tried, or have as many requests as they may.
+    pub(super) fn choose(
+        &self,
+        tried: &[usize],
+        now: u64,
+        mut draw: impl FnMut(u64) -> u64,
+    ) -> Result<usize, NobodyToChoose> {
         let is_up = |index: &usize| self.members[*index].availability(now) == Availability::Up;
         let mut candidates: Vec<usize> = (0..self.members.len()).filter(|index| !tried.contains(index)).collect();
+        if candidates.is_empty() {
+            return Err(NobodyToChoose::AllTried);
+        }
         if candidates.iter().any(is_up) {
             candidates.retain(is_up);
+        }
+        candidates.retain(|&index| self.members[index].under_way.load(Ordering::Relaxed) < self.most_under_way);
+        if candidates.is_empty() {
+            return Err(NobodyToChoose::AllBusy);
         }
         // Those that have no weight get something only where nobody has.
         let mut shares: Vec<u64> = candidates.iter().map(|&index| self.members[index].share(now)).collect();
@@ -59,22 +109,33 @@ impl Balancer {
             });
             found.map(|place| candidates[place])
         };
-        if total == 0 {
-            return None;
-        }
-        match self.strategy {
+        let chosen = match self.strategy {
             Strategy::Random => at(draw(total)),
             Strategy::RoundRobin => self.next_in_turn(&candidates, &shares),
-            Strategy::LeastRequests => {
-                let (one, other) = (at(draw(total))?, at(draw(total))?);
+            Strategy::LeastRequests => at(draw(total)).zip(at(draw(total))).map(|(one, other)| {
                 let load = |index: usize| {
                     let under_way = self.members[index].under_way.load(Ordering::Relaxed) as u64 + 1;
                     // As many for its share; a share is 0 only where all are.
                     (under_way << 20) / self.members[index].share(now).max(1)
                 };
-                Some(if load(other) < load(one) { other } else { one })
-            }
-        }
+                if load(other) < load(one) { other } else { one }
+            }),
+        };
+        chosen.ok_or(NobodyToChoose::AllTried)
+    }
+
+    /// Until when a request may wait for a member that has room, if another one may.
+    pub(super) fn queue_up(&self, now: Instant) -> Option<Instant> {
+        let (length, time) = self.queue;
+        let queued = self
+            .waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| (waiting < length).then_some(waiting + 1));
+        queued.is_ok().then(|| now + time)
+    }
+
+    /// A request waits no longer.
+    pub(super) fn leave_queue(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Who is furthest behind its share. So those with large shares do not get theirs all at once.
@@ -203,8 +264,8 @@ mod tests {
     fn who_was_tried_is_not_tried_again() {
         for strategy in [Strategy::Random, Strategy::RoundRobin, Strategy::LeastRequests] {
             let balancer = balancer(strategy, &[1, 1, 1]);
-            assert_eq!(balancer.choose(&[0, 2], 1, |_| 0), Some(1));
-            assert_eq!(balancer.choose(&[0, 1, 2], 1, |_| 0), None);
+            assert_eq!(balancer.choose(&[0, 2], 1, |_| 0), Ok(1));
+            assert_eq!(balancer.choose(&[0, 1, 2], 1, |_| 0), Err(NobodyToChoose::AllTried));
         }
     }
 
@@ -218,10 +279,25 @@ mod tests {
                 }
             };
             fail(0);
-            assert!((0..20).all(|_| balancer.choose(&[], 2, |below| below / 2) == Some(1)));
+            assert!((0..20).all(|_| balancer.choose(&[], 2, |below| below / 2) == Ok(1)));
             fail(1);
-            assert!((0..20).any(|draw| balancer.choose(&[], 2, |_| draw % 2) == Some(0)));
+            assert!((0..20).any(|draw| balancer.choose(&[], 2, |_| draw % 2) == Ok(0)));
         }
+    }
+
+    #[test]
+    fn who_has_as_many_requests_as_it_may_gets_no_more() {
+        let config = ServiceConfig { max_requests_per_member: Some(2), ..ServiceConfig::default() };
+        let balancer = Balancer::new(&config, balancer(Strategy::Random, &[1, 1]).members, 3);
+        balancer.members[0].under_way.store(2, Ordering::Relaxed);
+        assert!((0..20).all(|draw| balancer.choose(&[], 1, |below| draw % below) == Ok(1)));
+        balancer.members[1].under_way.store(2, Ordering::Relaxed);
+        assert_eq!(balancer.choose(&[], 1, |_| 0), Err(NobodyToChoose::AllBusy));
+        let now = Instant::now();
+        assert!((0..QUEUE_LENGTH).all(|_| balancer.queue_up(now) == Some(now + QUEUE_TIME)));
+        assert_eq!(balancer.queue_up(now), None);
+        balancer.leave_queue();
+        assert!(balancer.queue_up(now).is_some());
     }
 
     #[test]

@@ -1,20 +1,25 @@
 //! A client's connection: its requests in turn, each with the member that answers it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http::bounds::{HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES};
 use crate::http::message::head::{EndFinder, Rejection};
 use crate::proxy::buffer::Buffer;
+use crate::proxy::clients::ClientPermit;
 use crate::proxy::exchange::{MemberFailure, ProxiedRequest, RequestProgress};
 use crate::proxy::pages::Page;
 use crate::proxy::request::{Asked, read_request};
+use crate::proxy::services::Balancer;
 use crate::proxy::socket::{Received, Socket};
 use crate::proxy::world::World;
 
 /// How long a client may take to take some of its answer, or to send some of its request's body.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a request that waits for a member looks whether one has room.
+const QUEUE_LOOK: Duration = Duration::from_millis(10);
 /// How long nothing may come through a tunnel.
 const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 
@@ -28,11 +33,29 @@ pub(super) struct Session {
     outgoing: Buffer,
     finder: EndFinder,
     exchange: Option<Box<ProxiedRequest>>,
+    queued: Option<QueuedRequest>,
     phase: SessionPhase,
     /// When something was last sent or received.
     moved: Instant,
     /// When the head began to come that is being received.
     head_began: Option<Instant>,
+    timeouts: ClientTimeouts,
+    _permit: ClientPermit,
+}
+
+/// How long a client may take: as the service has it that it asked last.
+struct ClientTimeouts {
+    idle: Duration,
+    head: Duration,
+}
+
+/// A request that waits for a member that has room.
+struct QueuedRequest {
+    head: Vec<u8>,
+    service: Arc<Balancer>,
+    until: Instant,
+    /// When it is asked for again: another thread may have done with a member's request, and tells nobody.
+    next_look: Instant,
 }
 
 /// What becomes of the connection.
@@ -52,7 +75,7 @@ enum SessionPhase {
 pub(super) struct Closed;
 
 impl Session {
-    pub(super) fn new(client: Socket, peer: Option<SocketAddr>, now: Instant) -> Self {
+    pub(super) fn new(client: Socket, peer: Option<SocketAddr>, permit: ClientPermit, now: Instant) -> Self {
         Self {
             client,
             peer,
@@ -60,15 +83,18 @@ impl Session {
             outgoing: Buffer::default(),
             finder: EndFinder::default(),
             exchange: None,
+            queued: None,
+            timeouts: ClientTimeouts { idle: IDLE, head: HEAD_DEADLINE },
             phase: SessionPhase::Serving,
             moved: now,
             head_began: None,
+            _permit: permit,
         }
     }
 
     /// Whether it has no request.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchange.is_none() && self.outgoing.is_empty() && self.head_began.is_none()
+        self.exchange.is_none() && self.queued.is_none() && self.outgoing.is_empty() && self.head_began.is_none()
     }
 
     /// Does all that can be done without waiting.
@@ -85,16 +111,19 @@ impl Session {
 
     /// When it has waited too long for whom it waits for.
     pub(super) fn deadline(&self, world: &mut World) -> Instant {
-        match (&self.phase, &self.exchange) {
-            (SessionPhase::Lingering(_), _) => self.moved + LINGER,
+        match (&self.phase, &self.exchange, &self.queued) {
+            (SessionPhase::Lingering(_), ..) => self.moved + LINGER,
             _ if !self.outgoing.is_empty() => self.moved + CLIENT_PATIENCE,
-            (_, Some(exchange)) if exchange.is_tunnel() => self.moved + TUNNEL_IDLE,
-            (_, Some(exchange)) if exchange.waits_for_client(world) => {
+            (_, Some(exchange), _) if exchange.is_tunnel() => self.moved + TUNNEL_IDLE,
+            (_, Some(exchange), _) if exchange.waits_for_client(world) => {
                 let deadline = self.moved + CLIENT_PATIENCE;
                 exchange.continues_at().map_or(deadline, |due| due.min(deadline))
             }
-            (_, Some(_)) => self.moved + world.shared.timeout,
-            (_, None) => self.head_began.map_or(self.moved + IDLE, |began| began + HEAD_DEADLINE),
+            (_, Some(exchange), _) => self.moved + exchange.patience(world),
+            (_, None, Some(queued)) => queued.until.min(queued.next_look),
+            (_, None, None) => {
+                self.head_began.map_or(self.moved + self.timeouts.idle, |began| began + self.timeouts.head)
+            }
         }
     }
 
@@ -109,10 +138,13 @@ impl Session {
             exchange.continue_by_itself(&mut self.outgoing, world);
             return self.run(world);
         }
+        if self.queued.is_some() {
+            return self.run(world);
+        }
         match &self.exchange {
             Some(exchange) if exchange.waits_for_client(world) => self.give_up(Page::RequestTimeout, world)?,
             Some(_) => self.fail(MemberFailure::TimedOut, world)?,
-            None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, false, world),
+            None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, false, None, world),
             None => return Err(Closed),
         }
         self.moved = world.now;
@@ -125,6 +157,9 @@ impl Session {
         self.outgoing.clear(&mut world.stock);
         if let Some(exchange) = self.exchange.take() {
             exchange.abandon(world);
+        }
+        if let Some(queued) = self.queued.take() {
+            queued.service.leave_queue();
         }
     }
 
@@ -155,6 +190,9 @@ impl Session {
                 RequestProgress::ClientFailed => Err(Closed),
                 RequestProgress::Failed(failure) => self.fail(failure, world).map(|()| true),
             };
+        }
+        if self.queued.is_some() {
+            return Ok(self.ask_queued(world) || flushed);
         }
         if !self.outgoing.is_empty() {
             return Ok(flushed);
@@ -217,15 +255,33 @@ impl Session {
             }
             Err(Rejection { status, .. }) => {
                 let page = if matches!(status.0, 414 | 431) { Page::HeadTooLarge } else { Page::BadRequest };
-                self.refuse(&page, false, world);
+                self.refuse(&page, false, None, world);
                 return Ok(true);
             }
         };
         (self.finder, self.head_began) = (EndFinder::default(), None);
         let head = self.received.data()[..length].to_vec();
         self.received.consume(length);
+        self.ask(head, world);
+        Ok(true)
+    }
+
+    fn ask(&mut self, head: Vec<u8>, world: &mut World) {
         match read_request(&head, self.peer, world) {
-            Asked::Member(exchange) => self.exchange = Some(exchange),
+            Asked::Member(exchange) => {
+                let timeouts = &exchange.service().timeouts;
+                let (idle, head) = (timeouts.idle.unwrap_or(IDLE), timeouts.head.unwrap_or(HEAD_DEADLINE));
+                self.timeouts = ClientTimeouts { idle, head };
+                self.exchange = Some(exchange);
+            }
+            Asked::Busy(service) => match service.queue_up(world.now) {
+                Some(until) => {
+                    self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK })
+                }
+                None => {
+                    self.refuse(&Page::ServiceUnavailable, head.starts_with(b"HEAD "), Some(&service.domain), world)
+                }
+            },
             Asked::Page { page, has_no_body, lives_on } => {
                 self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
                 if !lives_on {
@@ -236,12 +292,32 @@ impl Session {
         if !self.received.is_empty() {
             self.head_began = self.exchange.is_none().then_some(world.now);
         }
-        Ok(true)
+    }
+
+    /// Asks for a queued request once more. Says whether it waits no longer.
+    fn ask_queued(&mut self, world: &mut World) -> bool {
+        let Some(QueuedRequest { head, service, until, .. }) = self.queued.take() else { return false };
+        match read_request(&head, self.peer, world) {
+            Asked::Busy(_) if world.now < until => {
+                self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK });
+                return false;
+            }
+            Asked::Busy(_) => {
+                self.refuse(&Page::ServiceUnavailable, head.starts_with(b"HEAD "), Some(&service.domain), world)
+            }
+            Asked::Member(exchange) => self.exchange = Some(exchange),
+            Asked::Page { page, has_no_body, .. } => {
+                self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+                self.phase = SessionPhase::Ending;
+            }
+        }
+        service.leave_queue();
+        true
     }
 
     /// Answers with a page what is no request.
-    fn refuse(&mut self, page: &Page, has_no_body: bool, world: &mut World) {
-        world.shared.metrics.answered(self.peer, Some(page), None);
+    fn refuse(&mut self, page: &Page, has_no_body: bool, host: Option<&str>, world: &mut World) {
+        world.shared.metrics.answered(self.peer, Some(page), host);
         self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
         self.phase = SessionPhase::Ending;
     }

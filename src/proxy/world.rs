@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::proxy::buffer::{Buffer, Stock};
+use crate::proxy::clients::ClientConnections;
 use crate::proxy::members::Member;
 use crate::proxy::metrics::ProxyMetrics;
 use crate::proxy::services::HostRoutes;
@@ -30,6 +31,7 @@ pub(super) struct ProxyState {
     /// Members are not asked.
     pub(super) is_dry_run: bool,
     pub(super) metrics: ProxyMetrics,
+    pub(super) clients: Arc<ClientConnections>,
     draining: AtomicBool,
 }
 
@@ -37,7 +39,7 @@ impl ProxyState {
     /// Without routes yet.
     pub(super) fn new(timeout: Duration, is_dry_run: bool) -> Self {
         let (metrics, draining) = (ProxyMetrics::default(), AtomicBool::new(false));
-        Self { routes: RwLock::default(), timeout, is_dry_run, metrics, draining }
+        Self { routes: RwLock::default(), timeout, is_dry_run, metrics, clients: Arc::default(), draining }
     }
 
     /// From now on requests go these ways.
