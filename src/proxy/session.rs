@@ -164,32 +164,34 @@ impl Session {
     }
 
     fn step(&mut self, world: &mut World) -> Result<bool, Closed> {
-        let flushed = self.flush()?;
-        if let SessionPhase::Lingering(left) = self.phase {
-            return self.linger(left, world).map(|moved| moved || flushed);
-        }
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = self.exchange.as_mut().filter(|_| self.outgoing.has_room()) {
+            // What comes together goes together: it is sent when there is no more of it.
             let progress = exchange.step(&mut self.client, &mut self.received, &mut self.outgoing, world);
             return match progress {
                 RequestProgress::Some => Ok(true),
-                RequestProgress::Nothing => Ok(flushed),
+                RequestProgress::Nothing => self.flush(),
                 RequestProgress::Done { lives_on } => {
+                    let flushed = self.flush()?;
                     if !self.outgoing.is_empty() {
                         return Ok(flushed);
                     }
                     if let Some(exchange) = self.exchange.take() {
                         exchange.finish(self.peer, world);
                     }
-                    self.phase = if lives_on && !world.shared.is_draining() {
-                        SessionPhase::Serving
-                    } else {
-                        SessionPhase::Ending
-                    };
+                    let serves = lives_on && !world.shared.is_draining();
+                    self.phase = if serves { SessionPhase::Serving } else { SessionPhase::Ending };
                     Ok(true)
                 }
                 RequestProgress::ClientFailed => Err(Closed),
                 RequestProgress::Failed(failure) => self.fail(failure, world).map(|()| true),
             };
+        }
+        let flushed = self.flush()?;
+        if self.exchange.is_some() {
+            return Ok(flushed);
+        }
+        if let SessionPhase::Lingering(left) = self.phase {
+            return self.linger(left, world).map(|moved| moved || flushed);
         }
         if self.queued.is_some() {
             return Ok(self.ask_queued(world) || flushed);
