@@ -2,6 +2,8 @@
 //!
 //! The seed is random and told on failure; `FUZZ_SEED=n` runs it again.
 
+mod answers;
+
 use std::fmt::Write as _;
 use std::io::BufReader;
 
