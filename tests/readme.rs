@@ -19,7 +19,7 @@ use crate::harness::{PROGRAM, skip};
 use crate::json::Json;
 
 /// The ports that the documents name.
-const PORTS: [&str; 5] = ["8080", "8081", "8083", "8084", "8085"];
+const PORTS: [&str; 9] = ["8080", "8081", "8083", "8084", "8085", "8090", "8091", "8092", "8098"];
 /// How long all blocks of a document may take: a bound for a hang.
 const DOCUMENT: Duration = Duration::from_secs(300);
 /// Folders whose documents need a cluster, and are run on one or not at all.
