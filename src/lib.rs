@@ -22,6 +22,7 @@
 //! | [`service`] | what every role stands on: start and end, router, errors, probes, access, logs, metrics |
 //! | [`consumer`] | the main job: memory, files, CPU and more are taken, and given back |
 //! | `fibonacci`, `counter` | two small services with state; each a feature |
+//! | `proxy` | a load balancer, an event loop a thread; a feature |
 //! | `client` | the command line that asks a running service, for an image with no shell |
 //! | [`command`] | the first word of the command line chooses among them |
 //!
