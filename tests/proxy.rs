@@ -7,5 +7,6 @@ mod ended;
 mod flags;
 mod forwarding;
 mod members;
+mod operation;
 mod parts;
 mod sickness;

@@ -25,6 +25,18 @@ pub(super) enum NoMember {
     Busy,
 }
 
+/// Why a member does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MemberFailure {
+    /// No connection could be had.
+    Refused,
+    /// The connection ended before a byte of an answer came.
+    Closed,
+    /// An answer that is none, or that breaks off.
+    Malformed,
+    TimedOut,
+}
+
 impl Attempt {
     /// Chooses a member of `service`, and has a connection to it. What `may_go_twice` is sent on one that was kept without
     /// looking whether it is still there.
@@ -87,6 +99,11 @@ impl Attempt {
     /// The member has not answered, or no better than that.
     pub(super) fn failed(&self, world: &World) {
         fail(&self.service, &self.member, world);
+    }
+
+    /// How many members it was sent to before this one.
+    pub(super) fn retries(&self) -> usize {
+        self.tried.len() - 1
     }
 
     /// It is over. The connection stays for the next request where it `lives_on`.

@@ -15,6 +15,8 @@ pub(super) struct BodyStream {
     /// Whether it goes on in chunks; otherwise as it is.
     is_chunked: bool,
     trailers: Vec<u8>,
+    /// Bytes that have gone on, without their frame.
+    passed: u64,
     /// All of it has been put where it goes.
     is_done: bool,
 }
@@ -35,11 +37,16 @@ impl BodyStream {
     pub(super) fn new(framing: Framing, is_chunked: bool) -> Self {
         let decoder = BodyDecoder::streaming(framing);
         let is_done = framing == Framing::Empty;
-        Self { decoder, is_chunked, trailers: Vec::new(), is_done }
+        Self { decoder, is_chunked, trailers: Vec::new(), passed: 0, is_done }
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.is_done
+    }
+
+    /// How many bytes have gone on, without their frame.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Moves what can be moved at once: what is buffered first, then what the socket has.
@@ -65,6 +72,7 @@ impl BodyStream {
                 Received::Bytes(count) if is_direct => {
                     to.filled(count);
                     self.decoder.passed(count as u64);
+                    self.passed += count as u64;
                     self.is_done = self.decoder.is_done();
                     return StreamStep::Some;
                 }
@@ -94,6 +102,9 @@ impl BodyStream {
             let window = &data[..data.len().min(room)];
             let mut rest = window;
             if let Some(piece) = self.decoder.next(&mut rest)? {
+                if let Piece::Data(data) = &piece {
+                    self.passed += data.len() as u64;
+                }
                 match piece {
                     Piece::Data(data) if self.is_chunked => {
                         to.push(format!("{:x}\r\n", data.len()).as_bytes(), stock);

@@ -41,7 +41,12 @@ pub(super) fn routes(config: &ProxyConfig, names: &ResolvedNames, before: Option
         });
         let members = members.collect();
         let most_tried = service.retries.map_or(MOST_TRIED, |retries| retries as usize + 1);
-        (service.domain.clone(), Balancer::new(service, members, most_tried))
+        let mut balancer = Balancer::new(service, members, most_tried);
+        // What has been counted of a service goes on, whatever else of it changes.
+        if let Some(other) = before.and_then(|before| before.all().find(|other| other.name == service.name)) {
+            balancer.counts = Arc::clone(&other.counts);
+        }
+        (service.domain.clone(), balancer)
     });
     HostRoutes::new(services)
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -193,6 +194,9 @@ impl EventLoop {
                 if let Some(peer) = peer {
                     log::info!("connection accepted from {peer}");
                 }
+                let metrics = &self.world.shared.metrics;
+                metrics.clients.fetch_add(1, Ordering::Relaxed);
+                metrics.clients_accepted.fetch_add(1, Ordering::Relaxed);
                 let key = self.sessions.insert(Session::new(client, peer, permit, self.world.now));
                 self.with(key, |_, _| Ok(()));
             }
@@ -201,9 +205,10 @@ impl EventLoop {
     }
 
     /// Says that there are too many, without reading what is asked for.
-    fn turn_away(&self, mut stream: &TcpStream, peer: Option<SocketAddr>) {
+    fn turn_away(&mut self, mut stream: &TcpStream, peer: Option<SocketAddr>) {
         let page = Page::ServiceUnavailable;
-        self.world.shared.metrics.answered(peer, Some(&page), None);
+        self.world.answered(peer, Some(&page), None);
+        self.world.shared.metrics.page_sent(&page);
         // An empty socket has room for it. Who cannot be told is gone.
         let _ = io::Write::write(&mut stream, &page.answer(false));
         let _ = stream.shutdown(Shutdown::Write);

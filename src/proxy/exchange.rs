@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::head::{EndFinder, Framing, HttpVersion};
-use crate::proxy::attempt::{Attempt, NoMember};
+use crate::proxy::asking::Asking;
+use crate::proxy::attempt::{Attempt, MemberFailure, NoMember};
 use crate::proxy::body_stream::{BodyStream, StreamStep};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::head::{AnswerManner, for_client};
 use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
+use crate::proxy::passage::{ExchangeReport, Passage};
 use crate::proxy::services::Balancer;
 use crate::proxy::socket::{Received, Socket};
 use crate::proxy::times::Order;
@@ -23,18 +25,6 @@ const INTERIM_ANSWERS: usize = 16;
 const KEPT_BYTES: usize = 64 * 1024;
 /// For how long a client that wants to be asked for its body waits for a member to ask: some never do.
 const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What the request says that the answer depends on.
-pub(super) struct Asking {
-    pub(super) version: HttpVersion,
-    pub(super) keep_alive: bool,
-    pub(super) is_head: bool,
-    /// It may be done twice.
-    pub(super) is_idempotent: bool,
-    pub(super) expects_continue: bool,
-    pub(super) upgrades: bool,
-    pub(super) host: String,
-}
 
 /// A request and its answer.
 pub(super) struct ProxiedRequest {
@@ -56,6 +46,7 @@ pub(super) struct ProxiedRequest {
     passes_bytes: bool,
     /// The client was told to send its body.
     has_continued: bool,
+    passage: Passage,
 }
 
 enum AnswerStage {
@@ -75,18 +66,6 @@ pub(super) enum RequestProgress {
     ClientFailed,
     /// The member does not answer properly.
     Failed(MemberFailure),
-}
-
-/// Why a member does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MemberFailure {
-    /// No connection could be had.
-    Refused,
-    /// The connection ended before a byte of an answer came.
-    Closed,
-    /// An answer that is none, or that breaks off.
-    Malformed,
-    TimedOut,
 }
 
 impl ProxiedRequest {
@@ -121,7 +100,22 @@ impl ProxiedRequest {
             is_tunnel: false,
             passes_bytes: false,
             has_continued: false,
+            passage: Passage::default(),
         }))
+    }
+
+    /// What is seen of it.
+    pub(super) fn report(&self) -> ExchangeReport<'_> {
+        let sent = if let AnswerStage::Body(body) = &self.answer { body.passed() } else { 0 };
+        ExchangeReport {
+            service: &self.attempt.service,
+            member: &self.attempt.member,
+            passage: &self.passage,
+            began: self.began,
+            retries: self.attempt.retries(),
+            received: self.passage.request_bytes + self.body.passed(),
+            sent,
+        }
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -188,6 +182,7 @@ impl ProxiedRequest {
             }
             connection.is_connecting = false;
         }
+        self.passage.connected.get_or_insert(world.now);
         let mut moved = false;
         // The request.
         match self.body.step(client, received, &mut connection.outgoing, &mut world.stock) {
@@ -287,6 +282,7 @@ impl ProxiedRequest {
             }
             return RequestProgress::Some;
         }
+        self.passage.status = head.status.0;
         if head.status.0 == 101 {
             if !self.asking.upgrades {
                 return RequestProgress::Failed(MemberFailure::Malformed);
@@ -316,6 +312,7 @@ impl ProxiedRequest {
     /// What follows the request's body, where protocols were changed: bytes, until the client ends them.
     fn end_of_request(&mut self, connection: &mut Connection) {
         if !std::mem::replace(&mut self.passes_bytes, true) {
+            self.passage.request_bytes = self.body.passed();
             self.body = BodyStream::new(Framing::UntilClose, false);
         } else if connection.outgoing.is_empty() {
             // A member that is gone is found out by reading.
@@ -326,6 +323,7 @@ impl ProxiedRequest {
     /// The first bytes that answer what was sent.
     fn first_bytes(&mut self, world: &mut World) {
         self.is_begun = true;
+        self.passage.first_byte.get_or_insert(world.now);
         if let Some((sent, order)) = self.sent.take() {
             self.attempt.member.times.exchanged(order, world.now.saturating_duration_since(sent));
         }
@@ -350,6 +348,7 @@ impl ProxiedRequest {
             return false;
         }
         self.sent = self.sent.map(|(_, order)| (world.now, order));
+        self.passage.connected = None;
         self.attempt.again(outdated, world)
     }
 
@@ -367,7 +366,8 @@ impl ProxiedRequest {
 
     /// The answer is with the client.
     pub(super) fn finish(self: Box<Self>, peer: Option<SocketAddr>, world: &mut World) {
-        world.shared.metrics.answered(peer, None, Some(&self.asking.host));
+        world.answered(peer, None, Some(&self.asking.host));
+        self.report().count(Some(self.passage.status), false, world.now);
         self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
         let lives_on = self.member_lives_on && self.body.is_done() && !self.is_tunnel;
         self.attempt.end(lives_on, world);
@@ -376,7 +376,9 @@ impl ProxiedRequest {
     /// The client gets this page in the place of an answer.
     pub(super) fn give_up(self: Box<Self>, page: &Page, peer: Option<SocketAddr>, world: &mut World) {
         self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
-        world.shared.metrics.answered(peer, Some(page), Some(&self.asking.host));
+        world.answered(peer, Some(page), Some(&self.asking.host));
+        let status = if self.is_answered() { self.passage.status } else { page.status().0 };
+        self.report().count(Some(status), page.status().0 >= 500, world.now);
         let Member { server, port, .. } = &*self.attempt.member;
         log::error!(
             "{} for {}: member {server}:{port} of {}",
@@ -384,11 +386,12 @@ impl ProxiedRequest {
             self.asking.host,
             self.attempt.service.name
         );
-        self.abandon(world);
+        self.attempt.end(false, world);
     }
 
     /// Nobody waits for the answer any more.
     pub(super) fn abandon(self: Box<Self>, world: &mut World) {
+        self.report().count(None, false, world.now);
         self.attempt.end(false, world);
     }
 }

@@ -99,6 +99,9 @@ impl Keeper {
                 if config.listen != self.config.listen {
                     log::warn!("{} is listened on only after a restart", config.listen);
                 }
+                if config.access_log != self.config.access_log {
+                    log::warn!("the access log is another only after a restart");
+                }
                 self.config = config;
                 self.resolve();
                 self.put_in_place();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::proxy::counts::{ConnectionCounts, StatusClasses};
 use crate::proxy::times::MemberTimes;
 
 /// So many failures one after the other set a member aside.
@@ -32,6 +33,8 @@ pub(super) struct Member {
     pub(super) under_way: AtomicUsize,
     /// Of all members with this host and port.
     pub(super) times: Arc<MemberTimes>,
+    pub(super) answers: StatusClasses,
+    pub(super) connections: Arc<ConnectionCounts>,
     /// Active checks say that it is down.
     is_down: AtomicBool,
     /// Failures one after the other.
@@ -84,6 +87,8 @@ impl Member {
             weight,
             under_way: AtomicUsize::new(0),
             times,
+            answers: StatusClasses::default(),
+            connections: Arc::default(),
             is_down: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             set_aside: AtomicU32::new(0),

@@ -1,44 +1,66 @@
 //! What is counted, as Prometheus reads it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
 use crate::proxy::services::Balancer;
+use crate::proxy::status_counter::{StatusCounter, StatusSeries};
 use crate::proxy::times::Order;
-use crate::sync::lock;
-
-/// Most values of a label that clients choose; all further ones are this.
-const MOST_VALUES: usize = 1000;
-const OTHER: &str = "other";
 
 /// What is counted of all services together.
 #[derive(Default)]
 pub(super) struct ProxyMetrics {
-    /// By client, own error and host.
-    status: Mutex<BTreeMap<(String, u16, String), u64>>,
-    seen: Mutex<[BTreeSet<String>; 2]>,
+    status: StatusSeries,
+    /// Answers of the proxy's own, by [`PAGES`].
+    pages: [AtomicU64; PAGES.len()],
+    /// Connections of clients: now, and that there ever were.
+    pub(super) clients: AtomicUsize,
+    pub(super) clients_accepted: AtomicU64,
 }
 
+/// Statuses of the proxy's own pages; the last stands for any other.
+const PAGES: [(u16, &str); 9] = [
+    (200, "200"),
+    (400, "400"),
+    (408, "408"),
+    (413, "413"),
+    (500, "500"),
+    (502, "502"),
+    (503, "503"),
+    (504, "504"),
+    (0, "other"),
+];
+
 impl ProxyMetrics {
-    /// A request was answered: with a page of the proxy's own, where it is told.
-    pub(super) fn answered(&self, peer: Option<SocketAddr>, page: Option<&Page>, host: Option<&str>) {
-        let client = peer.map_or_else(|| String::from("None"), |peer| peer.ip().to_canonical().to_string());
+    /// A request was answered: with a page of the proxy's own, where it is told. The thread has a `counter` of its own.
+    pub(super) fn answered(
+        &self,
+        counter: &mut StatusCounter,
+        peer: Option<SocketAddr>,
+        page: Option<&Page>,
+        host: Option<&str>,
+    ) {
         let host = if page == Some(&Page::HeadTooLarge) { None } else { host };
-        let host = host.map_or_else(|| String::from("None"), str::to_ascii_lowercase);
-        let [client, host] = {
-            let mut seen = lock(&self.seen);
-            let [clients, hosts] = &mut *seen;
-            [bounded(clients, client), bounded(hosts, host)]
-        };
         let error = page.map_or(0, |page| page.status().0);
-        *lock(&self.status).entry((client, error, host)).or_default() += 1;
+        counter.count(&self.status, peer.map(|peer| peer.ip()), error, host);
     }
 
-    /// All metrics, with those of these services.
+    /// A page of the proxy's own was sent.
+    pub(super) fn page_sent(&self, page: &Page) {
+        let status = page.status().0;
+        let place = PAGES.iter().position(|(one, _)| *one == status).unwrap_or(PAGES.len() - 1);
+        self.pages[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many pages of each status were sent.
+    pub(super) fn pages(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        PAGES.iter().zip(&self.pages).map(|((_, label), count)| (*label, count.load(Ordering::Relaxed)))
+    }
+
+    /// The original's metrics, with those of these services.
     pub(super) fn render<'s>(&self, services: impl Iterator<Item = &'s Balancer>) -> String {
         let mut members: Vec<_> = services.flat_map(|service| &service.members).collect();
         members.sort_by(|one, other| (&one.server, one.port).cmp(&(&other.server, other.port)));
@@ -62,11 +84,11 @@ impl ProxyMetrics {
         }
         let name = "status_total";
         let _ = write!(out, "# HELP {name} incoming requests status by host\n# TYPE {name} counter\n");
-        for ((client, error, host), count) in &*lock(&self.status) {
-            let error = if *error == 0 { String::from("None") } else { error.to_string() };
+        self.status.each(|client, error, host, count| {
+            let error = if error == 0 { String::from("None") } else { error.to_string() };
             let host = escaped(host);
             let _ = writeln!(out, "{name}{{client=\"{client}\",error=\"{error}\",host=\"{host}\"}} {count}.0");
-        }
+        });
         out
     }
 }
@@ -79,27 +101,17 @@ fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn bounded(seen: &mut BTreeSet<String>, value: String) -> String {
-    if seen.contains(&value) {
-        return value;
-    }
-    if seen.len() == MOST_VALUES {
-        return String::from(OTHER);
-    }
-    seen.insert(value.clone());
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::status_counter::MOST_VALUES;
     use crate::settings::proxy::config::ServiceConfig;
     use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
     fn metrics_are_written_as_they_were() {
-        let metrics = ProxyMetrics::default();
+        let (metrics, mut counter) = (ProxyMetrics::default(), StatusCounter::default());
         let member =
             Arc::new(Member::new("10.0.0.1".into(), 81, SocketAddr::from(([10, 0, 0, 1], 81)), 1, Arc::default(), 0));
         let balancer = Balancer::new(&ServiceConfig::default(), vec![Arc::clone(&member)], 3);
@@ -107,10 +119,10 @@ mod tests {
         member.times.answered(Duration::from_secs(11));
         member.times.exchanged(Order::HeadAlone, Duration::from_micros(5000));
         let peer = Some(SocketAddr::from(([127, 0, 0, 1], 5)));
-        metrics.answered(peer, None, Some("H1"));
-        metrics.answered(peer, None, Some("h1"));
-        metrics.answered(peer, Some(&Page::BadRequest), None);
-        metrics.answered(peer, Some(&Page::HeadTooLarge), Some("h1"));
+        metrics.answered(&mut counter, peer, None, Some("H1"));
+        metrics.answered(&mut counter, peer, None, Some("h1"));
+        metrics.answered(&mut counter, peer, Some(&Page::BadRequest), None);
+        metrics.answered(&mut counter, peer, Some(&Page::HeadTooLarge), Some("h1"));
         let text = metrics.render([&balancer].into_iter());
         for line in [
             "# HELP request_processing_seconds Time spent processing requests",
@@ -131,9 +143,9 @@ mod tests {
 
     #[test]
     fn labels_that_clients_choose_are_bounded_and_harmless() {
-        let metrics = ProxyMetrics::default();
+        let (metrics, mut counter) = (ProxyMetrics::default(), StatusCounter::default());
         for number in 0..3 * MOST_VALUES {
-            metrics.answered(None, None, Some(&format!("h{number}\"\n\\")));
+            metrics.answered(&mut counter, None, None, Some(&format!("h{number}\"\n\\")));
         }
         let text = metrics.render(std::iter::empty());
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("status_total{")).collect();

@@ -12,14 +12,22 @@
 //! members     where one is, and whether it is to be asked; health asks it
 //! attempt     the member that a request is sent to, and the next one where that one fails
 //! keeper      keeps the routes as the file and DNS have them
-//! operation   probes and metrics, on a port of their own
+//! operation   probes, metrics and the status, on a port of their own
+//! counts      what is counted, beside what it counts; own_metrics and status show it
+//! access_line a line for each request, which tell fills in; access_log takes it to stdout
 //! ```
 
+mod access_line;
+mod access_log;
+mod asking;
 mod attempt;
+mod availability;
 mod body_stream;
 mod buffer;
 mod build_routes;
 mod clients;
+mod condition;
+mod counts;
 mod event_loop;
 mod exchange;
 mod head;
@@ -29,25 +37,33 @@ mod listener;
 mod members;
 mod metrics;
 mod operation;
+mod own_metrics;
 mod pages;
+mod passage;
 mod request;
 mod services;
 mod session;
 mod slab;
 mod socket;
+mod status;
+mod status_counter;
+mod tell;
 mod times;
+mod watch;
 mod world;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::kernel::shutdown::Stop;
 use crate::service::lifecycle::Role;
 use crate::settings::proxy::ProxySettings;
 use crate::settings::proxy::config::ProxyConfig;
 
+use access_log::AccessWriter;
 use event_loop::EventLoop;
 use keeper::Keeper;
 use operation::OperatorService;
@@ -57,6 +73,8 @@ use world::ProxyState;
 const STACK_BYTES: usize = 128 * 1024;
 /// Most threads, unless told otherwise.
 const MOST_THREADS: usize = 4;
+/// For how long the end waits for a slow reader of the access log.
+const ACCESS_LOG_END: Duration = Duration::from_secs(1);
 
 /// Runs the proxy until SIGTERM or SIGINT.
 ///
@@ -74,7 +92,9 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
         listen.set_ip(any);
     }
     let listener = Arc::new(listener::listen(listen, settings.next_port)?);
-    let shared = Arc::new(ProxyState::new(settings.timeout, settings.dry_run));
+    let mut shared = ProxyState::new(settings.timeout, settings.dry_run);
+    shared.access = AccessWriter::start(config.access_log)?;
+    let shared = Arc::new(shared);
     let stop = Stop::new()?;
     let keeper = Keeper::begin(settings.file.clone(), config, Arc::clone(&shared))?;
     let threads =
@@ -98,7 +118,14 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
             Ok(())
         }
     })?);
-    let operation = Arc::new(OperatorService::new(Arc::clone(&shared)));
+    workers.push(start("watch", {
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        move || {
+            watch::run(&shared, &stop);
+            Ok(())
+        }
+    })?);
+    let operation = Arc::new(OperatorService::new(Arc::clone(&shared), &settings.identity));
     let role_stop = role.stop.clone();
     let mut serving = role.serve(Arc::clone(&operation) as _)?;
     serving.until_signal(&operation.ready, settings.shutdown_delay);
@@ -108,6 +135,9 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
         if let Ok(Err(error)) = worker.join() {
             log::error!("a worker ended: {error}");
         }
+    }
+    if let Some(access) = &shared.access {
+        access.finish(ACCESS_LOG_END);
     }
     role_stop.stop();
     serving.finish();

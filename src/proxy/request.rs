@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::http::message::head::{
     Fields, Framing, HttpVersion, RawHead, Rejection, framing, is_authority, keeps_alive,
 };
+use crate::proxy::asking::Asking;
 use crate::proxy::attempt::NoMember;
-use crate::proxy::exchange::{Asking, ProxiedRequest};
+use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::head::{authority_of, for_member};
 use crate::proxy::pages::Page;
 use crate::proxy::services::{Balancer, host_name};
@@ -34,8 +35,8 @@ pub(super) enum Asked {
 /// Reads a whole head, and begins what it asks for.
 pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut World) -> Asked {
     let is_head = bytes.starts_with(b"HEAD ");
-    let page = |world: &World, page: Page, host: Option<&str>| {
-        world.shared.metrics.answered(peer, Some(&page), host);
+    let page = |world: &mut World, page: Page, host: Option<&str>| {
+        world.answered(peer, Some(&page), host);
         Asked::Page { page, has_no_body: is_head, lives_on: false }
     };
     let Ok(head) = RawHead::parse(bytes) else { return page(world, Page::BadRequest, None) };
@@ -54,7 +55,7 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
     };
     let keep_alive = keeps_alive(&head.fields, head.version) && head.method != "CONNECT";
     if world.shared.is_dry_run {
-        world.shared.metrics.answered(peer, None, shown);
+        world.answered(peer, None, shown);
         let lives_on = keep_alive && framing == Framing::Empty;
         return Asked::Page { page: Page::DryRun, has_no_body: is_head, lives_on };
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::proxy::counts::ServiceCounts;
 use crate::proxy::members::{Availability, Member};
 use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy};
 use crate::sync::lock;
@@ -32,18 +33,19 @@ pub(super) enum NobodyToChoose {
 pub(super) struct Balancer {
     pub(super) name: String,
     pub(super) domain: String,
-    strategy: Strategy,
+    pub(super) strategy: Strategy,
     /// How its members are asked how they are, where they are.
     pub(super) health: Option<HealthConfig>,
     pub(super) members: Vec<Arc<Member>>,
     /// Most members that a request is sent to.
     pub(super) most_tried: usize,
+    pub(super) counts: Arc<ServiceCounts>,
     pub(super) timeouts: ServiceTimeouts,
     /// Most requests at a member at a time.
     most_under_way: usize,
     /// How many requests wait for a member at most, and how long.
     queue: (usize, Duration),
-    waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// How far each member is ahead of its share, where they get requests in turn.
     turns: Mutex<Vec<i64>>,
     budget: AtomicI64,
@@ -63,6 +65,7 @@ impl Balancer {
             health,
             members,
             most_tried,
+            counts: Arc::default(),
             timeouts,
             most_under_way,
             queue,

@@ -2,17 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::http::bounds::{HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES};
 use crate::http::message::head::{EndFinder, Rejection};
+use crate::proxy::access_line::{AccessEntry, RequestEnd};
+use crate::proxy::attempt::MemberFailure;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::clients::ClientPermit;
-use crate::proxy::exchange::{MemberFailure, ProxiedRequest, RequestProgress};
+use crate::proxy::exchange::{ProxiedRequest, RequestProgress};
 use crate::proxy::pages::Page;
 use crate::proxy::request::{Asked, read_request};
 use crate::proxy::services::Balancer;
 use crate::proxy::socket::{Received, Socket};
+use crate::proxy::tell::{end_by_page, service_of, tell};
 use crate::proxy::world::World;
 
 /// How long a client may take to take some of its answer, or to send some of its request's body.
@@ -40,6 +44,8 @@ pub(super) struct Session {
     /// When the head began to come that is being received.
     head_began: Option<Instant>,
     timeouts: ClientTimeouts,
+    /// What the access log is to tell of the request.
+    entry: Option<Box<AccessEntry>>,
     _permit: ClientPermit,
 }
 
@@ -88,6 +94,7 @@ impl Session {
             phase: SessionPhase::Serving,
             moved: now,
             head_began: None,
+            entry: None,
             _permit: permit,
         }
     }
@@ -155,6 +162,8 @@ impl Session {
     pub(super) fn close(mut self, world: &mut World) {
         self.received.clear(&mut world.stock);
         self.outgoing.clear(&mut world.stock);
+        world.shared.metrics.clients.fetch_sub(1, Ordering::Relaxed);
+        tell(&mut self.entry, self.exchange.as_deref(), RequestEnd::ClientGone, world);
         if let Some(exchange) = self.exchange.take() {
             exchange.abandon(world);
         }
@@ -175,6 +184,7 @@ impl Session {
                     if !self.outgoing.is_empty() {
                         return Ok(flushed);
                     }
+                    tell(&mut self.entry, self.exchange.as_deref(), RequestEnd::Whole, world);
                     if let Some(exchange) = self.exchange.take() {
                         exchange.finish(self.peer, world);
                     }
@@ -264,6 +274,7 @@ impl Session {
         (self.finder, self.head_began) = (EndFinder::default(), None);
         let head = self.received.data()[..length].to_vec();
         self.received.consume(length);
+        self.enter(&head, world);
         self.ask(head, world);
         Ok(true)
     }
@@ -280,12 +291,10 @@ impl Session {
                 Some(until) => {
                     self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK })
                 }
-                None => {
-                    self.refuse(&Page::ServiceUnavailable, head.starts_with(b"HEAD "), Some(&service.domain), world)
-                }
+                None => self.turn_down(&head, &service, world),
             },
             Asked::Page { page, has_no_body, lives_on } => {
-                self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+                self.answer_with(&head, &page, has_no_body, world);
                 if !lives_on {
                     self.phase = SessionPhase::Ending;
                 }
@@ -304,12 +313,10 @@ impl Session {
                 self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK });
                 return false;
             }
-            Asked::Busy(_) => {
-                self.refuse(&Page::ServiceUnavailable, head.starts_with(b"HEAD "), Some(&service.domain), world)
-            }
+            Asked::Busy(_) => self.turn_down(&head, &service, world),
             Asked::Member(exchange) => self.exchange = Some(exchange),
             Asked::Page { page, has_no_body, .. } => {
-                self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+                self.answer_with(&head, &page, has_no_body, world);
                 self.phase = SessionPhase::Ending;
             }
         }
@@ -319,8 +326,12 @@ impl Session {
 
     /// Answers with a page what is no request.
     fn refuse(&mut self, page: &Page, has_no_body: bool, host: Option<&str>, world: &mut World) {
-        world.shared.metrics.answered(self.peer, Some(page), host);
-        self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
+        world.answered(self.peer, Some(page), host);
+        if self.entry.is_none() {
+            let head = self.received.data().to_vec();
+            self.enter(&head, world);
+        }
+        self.send_page(page, has_no_body, world);
         self.phase = SessionPhase::Ending;
     }
 
@@ -338,13 +349,45 @@ impl Session {
         let Some(exchange) = self.exchange.take() else { return Err(Closed) };
         let is_answered = exchange.is_answered();
         let has_no_body = exchange.is_head();
-        exchange.give_up(&page, self.peer, world);
+        self.exchange = Some(exchange);
         if is_answered {
-            self.phase = SessionPhase::BreakingOff;
-            return Ok(());
+            tell(&mut self.entry, self.exchange.as_deref(), RequestEnd::BrokenOff, world);
+        } else {
+            self.send_page(&page, has_no_body, world);
         }
-        self.outgoing.push(&page.answer(has_no_body), &mut world.stock);
-        self.phase = SessionPhase::Ending;
+        if let Some(exchange) = self.exchange.take() {
+            exchange.give_up(&page, self.peer, world);
+        }
+        self.phase = if is_answered { SessionPhase::BreakingOff } else { SessionPhase::Ending };
         Ok(())
+    }
+
+    /// No member may take it, and it waits no longer.
+    fn turn_down(&mut self, head: &[u8], service: &Balancer, world: &mut World) {
+        let page = Page::ServiceUnavailable;
+        service.counts.answered_without_member(page.status().0);
+        self.refuse(&page, head.starts_with(b"HEAD "), Some(&service.domain), world);
+    }
+
+    /// Answers a request without asking a member.
+    fn answer_with(&mut self, head: &[u8], page: &Page, has_no_body: bool, world: &mut World) {
+        if let Some(service) = service_of(head, page, world) {
+            service.counts.answered_without_member(page.status().0);
+        }
+        self.send_page(page, has_no_body, world);
+    }
+
+    fn send_page(&mut self, page: &Page, has_no_body: bool, world: &mut World) {
+        let answer = page.answer(has_no_body);
+        self.outgoing.push(&answer, &mut world.stock);
+        world.shared.metrics.page_sent(page);
+        tell(&mut self.entry, self.exchange.as_deref(), end_by_page(page, &answer), world);
+    }
+
+    /// Notes what the access log is to tell of a request, if there is one.
+    fn enter(&mut self, head: &[u8], world: &World) {
+        if world.shared.access.is_some() {
+            self.entry = Some(Box::new(AccessEntry::of(head, self.peer, world.now)));
+        }
     }
 }

@@ -36,14 +36,24 @@ impl DurationHistogram {
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
     }
 
+    /// How many are at most as long as each bound, as it is written; and the sum of all, in microseconds.
+    pub(super) fn read(&self) -> (Vec<(&'static str, u64)>, u64) {
+        let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
+        let mut count = 0;
+        let buckets = bounds.zip(&self.buckets).map(|(bound, bucket)| {
+            count += bucket.load(Ordering::Relaxed);
+            (bound, count)
+        });
+        (buckets.collect(), self.microseconds.load(Ordering::Relaxed))
+    }
+
     /// Its lines, with `labels` on all: those before `le` in the alphabet there are none of.
     pub(super) fn write(&self, out: &mut String, name: &str, labels: &str) {
-        let mut count = 0;
-        for (bucket, (_, bound)) in self.buckets.iter().zip(BOUNDS.iter().chain([&(0, "+Inf")])) {
-            count += bucket.load(Ordering::Relaxed);
+        let (buckets, microseconds) = self.read();
+        for (bound, count) in &buckets {
             let _ = writeln!(out, "{name}_bucket{{le=\"{bound}\",{labels}}} {count}.0");
         }
-        let microseconds = self.microseconds.load(Ordering::Relaxed);
+        let count = buckets.last().map_or(0, |(_, count)| *count);
         let _ = writeln!(out, "{name}_count{{{labels}}} {count}.0");
         let _ = writeln!(out, "{name}_sum{{{labels}}} {}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
     }

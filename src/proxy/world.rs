@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -10,13 +11,17 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
+use crate::proxy::access_log::AccessWriter;
 use crate::proxy::buffer::{Buffer, Stock};
 use crate::proxy::clients::ClientConnections;
+use crate::proxy::counts::CountedConnection;
 use crate::proxy::members::Member;
 use crate::proxy::metrics::ProxyMetrics;
+use crate::proxy::pages::Page;
 use crate::proxy::services::HostRoutes;
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
+use crate::proxy::status_counter::StatusCounter;
 
 /// Most connections to a member that one thread keeps for later.
 const MOST_IDLE: usize = 32;
@@ -31,6 +36,8 @@ pub(super) struct ProxyState {
     /// Members are not asked.
     pub(super) is_dry_run: bool,
     pub(super) metrics: ProxyMetrics,
+    /// Where there is a line for each request.
+    pub(super) access: Option<Arc<AccessWriter>>,
     pub(super) clients: Arc<ClientConnections>,
     draining: AtomicBool,
 }
@@ -39,7 +46,15 @@ impl ProxyState {
     /// Without routes yet.
     pub(super) fn new(timeout: Duration, is_dry_run: bool) -> Self {
         let (metrics, draining) = (ProxyMetrics::default(), AtomicBool::new(false));
-        Self { routes: RwLock::default(), timeout, is_dry_run, metrics, clients: Arc::default(), draining }
+        Self {
+            routes: RwLock::default(),
+            timeout,
+            is_dry_run,
+            metrics,
+            access: None,
+            clients: Arc::default(),
+            draining,
+        }
     }
 
     /// From now on requests go these ways.
@@ -76,6 +91,7 @@ pub(super) struct Connection {
     /// Whose exchange it carries; idle without one.
     pub(super) session: Option<Key>,
     member: usize,
+    counted: CountedConnection,
     idle_since: Instant,
 }
 
@@ -87,6 +103,7 @@ pub(super) struct World {
     idle: HashMap<usize, Vec<Key>>,
     pub(super) stock: Stock,
     pub(super) shared: Arc<ProxyState>,
+    status: StatusCounter,
     pub(super) random: fastrand::Rng,
     /// When the events came that are being worked on.
     pub(super) now: Instant,
@@ -102,10 +119,16 @@ impl World {
             idle: HashMap::new(),
             stock: Stock::default(),
             shared,
+            status: StatusCounter::default(),
             random: fastrand::Rng::new(),
             now: Instant::now(),
             current: None,
         }
+    }
+
+    /// A request was answered: with a page of the proxy's own, where it is told.
+    pub(super) fn answered(&mut self, peer: Option<SocketAddr>, page: Option<&Page>, host: Option<&str>) {
+        self.shared.metrics.answered(&mut self.status, peer, page, host);
     }
 
     /// A new connection for the current session.
@@ -121,6 +144,7 @@ impl World {
             is_broken: false,
             session: self.current,
             member: member.id,
+            counted: CountedConnection::new(&member.connections),
             idle_since: self.now,
         }))
     }
@@ -133,6 +157,7 @@ impl World {
             let quiet = || recv(&connection.socket.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
             if !looks || quiet() == Err(Errno::AGAIN) {
                 connection.session = self.current;
+                connection.counted.set_idle(false);
                 return Some(key);
             }
             self.connections.remove(key);
@@ -156,6 +181,7 @@ impl World {
         connection.outgoing.forget();
         connection.outgoing.release(&mut self.stock);
         (connection.session, connection.is_reused, connection.idle_since) = (None, true, self.now);
+        connection.counted.set_idle(true);
         idle.push(key);
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -41,10 +42,16 @@ impl Proxy {
                 file += &format!("        - {{address: {}, port: {}}}\n", member.ip(), member.port());
             }
         }
+        Self::with(&file, flags, "/dev/null")
+    }
+
+    /// With this file and these flags, and its stdout in a file or a pipe.
+    pub(super) fn with(file: &str, flags: &[&str], stdout: impl AsRef<Path>) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let path = folder.path().join("proxy.yaml");
         std::fs::write(&path, file).unwrap();
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"stdout=$1; shift; exec "$0" "$@" >"$stdout""#, PROGRAM]).arg(stdout.as_ref());
         command.args(["proxy", "-n", "-p", "0", "-f"]).arg(path).args(flags);
         let process = Testero::spawn(command, folder);
         let log = process.log();

@@ -1,0 +1,15 @@
+//! A request, as its answer depends on it.
+
+use crate::http::message::head::HttpVersion;
+
+/// What the request says that the answer depends on.
+pub(super) struct Asking {
+    pub(super) version: HttpVersion,
+    pub(super) keep_alive: bool,
+    pub(super) is_head: bool,
+    /// It may be done twice.
+    pub(super) is_idempotent: bool,
+    pub(super) expects_continue: bool,
+    pub(super) upgrades: bool,
+    pub(super) host: String,
+}

@@ -1,0 +1,80 @@
+//! For how long a service was available: a counter to which the time since the last check is added where the check passes.
+//!
+//! A check passes where a member may be asked, and not all requests since the last check have failed for want of a member that
+//! answers. Where there were none, it passes if the last one did.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::sync::lock;
+
+/// The availability of a service.
+#[derive(Debug, Default)]
+pub(super) struct ServiceAvailability {
+    milliseconds: AtomicU64,
+    last: Mutex<Option<LastCheck>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastCheck {
+    at: Instant,
+    answered: u64,
+    failed: u64,
+    has_passed: bool,
+}
+
+impl ServiceAvailability {
+    /// Checks: how many requests have been answered so far, and how many of them by the proxy, because no member did.
+    pub(super) fn check(&self, now: Instant, has_member: bool, answered: u64, failed: u64) {
+        let mut last = lock(&self.last);
+        let Some(before) = *last else {
+            *last = Some(LastCheck { at: now, answered, failed, has_passed: true });
+            return;
+        };
+        let (all, bad) = (answered.saturating_sub(before.answered), failed.saturating_sub(before.failed));
+        let are_answered = if all == 0 && bad == 0 { before.has_passed } else { all > bad };
+        let has_passed = has_member && are_answered;
+        if has_passed {
+            let since = now.saturating_duration_since(before.at).as_millis();
+            self.milliseconds.fetch_add(since as u64, Ordering::Relaxed);
+        }
+        // Without a member it has not passed, but what comes of requests is not known: the next that has one may.
+        let has_passed = has_passed || !has_member && are_answered;
+        *last = Some(LastCheck { at: now, answered, failed, has_passed });
+    }
+
+    /// For how long it was available.
+    pub(super) fn milliseconds(&self) -> u64 {
+        self.milliseconds.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn time_counts_where_the_check_passes() {
+        let availability = ServiceAvailability::default();
+        let began = Instant::now();
+        for (second, has_member, answered, failed, available) in [
+            (0, true, 5, 0, 0),
+            // Nobody asks.
+            (10, true, 5, 0, 10_000),
+            // Some fail, not all.
+            (11, true, 15, 9, 11_000),
+            // All fail, and then nobody asks.
+            (12, true, 17, 11, 11_000),
+            (20, true, 17, 11, 11_000),
+            (21, true, 18, 11, 12_000),
+            // There is no member, and then there is one again.
+            (22, false, 18, 11, 12_000),
+            (23, true, 18, 11, 13_000),
+        ] {
+            availability.check(began + Duration::from_secs(second), has_member, answered, failed);
+            assert_eq!(availability.milliseconds(), available, "{second}");
+        }
+    }
+}

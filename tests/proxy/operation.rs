@@ -1,0 +1,352 @@
+//! What an operator sees: metrics, the status, the access log.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::parts::{Member, Proxy, get, ok};
+use crate::exposition::Page;
+use crate::harness::{PATIENCE, at_least_once, eventually, free_address, skip};
+use crate::json::Json;
+
+/// A file with a service for `h1` that has these members, and an access log.
+fn file(access_log: &str, members: &[SocketAddr]) -> String {
+    let member = |member: &SocketAddr| format!("{{address: {}, port: {}}}", member.ip(), member.port());
+    let members: Vec<_> = members.iter().map(member).collect();
+    format!(
+        "proxy: {{listen: {{address: 127.0.0.1, port: {}}}, access_log: {access_log},\n  services: [{{name: shop, domain: h1, \
+         strategy: RROBIN, hosts: [{}]}}]}}\n",
+        free_address().port(),
+        members.join(", ")
+    )
+}
+
+/// A folder with a file that is stdout.
+fn stdout() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stdout");
+    (folder, path)
+}
+
+/// Waits for so many lines of the access log.
+fn lines(path: &Path, count: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    eventually(&format!("{count} lines"), || {
+        let text = String::from_utf8(std::fs::read(path).unwrap()).unwrap();
+        lines = text.lines().map(str::to_owned).collect();
+        lines.len() >= count && text.ends_with('\n')
+    });
+    assert_eq!(lines.len(), count, "{lines:#?}");
+    lines
+}
+
+#[test]
+fn metrics_tell_of_services_members_and_clients() {
+    let member = Member::start(|visit, _| {
+        while let Some(head) = visit.head() {
+            if head.starts_with("POST") {
+                visit.exactly(5).unwrap();
+            }
+            visit.send(if head.contains("/no") {
+                "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n".into()
+            } else {
+                ok("abc")
+            });
+        }
+    });
+    let dead = free_address();
+    let proxy = Proxy::with(&file("off", &[member.address, dead, member.address]), &[], "/dev/null");
+    let name = member.address.to_string();
+    let mut client = proxy.client();
+    for _ in 0..3 {
+        assert_eq!(client.ask(b"POST / HTTP/1.1\r\nHost: h1\r\nContent-Length: 5\r\n\r\nhello").status, 200);
+    }
+    assert_eq!(client.ask(b"GET /no HTTP/1.1\r\nHost: h1\r\n\r\n").status, 404);
+    assert_eq!(proxy.client().ask(&get("unknown")).status, 400);
+    let shop = ("service", "shop");
+    let mine = [shop, ("member", name.as_str())];
+    let class = |code| [shop, ("member", name.as_str()), ("code", code)];
+    let expected = [
+        ("testero_proxy_requests_total", &class("2xx")[..], 3.0),
+        ("testero_proxy_requests_total", &class("4xx"), 1.0),
+        ("testero_proxy_requests_total", &class("5xx"), 0.0),
+        ("testero_proxy_received_bytes_total", &[shop], 15.0),
+        ("testero_proxy_sent_bytes_total", &[shop], 9.0),
+        ("testero_proxy_request_duration_seconds_count", &[shop], 4.0),
+        ("testero_proxy_client_connections", &[], 1.0),
+        ("testero_proxy_client_connections_accepted_total", &[], 2.0),
+        ("testero_proxy_own_answers_total", &[("code", "400")], 1.0),
+        ("testero_proxy_member_connections_in_use", &mine, 0.0),
+        ("testero_proxy_member_up", &mine, 1.0),
+        ("testero_proxy_requests_under_way", &mine, 0.0),
+        ("testero_proxy_access_log_lost_lines_total", &[], 0.0),
+        ("testero_proxy_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0),
+    ];
+    // Clients have their answers before these are counted, and connections linger.
+    at_least_once("all is counted", || {
+        let page = Page::classic(&proxy.process);
+        let wrong = expected.iter().find(|(name, labels, value)| page.value(name, labels) != *value);
+        wrong.map_or(Ok(()), |wrong| Err(format!("{wrong:?} is {}", page.value(wrong.0, wrong.1))))
+    });
+    let text = proxy.metrics();
+    let page = Page::check(&text, false);
+    assert!(page.value("testero_proxy_member_connections_idle", &mine) >= 1.0, "{text}");
+    assert!(page.value("testero_proxy_retries_total", &[shop]) >= 1.0, "{text}");
+    assert!(page.value("testero_proxy_member_connections_made_total", &mine) >= 1.0, "{text}");
+    // The original's stand beside them.
+    let ip = member.address.ip().to_string();
+    let port = member.address.port().to_string();
+    assert_eq!(page.value("request_processing_seconds_count", &[("server", &ip), ("port", &port)]), 4.0);
+    assert_eq!(page.value("status_total", &[("error", "None"), ("host", "h1")]), 4.0);
+    assert_eq!(page.value("status_total", &[("error", "400"), ("host", "unknown")]), 1.0);
+    assert!(page.families.iter().filter(|(name, _)| name.starts_with("testero_proxy_")).count() >= 16);
+    check_with_promtool(&text);
+}
+
+/// What Prometheus's own tool says of a page.
+fn check_with_promtool(text: &str) {
+    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut tool) = tool else { return skip("there is no promtool") };
+    tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("testero_proxy_") && !said.contains("error"), "{said}");
+}
+
+#[test]
+fn a_member_that_works_is_seen_working() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let member = Member::start(move |visit, _| {
+        while visit.head().is_some() {
+            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+            visit.send(ok("abc"));
+        }
+    });
+    let proxy = Proxy::with(&file("off", &[member.address]), &[], "/dev/null");
+    let mut client = proxy.client();
+    client.send(b"POST / HTTP/1.1\r\nHost: h1\r\nContent-Length: 5\r\n\r\nab");
+    eventually("the member has it", || !member.heads().is_empty());
+    let page = Page::classic(&proxy.process);
+    assert_eq!(page.value("testero_proxy_requests_under_way", &[]), 1.0);
+    assert_eq!(page.value("testero_proxy_member_connections_in_use", &[]), 1.0);
+    drop(client);
+    // Who leaves is counted as one who got nothing.
+    eventually("the client's leave is seen", || {
+        let page = Page::classic(&proxy.process);
+        page.value("testero_proxy_requests_total", &[("code", "none")]) == 1.0
+            && page.value("testero_proxy_requests_under_way", &[]) == 0.0
+            && page.value("testero_proxy_member_connections_in_use", &[]) == 0.0
+    });
+    drop(release);
+}
+
+#[test]
+fn a_service_is_available_while_some_request_is_answered() {
+    let dead = free_address();
+    let member = Member::answering(ok(""));
+    let services = [("h1", vec![member.address]), ("h2", vec![dead])];
+    let proxy = Proxy::at(&services, "", &[]);
+    let available = |service: &str| {
+        Page::classic(&proxy.process).value("testero_proxy_available_seconds_total", &[("service", service)])
+    };
+    // Nobody asks: nothing is known against it.
+    eventually("both are available", || available("service-h1") > 0.0 && available("service-h2") > 0.0);
+    assert_eq!(proxy.client().ask(&get("h2")).status, 502);
+    // The check in whose time that was has failed, and so do those after it.
+    std::thread::sleep(Duration::from_millis(2500));
+    let [one, two] = ["service-h1", "service-h2"].map(available);
+    eventually("the one that answers goes on", || available("service-h1") > one + 2.0);
+    assert_eq!(available("service-h2"), two);
+    let page = Page::classic(&proxy.process);
+    assert_eq!(page.value("testero_proxy_own_answers_total", &[("code", "502")]), 1.0);
+}
+
+#[test]
+fn the_status_is_a_table_and_an_object() {
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::with(&file("off", &[member.address]), &[], "/dev/null");
+    let mut client = proxy.client();
+    assert_eq!(client.ask(&get("h1")).status, 200);
+    eventually("it is counted", || {
+        Page::classic(&proxy.process).value("testero_proxy_member_connections_idle", &[]) == 1.0
+    });
+    let table = proxy.process.get("/status");
+    let row = table.lines().nth(1).unwrap();
+    let cells: Vec<_> = row.split_whitespace().collect();
+    let name = member.address.to_string();
+    assert_eq!(cells, ["shop", &name, "up", "0", "1", "0", "0", "0", "1", "0", "0", "0"], "{table}");
+    assert!(table.starts_with("SERVICE  MEMBER"), "{table}");
+
+    let status = proxy.process.json("GET", "/status", 200);
+    let by_query = Json::parse(&proxy.process.get("/status?format=json"));
+    assert_eq!(by_query["services"].list()[0]["members"].list()[0]["member"].string(), name);
+    let shop = &status["services"].list()[0];
+    assert_eq!((shop["name"].string(), shop["strategy"].string()), ("shop", "RROBIN"));
+    let one = &shop["members"].list()[0];
+    assert_eq!((one["state"].string(), one["address"].string()), ("up", name.as_str()));
+    assert_eq!(one["answers"]["2xx"].float(), 1.0);
+    assert_eq!(one["connections"]["idle"].float(), 1.0);
+    assert_eq!(one["requests_under_way"].float(), 0.0);
+}
+
+#[test]
+fn any_path_answers_metrics_and_to_reading_alone() {
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::of(&[&member]);
+    for path in ["/", "/metrics", "/any/path?x=y"] {
+        let answer = proxy.process.ask("GET", path);
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"), "{path}");
+        assert!(answer.body.contains("# TYPE status_total counter\n"), "{path}");
+        assert!(answer.body.contains("# TYPE testero_proxy_requests_total counter\n"), "{path}");
+    }
+    for path in ["/", "/status", "/healthz", "/readyz"] {
+        let answer = proxy.process.ask("HEAD", path);
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+        for method in ["POST", "PUT", "DELETE"] {
+            let answer = proxy.process.ask(method, path);
+            assert_eq!((answer.status, answer.field("Allow")), (405, Some("GET, HEAD")), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn each_request_is_a_line() {
+    let member = Member::start(|visit, _| {
+        while let Some(head) = visit.head() {
+            match head.split(' ').nth(1).unwrap() {
+                "/cut" => return visit.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
+                "/wait" => std::thread::sleep(PATIENCE),
+                "/post" => _ = visit.exactly(5).unwrap(),
+                _ => {}
+            }
+            visit.send(ok("abc"));
+        }
+    });
+    let (_folder, path) = stdout();
+    let proxy = Proxy::with(&file("text", &[member.address]), &[], &path);
+    let mut client = proxy.client();
+    let fields = "X-Request-Id: id-7\r\nUser-Agent: curl/8\r\nReferer: http://r/\r\n";
+    client.ask(format!("POST /post HTTP/1.1\r\nHost: h1:80\r\nContent-Length: 5\r\n{fields}\r\nhello").as_bytes());
+    client.ask(b"GET /a HTTP/1.0\r\nHost: h1\r\nConnection: keep-alive\r\n\r\n");
+    let all = lines(&path, 2);
+    let (front, rest) = all[0].split_once(" connected=").unwrap();
+    let (time, after) = front.strip_prefix("127.0.0.1 - - [").unwrap().split_once("] ").unwrap();
+    assert_eq!((time.len(), &time[20..]), (26, " +0000"), "{time}");
+    assert_eq!(
+        after,
+        format!(
+            "\"POST /post HTTP/1.1\" 200 3 \"http://r/\" \"curl/8\" host=\"h1:80\" id=\"id-7\" in=5 service=\"shop\" \
+             member=\"{}\" retries=0",
+            member.address
+        )
+    );
+    let times: Vec<_> = rest.split(' ').map(|part| part.rsplit('=').next().unwrap()).collect();
+    assert_eq!(times[3], "ok", "{rest}");
+    let times: Vec<f64> = times[..3].iter().map(|time| time.parse().unwrap()).collect();
+    assert!(times[0] <= times[1] && times[1] <= times[2] && times[2] < 30_000.0, "{rest}");
+    assert!(all[1].contains("\"GET /a HTTP/1.0\" 200 3 \"-\" \"-\" host=\"h1\" id=\"-\" in=0 "), "{}", all[1]);
+
+    let mut client = proxy.client();
+    client.send(b"GET /cut HTTP/1.1\r\nHost: h1\r\n\r\n");
+    assert!(client.rest().ends_with(b"\r\n\r\nabc"));
+    let all = lines(&path, 3);
+    assert!(all[2].contains("\"GET /cut HTTP/1.1\" 200 3 ") && all[2].ends_with(" end=broken-off"), "{}", all[2]);
+
+    let mut client = proxy.client();
+    client.send(b"PUT /wait HTTP/1.1\r\nHost: h1\r\nContent-Length: 5\r\n\r\nab");
+    eventually("the member has it", || member.heads().iter().any(|head| head.starts_with("PUT /wait")));
+    drop(client);
+    let all = lines(&path, 4);
+    assert!(all[3].contains("\"PUT /wait HTTP/1.1\" 499 - ") && all[3].ends_with(" end=client-gone"), "{}", all[3]);
+
+    assert_eq!(proxy.client().ask(&get("h2")).status, 400);
+    assert_eq!(proxy.client().ask(b"\x16\x03\x01\x02 \x1b[2J\"\n\n").status, 400);
+    let all = lines(&path, 6);
+    let page = "400 31 \"-\" \"-\" host=\"h2\" id=\"-\" in=0 service=\"-\" member=\"-\" retries=0 connected=- first=- ";
+    assert!(all[4].contains(page) && all[4].ends_with(" end=400"), "{}", all[4]);
+    assert!(all[5].contains("] \"\\x16\\x03\\x01\\x02 \\x1b[2J\\x22\" 400 31 "), "{}", all[5]);
+}
+
+#[test]
+fn a_line_may_be_an_object() {
+    let (_folder, path) = stdout();
+    let dead = free_address();
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::with(&file("json", &[dead, member.address]), &[], &path);
+    let mut client = proxy.client();
+    let agent = "\u{1b}[2J\" \\ \u{202e}\u{9b}";
+    // Control characters are refused where they may not be.
+    client.send(format!("GET /a%0d%0a HTTP/1.1\r\nHost: h1\r\nUser-Agent: {}\r\n\r\n", &agent[4..]).as_bytes());
+    assert_eq!(client.answer().body, "abc");
+    let all = lines(&path, 1);
+    assert!(all[0].bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{}", all[0]);
+    let line = Json::parse(&all[0]);
+    assert_eq!(line["user_agent"].string(), &agent[4..]);
+    assert_eq!(line["target"].string(), "/a%0d%0a");
+    assert_eq!((line["method"].string(), line["version"].string()), ("GET", "HTTP/1.1"));
+    assert_eq!((line["service"].string(), line["end"].string()), ("shop", "ok"));
+    assert_eq!(line["member"].string(), member.address.to_string());
+    assert_eq!((line["status"].float(), line["bytes_out"].float()), (200.0, 3.0));
+    assert_eq!((line["bytes_in"].float(), line["retries"].float()), (0.0, 1.0));
+    assert!(line["first_byte_ms"].float() <= line["total_ms"].float());
+    assert!(line["time"].string().ends_with('Z'));
+    assert_eq!(line["id"], Json::Null);
+}
+
+#[test]
+fn a_long_target_is_cut() {
+    let (_folder, path) = stdout();
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::with(&file("text", &[member.address]), &[], &path);
+    let target = "/".repeat(3500);
+    let mut client = proxy.client();
+    client.send(format!("GET {target} HTTP/1.1\r\nHost: h1\r\n\r\n").as_bytes());
+    assert_eq!(client.answer().status, 200);
+    let all = lines(&path, 1);
+    assert!(all[0].contains("/... HTTP/1.1\" 200 3 ") && all[0].len() < 2500, "{}", all[0]);
+}
+
+#[test]
+fn who_reads_no_lines_holds_up_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Open for both, so that the proxy can open it, and nobody reads.
+    let reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::with(&file("json", &[member.address]), &["--drain", "1"], &path);
+    let mut client = proxy.client();
+    let request = format!("GET /{} HTTP/1.1\r\nHost: h1\r\n\r\n", "a".repeat(2000));
+    for _ in 0..400 {
+        client.send(request.as_bytes());
+        assert_eq!(client.answer().body, "abc");
+    }
+    let lost = Page::classic(&proxy.process).value("testero_proxy_access_log_lost_lines_total", &[]);
+    assert!(lost > 50.0, "{lost}");
+    eventually("it is said", || proxy.process.log().contains(" lines of the access log were lost"));
+    assert_eq!(proxy.process.log().matches("lines of the access log").count(), 1);
+    // Nor does it hold up the end.
+    proxy.process.signal(libc::SIGTERM);
+    let (status, ..) = proxy.process.wait();
+    assert_eq!(status.code(), Some(0));
+    drop(reader);
+}
+
+#[test]
+fn a_line_is_there_before_the_end() {
+    let (_folder, path) = stdout();
+    let member = Member::answering(ok("abc"));
+    let proxy = Proxy::with(&file("text", &[member.address]), &[], &path);
+    let mut client = proxy.client();
+    for _ in 0..20 {
+        client.ask(&get("h1"));
+    }
+    drop(client);
+    proxy.process.signal(libc::SIGTERM);
+    let (status, ..) = proxy.process.wait();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 20);
+}
