@@ -21,27 +21,28 @@ struct LastCheck {
     at: Instant,
     answered: u64,
     failed: u64,
-    has_passed: bool,
+    /// Most that had been answered and had not failed: a failure may be seen a check before its answer is.
+    good: u64,
+    /// Whether requests were answered when there were some last.
+    is_answering: bool,
 }
 
 impl ServiceAvailability {
     /// Checks: how many requests have been answered so far, and how many of them by the proxy, because no member did.
     pub(super) fn check(&self, now: Instant, has_member: bool, answered: u64, failed: u64) {
         let mut last = lock(&self.last);
+        let good = answered.saturating_sub(failed);
         let Some(before) = *last else {
-            *last = Some(LastCheck { at: now, answered, failed, has_passed: true });
+            *last = Some(LastCheck { at: now, answered, failed, good, is_answering: true });
             return;
         };
-        let (all, bad) = (answered.saturating_sub(before.answered), failed.saturating_sub(before.failed));
-        let are_answered = if all == 0 && bad == 0 { before.has_passed } else { all > bad };
-        let has_passed = has_member && are_answered;
-        if has_passed {
+        let is_quiet = (answered, failed) == (before.answered, before.failed);
+        let is_answering = if is_quiet { before.is_answering } else { good > before.good };
+        if has_member && is_answering {
             let since = now.saturating_duration_since(before.at).as_millis();
             self.milliseconds.fetch_add(since as u64, Ordering::Relaxed);
         }
-        // Without a member it has not passed, but what comes of requests is not known: the next that has one may.
-        let has_passed = has_passed || !has_member && are_answered;
-        *last = Some(LastCheck { at: now, answered, failed, has_passed });
+        *last = Some(LastCheck { at: now, answered, failed, good: good.max(before.good), is_answering });
     }
 
     /// For how long it was available.
@@ -72,6 +73,10 @@ mod tests {
             // There is no member, and then there is one again.
             (22, false, 18, 11, 12_000),
             (23, true, 18, 11, 13_000),
+            // A failure is seen a check before its answer.
+            (24, true, 18, 12, 13_000),
+            (25, true, 19, 12, 13_000),
+            (26, true, 20, 12, 14_000),
         ] {
             availability.check(began + Duration::from_secs(second), has_member, answered, failed);
             assert_eq!(availability.milliseconds(), available, "{second}");

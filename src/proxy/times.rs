@@ -58,8 +58,13 @@ impl DurationHistogram {
         let _ = writeln!(out, "{name}_sum{{{labels}}} {}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.buckets.iter().all(|bucket| bucket.load(Ordering::Relaxed) == 0)
+        self.count() == 0
     }
 }
 

@@ -30,10 +30,8 @@ pub(super) fn run(shared: &ProxyState, stop: &Stop) {
 }
 
 fn check(service: &Balancer, now: Instant) {
-    let members = &service.members;
-    let counts = &service.counts;
-    let answered = members.iter().map(|member| member.answers.answered()).sum::<u64>() + counts.memberless.answered();
-    let failed = counts.failed.load(Ordering::Relaxed);
-    let has_member = members.iter().any(|member| MemberCondition::of(member).is_up);
-    counts.availability.check(now, has_member, answered, failed);
+    let has_member = service.members.iter().any(|member| MemberCondition::of(member).is_up);
+    let answered = service.counts.answered();
+    let failed = service.counts.failed.load(Ordering::Relaxed);
+    service.counts.availability.check(now, has_member, answered, failed);
 }

@@ -136,6 +136,10 @@ Usage: testero proxy [OPTIONS]
         hosts:
           - {address: 10.0.0.1, port: 80}
           - {address: shop.internal, port: 80, weight: 2}
+    access_log: off                         or text, json: a line a request on stdout
+
+The port of the metrics answers /healthz, /readyz, /status (a table, or JSON with ?format=json), and on all other paths
+metrics.
 
 Options, and the variables they win over:
   -f, --file FILE        the configuration, YAML or JSON [config.yaml]

@@ -186,10 +186,50 @@ fn the_status_is_a_table_and_an_object() {
     let shop = &status["services"].list()[0];
     assert_eq!((shop["name"].string(), shop["strategy"].string()), ("shop", "RROBIN"));
     let one = &shop["members"].list()[0];
-    assert_eq!((one["state"].string(), one["address"].string()), ("up", name.as_str()));
+    assert_eq!((one["state"].string(), one["host"].string()), ("up", "127.0.0.1"));
     assert_eq!(one["answers"]["2xx"].float(), 1.0);
     assert_eq!(one["connections"]["idle"].float(), 1.0);
     assert_eq!(one["requests_under_way"].float(), 0.0);
+}
+
+#[test]
+fn a_member_that_is_set_aside_is_seen_to_be_and_why() {
+    let dead = free_address();
+    let proxy = Proxy::with(&file("off", &[dead]), &[], "/dev/null");
+    for _ in 0..3 {
+        assert_eq!(proxy.client().ask(&get("h1")).status, 502);
+    }
+    let status = proxy.process.json("GET", "/status", 200);
+    let member = &status["services"].list()[0]["members"].list()[0];
+    assert_eq!(member["state"].string(), "aside");
+    let reason = member["reason"].string();
+    assert!(reason.starts_with("3 failures one after the other, is asked again in "), "{reason}");
+    let table = proxy.process.get("/status");
+    assert!(table.lines().nth(1).unwrap().contains(" aside "), "{table}");
+    assert!(table.lines().nth(1).unwrap().contains("  3 failures one after the other, "), "{table}");
+    let page = Page::classic(&proxy.process);
+    assert_eq!(page.value("testero_proxy_member_up", &[("member", &dead.to_string())]), 0.0);
+    // Without a member it is not available, whoever asks or does not.
+    let available = || Page::classic(&proxy.process).value("testero_proxy_available_seconds_total", &[]);
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = available();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(available(), before);
+}
+
+#[test]
+fn what_was_counted_of_a_service_stays_when_its_file_changes() {
+    let member = Member::answering(ok("abc"));
+    let text = file("off", &[member.address]);
+    let proxy = Proxy::with(&text, &[], "/dev/null");
+    assert_eq!(proxy.client().ask(&get("h1")).status, 200);
+    let value = |name| Page::classic(&proxy.process).value(name, &[("service", "shop")]);
+    eventually("it is counted", || value("testero_proxy_sent_bytes_total") == 3.0);
+    std::fs::write(proxy.process.data.path().join("proxy.yaml"), text.replace("RROBIN", "LEAST")).unwrap();
+    proxy.process.signal(libc::SIGHUP);
+    eventually("the file is read again", || proxy.process.get("/status?format=json").contains("\"LEAST\""));
+    assert_eq!(value("testero_proxy_sent_bytes_total"), 3.0);
+    assert_eq!(value("testero_proxy_request_duration_seconds_count"), 1.0);
 }
 
 #[test]
@@ -277,14 +317,13 @@ fn a_line_may_be_an_object() {
     let member = Member::answering(ok("abc"));
     let proxy = Proxy::with(&file("json", &[dead, member.address]), &[], &path);
     let mut client = proxy.client();
-    let agent = "\u{1b}[2J\" \\ \u{202e}\u{9b}";
-    // Control characters are refused where they may not be.
-    client.send(format!("GET /a%0d%0a HTTP/1.1\r\nHost: h1\r\nUser-Agent: {}\r\n\r\n", &agent[4..]).as_bytes());
+    let agent = "\" \\ \u{202e}\u{9b}[2J";
+    client.send(format!("GET /a%0d%0a HTTP/1.1\r\nHost: h1\r\nUser-Agent: {agent}\r\n\r\n").as_bytes());
     assert_eq!(client.answer().body, "abc");
     let all = lines(&path, 1);
     assert!(all[0].bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{}", all[0]);
     let line = Json::parse(&all[0]);
-    assert_eq!(line["user_agent"].string(), &agent[4..]);
+    assert_eq!(line["user_agent"].string(), agent);
     assert_eq!(line["target"].string(), "/a%0d%0a");
     assert_eq!((line["method"].string(), line["version"].string()), ("GET", "HTTP/1.1"));
     assert_eq!((line["service"].string(), line["end"].string()), ("shop", "ok"));

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::parts::{Member, Proxy, get, ok};
-use crate::harness::free_address;
+use crate::harness::{eventually, free_address};
 
 const BAD_GATEWAY: &str = "<h1>Error 502: Bad Gateway</h1>";
 const GATEWAY_TIMEOUT: &str = "<h1>Error 504: Gateway Timeout</h1>";
@@ -31,7 +31,7 @@ fn where_no_member_is_there_it_says_so() {
     assert_eq!(answer.field("Connection"), Some("close"));
     let metrics = proxy.metrics();
     assert!(metrics.contains("status_total{client=\"127.0.0.1\",error=\"502\",host=\"h1\"} 1.0"), "{metrics}");
-    assert!(proxy.process.log().contains("ERROR - "), "{}", proxy.process.log());
+    eventually("it is logged", || proxy.process.log().contains("ERROR - "));
 }
 
 #[test]
