@@ -311,6 +311,39 @@ fn each_request_is_a_line() {
 }
 
 #[test]
+fn a_request_that_waited_in_vain_is_a_line_and_counts_for_its_service() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let member = Member::start(move |visit, _| {
+        while visit.head().is_some() {
+            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+            visit.send(ok("abc"));
+        }
+    });
+    let (_folder, path) = stdout();
+    let bounds = "strategy: RROBIN, max_requests_per_member: 1, queue: {length: 2, time: 50ms}";
+    let text = file("text", &[member.address]).replace("strategy: RROBIN", bounds);
+    let proxy = Proxy::with(&text, &[], &path);
+    let mut first = proxy.client();
+    first.send(&get("h1"));
+    eventually("the member is busy", || member.heads().len() == 1);
+    assert_eq!(proxy.client().ask(&get("h1")).status, 503);
+    let all = lines(&path, 1);
+    assert!(all[0].contains("\"GET / HTTP/1.1\" 503 39 ") && all[0].ends_with(" end=503"), "{}", all[0]);
+    assert!(all[0].contains(" service=\"shop\" member=\"-\" "), "{}", all[0]);
+    let total: f64 = all[0].split_once(" total=").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert!(total >= 50.0, "{}", all[0]);
+    let page = Page::classic(&proxy.process);
+    let labels = [("service", "shop"), ("member", "none"), ("code", "5xx")];
+    assert_eq!(page.value("testero_proxy_requests_total", &labels), 1.0);
+    assert_eq!(page.value("testero_proxy_own_answers_total", &[("code", "503")]), 1.0);
+    assert_eq!(page.value("testero_proxy_requests_waiting", &[]), 0.0);
+    release.send(()).unwrap();
+    assert_eq!(first.answer().body, "abc");
+    assert!(lines(&path, 2)[1].ends_with(" end=ok"));
+}
+
+#[test]
 fn a_line_may_be_an_object() {
     let (_folder, path) = stdout();
     let dead = free_address();
