@@ -1,6 +1,7 @@
 //! `testero proxy`: what it makes of its flags and its file; and over real sockets, between real clients and members that
 //! do what a test wants.
 
+mod access_log;
 mod bounds;
 mod config;
 mod ended;
