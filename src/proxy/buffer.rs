@@ -3,7 +3,7 @@
 /// How much a buffer takes in.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
 /// Most empty buffers that are kept for the next to need one.
-const MOST_KEPT: usize = 64;
+const MOST_KEPT: usize = 128;
 
 /// Empty buffers for whoever needs one next: an idle connection has none.
 #[derive(Default)]
