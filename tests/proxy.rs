@@ -3,6 +3,7 @@
 
 mod access_log;
 mod bounds;
+mod client_identity;
 mod config;
 mod ended;
 mod flags;

@@ -1,6 +1,7 @@
 //! A request, as its answer depends on it.
 
 use crate::http::message::head::HttpVersion;
+use crate::proxy::identity::request_id::RequestId;
 
 /// What the request says that the answer depends on.
 pub(super) struct Asking {
@@ -12,4 +13,6 @@ pub(super) struct Asking {
     pub(super) expects_continue: bool,
     pub(super) upgrades: bool,
     pub(super) host: String,
+    /// The answer has it as well.
+    pub(super) request_id: Option<RequestId>,
 }

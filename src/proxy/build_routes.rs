@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::proxy::identity::ClientRules;
 use crate::proxy::members::Member;
 use crate::proxy::services::{Balancer, HostRoutes};
 use crate::proxy::times::MemberTimes;
@@ -31,13 +32,17 @@ pub(super) fn routes(config: &ProxyConfig, names: &ResolvedNames, before: Option
             .flat_map(|other| other.members.iter().map(Arc::clone))
             .collect();
         let members = addresses(service, names).map(|(server, address, weight)| {
-            let is_same = |one: &Arc<Member>| (&one.server, one.address, one.weight) == (&server, address, weight);
+            let announces = service.proxy_protocol;
+            let is_same = |one: &Arc<Member>| {
+                let said = (&one.server, one.address, one.weight, one.proxy_protocol);
+                said == (&server, address, weight, announces)
+            };
             // The same member twice in a file are two.
             if let Some(place) = known.iter().position(is_same) {
                 return known.swap_remove(place);
             }
             let times = Arc::clone(times.entry((server.clone(), address.port())).or_default());
-            Arc::new(Member::new(server, address.port(), address, weight, times, came))
+            Arc::new(Member::new(server, address.port(), address, weight, times, came).announcing(announces))
         });
         let members = members.collect();
         let most_tried = service.retries.map_or(MOST_TRIED, |retries| retries as usize + 1);
@@ -48,7 +53,9 @@ pub(super) fn routes(config: &ProxyConfig, names: &ResolvedNames, before: Option
         }
         (service.domain.clone(), balancer)
     });
-    HostRoutes::new(services)
+    let mut routes = HostRoutes::new(services);
+    routes.clients = ClientRules::new(config);
+    routes
 }
 
 /// Host as in the file, address and weight of each member.

@@ -47,19 +47,24 @@ impl ClientConnections {
             self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < most).then_some(count + 1));
         count.ok()?;
         let mut permit = ClientPermit { of: Arc::clone(self), counted: None };
-        let most_each = self.most_each.load(Ordering::Relaxed);
-        if let Some(peer) = peer.filter(|_| most_each > 0) {
-            let ip = peer.ip().to_canonical();
-            let mut each = lock(&self.each);
-            let count = each.entry(ip).or_default();
-            if *count >= most_each {
-                drop(each);
-                return None;
-            }
+        permit.count_for(peer).then_some(permit)
+    }
+}
+
+impl ClientPermit {
+    /// Counts it as this client's, once. Says whether it may have one more.
+    pub(super) fn count_for(&mut self, peer: Option<SocketAddr>) -> bool {
+        let most_each = self.of.most_each.load(Ordering::Relaxed);
+        let Some(peer) = peer.filter(|_| most_each > 0) else { return true };
+        let ip = peer.ip().to_canonical();
+        let mut each = lock(&self.of.each);
+        let count = each.entry(ip).or_default();
+        let is_free = *count < most_each;
+        if is_free {
             *count += 1;
-            permit.counted = Some(ip);
+            self.counted = Some(ip);
         }
-        Some(permit)
+        is_free
     }
 }
 

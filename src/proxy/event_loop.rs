@@ -147,11 +147,12 @@ impl EventLoop {
         act: impl FnOnce(&mut Session, &mut World) -> Result<(), crate::proxy::session::Closed>,
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        self.world.current = Some(key);
+        (self.world.current, self.world.ends) = (Some(key), session.ends());
         let acted = act(session, &mut self.world);
         if acted.is_err() {
             if let Some(session) = self.sessions.remove(key) {
                 session.close(&mut self.world);
+                self.world.forget_session(key);
                 log::info!("connection closed");
             }
         } else {
@@ -187,7 +188,18 @@ impl EventLoop {
     }
 
     fn begin(&mut self, stream: TcpStream, peer: Option<SocketAddr>) {
-        let Some(permit) = self.world.shared.clients.enter(peer) else { return self.turn_away(&stream, peer) };
+        let routes = self.world.shared.routes();
+        let rules = &routes.clients;
+        if rules.expects_proxy_header && !rules.may_announce(peer.map(|peer| peer.ip())) {
+            if let Some(peer) = peer {
+                log::warn!("connection closed: {peer} is not trusted to say whose it is");
+            }
+            return;
+        }
+        // Whose it is comes later, where the connection says it.
+        let counted = peer.filter(|_| !rules.expects_proxy_header);
+        let Some(permit) = self.world.shared.clients.enter(counted) else { return self.turn_away(&stream, peer) };
+        let local = if rules.announces { stream.local_addr().ok() } else { None };
         let token = EventToken::Client(self.sessions.next_key()).to_bits();
         match Socket::watch(stream, &self.world.epoll, token) {
             Ok(client) => {
@@ -197,7 +209,12 @@ impl EventLoop {
                 let metrics = &self.world.shared.metrics;
                 metrics.clients.fetch_add(1, Ordering::Relaxed);
                 metrics.clients_accepted.fetch_add(1, Ordering::Relaxed);
-                let key = self.sessions.insert(Session::new(client, peer, permit, self.world.now));
+                let mut session = Session::new(client, peer, permit, self.world.now);
+                session.local = local;
+                if rules.expects_proxy_header {
+                    session.expect_proxy_header(self.world.now);
+                }
+                let key = self.sessions.insert(session);
                 self.with(key, |_, _| Ok(()));
             }
             Err(error) => log::warn!("cannot watch a connection: {error}"),

@@ -28,7 +28,7 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request and its answer.
 pub(super) struct ProxiedRequest {
-    asking: Asking,
+    pub(super) asking: Asking,
     attempt: Attempt,
     body: BodyStream,
     answer: AnswerStage,
@@ -177,7 +177,7 @@ impl ProxiedRequest {
             if !connection.socket.is_writable {
                 return RequestProgress::Nothing;
             }
-            if connection.socket.connected().is_err() {
+            if connection.socket.connected().is_err() || connection.greet().is_err() {
                 return RequestProgress::Failed(MemberFailure::Refused);
             }
             connection.is_connecting = false;
@@ -278,7 +278,7 @@ impl ProxiedRequest {
             // Clients of 1.0 know of none.
             if version == HttpVersion::Http11 {
                 let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
-                outgoing.push(&for_client(head, manner), &mut world.stock);
+                outgoing.push(&for_client(head, manner, None), &mut world.stock);
             }
             return RequestProgress::Some;
         }
@@ -288,7 +288,7 @@ impl ProxiedRequest {
                 return RequestProgress::Failed(MemberFailure::Malformed);
             }
             let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
-            outgoing.push(&for_client(head, manner), &mut world.stock);
+            outgoing.push(&for_client(head, manner, self.asking.request_id.as_ref()), &mut world.stock);
             self.is_tunnel = true;
             self.answer = AnswerStage::Body(BodyStream::new(Framing::UntilClose, false));
             return RequestProgress::Some;
@@ -304,7 +304,7 @@ impl ProxiedRequest {
         self.member_lives_on = head.keep_alive;
         self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_draining();
         let manner = AnswerManner { version, is_chunked, keep_alive: self.client_lives_on };
-        outgoing.push(&for_client(head, manner), &mut world.stock);
+        outgoing.push(&for_client(head, manner, self.asking.request_id.as_ref()), &mut world.stock);
         self.answer = AnswerStage::Body(BodyStream::new(head.framing, is_chunked));
         RequestProgress::Some
     }

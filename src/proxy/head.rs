@@ -2,6 +2,8 @@
 
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::head::{Fields, Framing, HttpVersion, RawHead};
+use crate::proxy::identity::forwarded::{OwnFields, names_request, tells_of_client};
+use crate::proxy::identity::request_id::RequestId;
 
 /// Fields that are of one connection alone (RFC 9110, 7.6.1), beside those that `Connection` names.
 const OF_THE_CONNECTION: [&str; 6] =
@@ -12,21 +14,23 @@ const NOT_IN_TRAILERS: [&str; 7] =
 
 /// Whether a field may stand behind a body.
 pub(super) fn is_passed_on_in_trailers(name: &str) -> bool {
-    !is_one_of(&OF_THE_CONNECTION, name) && !is_one_of(&NOT_IN_TRAILERS, name)
+    !is_one_of(&OF_THE_CONNECTION, name) && !is_one_of(&NOT_IN_TRAILERS, name) && !tells_of_client(name)
 }
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
     names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
-/// Writes all fields that are for whoever comes next.
-fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>) {
+/// Writes all fields that are for whoever comes next. Of those that the proxy writes itself, `stays` says which are.
+fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>, stays: impl Fn(&str) -> Option<bool>) {
     let named = fields.first("connection").is_some();
     for (name, value) in fields.iter() {
-        // Whom `Connection` names is left out; what frames the message cannot be named away.
-        let is_left_out = is_one_of(&OF_THE_CONNECTION, name)
-            || named && !name.eq_ignore_ascii_case("content-length") && fields.lists("connection", name);
-        if !is_left_out {
+        // Whom `Connection` names is left out; what frames the message, or says where it is from, cannot be named away.
+        let is_passed_on = !is_one_of(&OF_THE_CONNECTION, name)
+            && stays(name).unwrap_or_else(|| {
+                !named || name.eq_ignore_ascii_case("content-length") || !fields.lists("connection", name)
+            });
+        if is_passed_on {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                 out.extend_from_slice(part);
             }
@@ -34,13 +38,15 @@ fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>) {
     }
 }
 
-/// The head of a request for a member. Where it `upgrades`, that is asked of the member as well.
-pub(super) fn for_member(head: &RawHead<'_>, framing: Framing, upgrades: bool) -> Vec<u8> {
+/// The head of a request for a member, with the proxy's `own` fields. Where it `upgrades`, that is asked of the member as
+/// well.
+pub(super) fn for_member(head: &RawHead<'_>, framing: Framing, upgrades: bool, own: &OwnFields<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     for part in [head.method.as_bytes(), b" ", origin_form(head.target), b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(&mut out, &head.fields);
+    push_fields(&mut out, &head.fields, |name| own.keeps(name));
+    own.push(&mut out, &head.fields);
     if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -62,14 +68,17 @@ pub(super) struct AnswerManner {
     pub(super) keep_alive: bool,
 }
 
-/// The head of an answer for a client.
-pub(super) fn for_client(head: &AnswerHead<'_>, manner: AnswerManner) -> Vec<u8> {
+/// The head of an answer for a client, with the request's name, if it has one, in the place of the member's.
+pub(super) fn for_client(head: &AnswerHead<'_>, manner: AnswerManner, request_id: Option<&RequestId>) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let version: &[u8] = if manner.version == HttpVersion::Http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
     for part in [version, head.status.0.to_string().as_bytes(), b" ", head.reason, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(&mut out, &head.fields);
+    push_fields(&mut out, &head.fields, |name| (request_id.is_some() && names_request(name)).then_some(false));
+    if let Some(id) = request_id {
+        id.push(&mut out);
+    }
     if head.status.0 == 101 {
         push_upgrade(&mut out, &head.fields);
     } else {
@@ -120,12 +129,15 @@ pub(super) fn authority_of(target: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::http::message::head::framing;
+    use crate::settings::proxy::config::ForwardedStyle;
 
     fn request(text: &str) -> String {
         let head = RawHead::parse(text.as_bytes()).unwrap();
         let framing = framing(&head.fields, head.version).unwrap();
         let upgrades = head.fields.lists("connection", "upgrade");
-        String::from_utf8(for_member(&head, framing, upgrades)).unwrap()
+        let own =
+            OwnFields { style: ForwardedStyle::Off, is_trusted: false, client: None, host: b"h", request_id: None };
+        String::from_utf8(for_member(&head, framing, upgrades, &own)).unwrap()
     }
 
     #[test]
@@ -151,7 +163,7 @@ mod tests {
     fn an_answer_says_how_it_ends() {
         let answer = |text: &str, version, is_chunked, keep_alive| {
             let head = AnswerHead::parse(text.as_bytes(), false).unwrap();
-            String::from_utf8(for_client(&head, AnswerManner { version, is_chunked, keep_alive })).unwrap()
+            String::from_utf8(for_client(&head, AnswerManner { version, is_chunked, keep_alive }, None)).unwrap()
         };
         let (old, new) = (HttpVersion::Http10, HttpVersion::Http11);
         assert_eq!(
@@ -170,5 +182,22 @@ mod tests {
             answer("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", new, false, false),
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn what_says_where_a_request_is_from_is_in_no_trailer() {
+        for name in ["X-Forwarded-For", "x_forwarded_host", "Forwarded", "Host", "Connection"] {
+            assert!(!is_passed_on_in_trailers(name), "{name}");
+        }
+        assert!(is_passed_on_in_trailers("X-Sum"));
+    }
+
+    #[test]
+    fn the_name_of_a_request_is_in_every_answer_that_is_its_last_one() {
+        let id = RequestId::Passed((*b"a").into());
+        let head = AnswerHead::parse(b"HTTP/1.1 204 \r\nX-A: 1\r\nConnection: X-A\r\nx-request-id: b\r\n\r\n", false);
+        let manner = AnswerManner { version: HttpVersion::Http11, is_chunked: false, keep_alive: true };
+        let out = String::from_utf8(for_client(&head.unwrap(), manner, Some(&id))).unwrap();
+        assert_eq!(out, "HTTP/1.1 204 \r\nX-Request-Id: a\r\n\r\n");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::client::Exchange;
 use crate::kernel::shutdown::Stop;
+use crate::proxy::identity::proxy_header;
 use crate::proxy::members::{Member, clock};
 use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
@@ -64,7 +65,9 @@ fn passes(domain: &str, member: &Member, health: &HealthConfig) -> bool {
     let (patience, deadline) = (health.timeout, Some(Instant::now() + health.timeout));
     let target = health.path.as_str();
     let ask = Exchange { authority: domain, method: "GET", target, token: None, connections: None, patience, deadline };
-    ask.status(&[member.address]).is_ok_and(|status| health.status.contains(&status))
+    // The connection is the proxy's own.
+    let greeting = member.proxy_protocol.map(|version| proxy_header::write(version, None)).unwrap_or_default();
+    ask.status_after(&greeting, &[member.address]).is_ok_and(|status| health.status.contains(&status))
 }
 
 fn count(service: &Balancer, health: &HealthConfig, member: &Member, passed: bool, streaks: &mut Streaks) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::proxy::counts::{ConnectionCounts, StatusClasses};
 use crate::proxy::times::MemberTimes;
+use crate::settings::proxy::config::ProxyProtocolVersion;
 
 /// So many failures one after the other set a member aside.
 const FAILURES: u32 = 3;
@@ -29,6 +30,8 @@ pub(super) struct Member {
     pub(super) server: String,
     pub(super) port: u16,
     pub(super) weight: u32,
+    /// Its connections begin with this header, and are never shared between clients.
+    pub(super) proxy_protocol: Option<ProxyProtocolVersion>,
     /// Requests that it has not answered yet.
     pub(super) under_way: AtomicUsize,
     /// Of all members with this host and port.
@@ -85,6 +88,7 @@ impl Member {
             server,
             port,
             weight,
+            proxy_protocol: None,
             under_way: AtomicUsize::new(0),
             times,
             answers: StatusClasses::default(),
@@ -95,6 +99,11 @@ impl Member {
             aside_until: AtomicU64::new(0),
             came: AtomicU64::new(came),
         }
+    }
+
+    /// The same, told who the client is before the first request of a connection.
+    pub(super) fn announcing(self, proxy_protocol: Option<ProxyProtocolVersion>) -> Self {
+        Self { proxy_protocol, ..self }
     }
 
     pub(super) fn availability(&self, now: u64) -> Availability {

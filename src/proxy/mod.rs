@@ -12,6 +12,7 @@
 //! members     where one is, and whether it is to be asked; health asks it
 //! attempt     the member that a request is sent to, and the next one where that one fails
 //! keeper      keeps the routes as the file and DNS have them
+//! identity    who the client is, as far as it is believed and told
 //! operation   probes, metrics and the status, on a port of their own
 //! counts      what is counted, beside what it counts; own_metrics and status show it
 //! access_line a line for each request, which tell fills in; access_log takes it to stdout
@@ -32,6 +33,7 @@ mod event_loop;
 mod exchange;
 mod head;
 mod health;
+mod identity;
 mod keeper;
 mod listener;
 mod members;

@@ -1,6 +1,7 @@
 //! The pages that the proxy answers itself.
 
 use crate::http::bounds::HEAD_BYTES;
+use crate::proxy::identity::request_id::RequestId;
 
 /// Most bytes of a request's head, before the empty line that ends it.
 const HEAD_LIMIT: usize = HEAD_BYTES - 2;
@@ -66,6 +67,15 @@ impl Page {
             body.len()
         );
         if has_no_body { head.into_bytes() } else { [head, body].concat().into_bytes() }
+    }
+
+    /// The same, with the request's name, if it has one.
+    pub(super) fn answer_to(&self, request_id: Option<&RequestId>, has_no_body: bool) -> Vec<u8> {
+        let mut answer = self.answer(has_no_body);
+        if let Some(id) = request_id {
+            id.insert(&mut answer);
+        }
+        answer
     }
 }
 

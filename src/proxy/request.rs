@@ -10,9 +10,12 @@ use crate::proxy::asking::Asking;
 use crate::proxy::attempt::NoMember;
 use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::head::{authority_of, for_member};
+use crate::proxy::identity::forwarded::OwnFields;
+use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
 use crate::proxy::services::{Balancer, host_name};
 use crate::proxy::world::World;
+use crate::settings::proxy::config::ForwardedStyle;
 
 /// Methods that are passed on.
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
@@ -29,35 +32,43 @@ pub(super) enum Asked {
         has_no_body: bool,
         /// Whether the connection goes on after it.
         lives_on: bool,
+        /// The request's name, if it has one.
+        request_id: Option<RequestId>,
     },
 }
 
 /// Reads a whole head, and begins what it asks for.
 pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut World) -> Asked {
     let is_head = bytes.starts_with(b"HEAD ");
-    let page = |world: &mut World, page: Page, host: Option<&str>| {
+    let page = |world: &mut World, page: Page, host: Option<&str>, request_id: Option<RequestId>| {
         world.answered(peer, Some(&page), host);
-        Asked::Page { page, has_no_body: is_head, lives_on: false }
+        Asked::Page { page, has_no_body: is_head, lives_on: false, request_id }
     };
-    let Ok(head) = RawHead::parse(bytes) else { return page(world, Page::BadRequest, None) };
+    let Ok(head) = RawHead::parse(bytes) else { return page(world, Page::BadRequest, None, None) };
     if !METHODS.contains(&head.method) {
-        return page(world, Page::UnsupportedMethod(head.method.to_owned()), None);
+        return page(world, Page::UnsupportedMethod(head.method.to_owned()), None, None);
     }
-    let Ok((host, framing)) = understand(&head) else { return page(world, Page::BadRequest, None) };
+    let Ok((host, framing)) = understand(&head) else { return page(world, Page::BadRequest, None, None) };
     let name = String::from_utf8_lossy(host_name(host)).into_owned();
     let shown = Some(name.as_str()).filter(|name| !name.is_empty());
-    let Some(service) = world.shared.routes().find(host).map(Arc::clone) else {
+    let routes = world.shared.routes();
+    let request_id = |world: &mut World| {
+        let make = || RequestId::sent(&head.fields).unwrap_or_else(|| world.request_ids.make());
+        routes.clients.request_id.then(make)
+    };
+    let Some(service) = routes.find(host).map(Arc::clone) else {
         match shown {
             Some(name) => log::warn!("unknown host: {}", name.escape_debug()),
             None => log::warn!("no host in the request"),
         }
-        return page(world, Page::BadRequest, shown);
+        let request_id = request_id(world);
+        return page(world, Page::BadRequest, shown, request_id);
     };
     let keep_alive = keeps_alive(&head.fields, head.version) && head.method != "CONNECT";
     if world.shared.is_dry_run {
         world.answered(peer, None, shown);
         let lives_on = keep_alive && framing == Framing::Empty;
-        return Asked::Page { page: Page::DryRun, has_no_body: is_head, lives_on };
+        return Asked::Page { page: Page::DryRun, has_no_body: is_head, lives_on, request_id: request_id(world) };
     }
     let upgrades = head.version == HttpVersion::Http11
         && head.fields.lists("connection", "upgrade")
@@ -72,14 +83,21 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             && head.fields.lists("expect", "100-continue"),
         upgrades,
         host: name.clone(),
+        request_id: request_id(world),
     };
+    let (style, client) = (routes.clients.forwarded, peer.map(|peer| peer.ip()));
+    let is_trusted = style != ForwardedStyle::Off && routes.clients.trusts(client);
+    let own = OwnFields { style, is_trusted, client, host, request_id: asking.request_id.as_ref() };
+    let sent = for_member(&head, framing, upgrades, &own);
     let named = Arc::clone(&service);
-    match ProxiedRequest::begin(asking, service, &for_member(&head, framing, upgrades), framing, world) {
+    match ProxiedRequest::begin(asking, service, &sent, framing, world) {
         Ok(exchange) => Asked::Member(exchange),
         Err(NoMember::Busy) => Asked::Busy(named),
         Err(NoMember::Unreachable) => {
             log::error!("502 for {name}: no member can be reached");
-            page(world, Page::BadGateway, shown)
+            // No member has seen the one that it had.
+            let request_id = request_id(world);
+            page(world, Page::BadGateway, shown, request_id)
         }
     }
 }

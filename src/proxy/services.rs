@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::proxy::counts::ServiceCounts;
+use crate::proxy::identity::ClientRules;
 use crate::proxy::members::{Availability, Member};
 use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy};
 use crate::sync::lock;
@@ -175,24 +176,28 @@ impl Balancer {
     }
 }
 
-/// Which service a host is for.
+/// Which service a host is for, and what is believed of clients.
 #[derive(Debug, Default)]
-pub(super) struct HostRoutes(HashMap<Vec<u8>, Arc<Balancer>>);
+pub(super) struct HostRoutes {
+    services: HashMap<Vec<u8>, Arc<Balancer>>,
+    pub(super) clients: ClientRules,
+}
 
 impl HostRoutes {
     pub(super) fn new(services: impl IntoIterator<Item = (String, Balancer)>) -> Self {
         let key = |domain: String| domain_key(domain.as_bytes());
-        Self(services.into_iter().map(|(domain, service)| (key(domain), Arc::new(service))).collect())
+        let services = services.into_iter().map(|(domain, service)| (key(domain), Arc::new(service))).collect();
+        Self { services, clients: ClientRules::default() }
     }
 
     /// All services.
     pub(super) fn all(&self) -> impl Iterator<Item = &Balancer> {
-        self.0.values().map(|service| &**service)
+        self.services.values().map(|service| &**service)
     }
 
     /// The service for a Host field's value.
     pub(super) fn find(&self, host: &[u8]) -> Option<&Arc<Balancer>> {
-        self.0.get(&domain_key(host_name(host)))
+        self.services.get(&domain_key(host_name(host)))
     }
 }
 

@@ -12,6 +12,8 @@ use crate::proxy::attempt::MemberFailure;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::clients::ClientPermit;
 use crate::proxy::exchange::{ProxiedRequest, RequestProgress};
+use crate::proxy::identity::proxy_header::{self, ConnectionEnds};
+use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
 use crate::proxy::request::{Asked, read_request};
 use crate::proxy::services::Balancer;
@@ -30,7 +32,12 @@ const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// The connection of a client.
 pub(super) struct Session {
     pub(super) client: Socket,
+    /// Who the client is: where the connection comes from, unless it began with somebody else's name.
     pub(super) peer: Option<SocketAddr>,
+    /// The address that it connected to, where anybody is to know.
+    pub(super) local: Option<SocketAddr>,
+    /// The connection has not said yet whose it is.
+    expects_proxy_header: bool,
     /// From the client, and not used yet.
     received: Buffer,
     /// For the client.
@@ -46,7 +53,7 @@ pub(super) struct Session {
     timeouts: ClientTimeouts,
     /// What the access log is to tell of the request.
     entry: Option<Box<AccessEntry>>,
-    _permit: ClientPermit,
+    permit: ClientPermit,
 }
 
 /// How long a client may take: as the service has it that it asked last.
@@ -85,6 +92,8 @@ impl Session {
         Self {
             client,
             peer,
+            local: None,
+            expects_proxy_header: false,
             received: Buffer::default(),
             outgoing: Buffer::default(),
             finder: EndFinder::default(),
@@ -95,13 +104,23 @@ impl Session {
             moved: now,
             head_began: None,
             entry: None,
-            _permit: permit,
+            permit,
         }
+    }
+
+    /// From now on, the connection says first whose it is, in the time that a head may take.
+    pub(super) fn expect_proxy_header(&mut self, now: Instant) {
+        (self.expects_proxy_header, self.head_began) = (true, Some(now));
+    }
+
+    pub(super) fn ends(&self) -> Option<ConnectionEnds> {
+        Some(ConnectionEnds { client: self.peer?, local: self.local? })
     }
 
     /// Whether it has no request.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchange.is_none() && self.queued.is_none() && self.outgoing.is_empty() && self.head_began.is_none()
+        let has_head = self.head_began.is_some() && !self.expects_proxy_header;
+        self.exchange.is_none() && self.queued.is_none() && self.outgoing.is_empty() && !has_head
     }
 
     /// Does all that can be done without waiting.
@@ -151,6 +170,7 @@ impl Session {
         match &self.exchange {
             Some(exchange) if exchange.waits_for_client(world) => self.give_up(Page::RequestTimeout, world)?,
             Some(_) => self.fail(MemberFailure::TimedOut, world)?,
+            None if self.expects_proxy_header => return Err(Closed),
             None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, false, None, world),
             None => return Err(Closed),
         }
@@ -249,22 +269,12 @@ impl Session {
     }
 
     fn next_request(&mut self, world: &mut World) -> Result<bool, Closed> {
+        if self.expects_proxy_header {
+            return self.take_proxy_header(world);
+        }
         let length = match self.finder.look(self.received.data()) {
             Ok(Some(length)) => length,
-            Ok(None) => {
-                if !self.client.is_readable {
-                    return Ok(false);
-                }
-                return match self.client.receive(self.received.room(&mut world.stock)) {
-                    Received::Bytes(count) => {
-                        self.received.filled(count);
-                        self.head_began.get_or_insert(world.now);
-                        Ok(true)
-                    }
-                    Received::Nothing => Ok(false),
-                    Received::End | Received::Failed => Err(Closed),
-                };
-            }
+            Ok(None) => return self.receive_head(world),
             Err(Rejection { status, .. }) => {
                 let page = if matches!(status.0, 414 | 431) { Page::HeadTooLarge } else { Page::BadRequest };
                 self.refuse(&page, false, None, world);
@@ -293,8 +303,8 @@ impl Session {
                 }
                 None => self.turn_down(&head, &service, world),
             },
-            Asked::Page { page, has_no_body, lives_on } => {
-                self.answer_with(&head, &page, has_no_body, world);
+            Asked::Page { page, has_no_body, lives_on, request_id } => {
+                self.answer_with(&head, &page, has_no_body, request_id, world);
                 if !lives_on {
                     self.phase = SessionPhase::Ending;
                 }
@@ -315,13 +325,51 @@ impl Session {
             }
             Asked::Busy(_) => self.turn_down(&head, &service, world),
             Asked::Member(exchange) => self.exchange = Some(exchange),
-            Asked::Page { page, has_no_body, .. } => {
-                self.answer_with(&head, &page, has_no_body, world);
+            Asked::Page { page, has_no_body, request_id, .. } => {
+                self.answer_with(&head, &page, has_no_body, request_id, world);
                 self.phase = SessionPhase::Ending;
             }
         }
         service.leave_queue();
         true
+    }
+
+    fn receive_head(&mut self, world: &mut World) -> Result<bool, Closed> {
+        if !self.client.is_readable {
+            return Ok(false);
+        }
+        match self.client.receive(self.received.room(&mut world.stock)) {
+            Received::Bytes(count) => {
+                self.received.filled(count);
+                self.head_began.get_or_insert(world.now);
+                Ok(true)
+            }
+            Received::Nothing => Ok(false),
+            Received::End | Received::Failed => Err(Closed),
+        }
+    }
+
+    /// Whose the connection is. It ends without an answer where it does not say: who writes no HTTP reads none.
+    fn take_proxy_header(&mut self, world: &mut World) -> Result<bool, Closed> {
+        let Ok(header) = proxy_header::read(self.received.data()) else {
+            if let Some(peer) = self.peer {
+                log::warn!("no header of the PROXY protocol from {peer}");
+            }
+            return Err(Closed);
+        };
+        let Some(header) = header else { return self.receive_head(world) };
+        self.received.consume(header.length);
+        if let Some(ends) = header.ends {
+            (self.peer, self.local) = (Some(ends.client), Some(ends.local));
+        }
+        world.ends = self.ends();
+        (self.expects_proxy_header, self.head_began) = (false, None);
+        if !self.permit.count_for(self.peer) {
+            self.refuse(&Page::ServiceUnavailable, false, None, world);
+        } else if !self.received.is_empty() {
+            self.head_began = Some(world.now);
+        }
+        Ok(true)
     }
 
     /// Answers with a page what is no request.
@@ -331,7 +379,7 @@ impl Session {
             let head = self.received.data().to_vec();
             self.enter(&head, world);
         }
-        self.send_page(page, has_no_body, world);
+        self.send_page(page, has_no_body, None, world);
         self.phase = SessionPhase::Ending;
     }
 
@@ -353,7 +401,7 @@ impl Session {
         if is_answered {
             tell(&mut self.entry, self.exchange.as_deref(), RequestEnd::BrokenOff, world);
         } else {
-            self.send_page(&page, has_no_body, world);
+            self.send_page(&page, has_no_body, None, world);
         }
         if let Some(exchange) = self.exchange.take() {
             exchange.give_up(&page, self.peer, world);
@@ -370,15 +418,16 @@ impl Session {
     }
 
     /// Answers a request without asking a member.
-    fn answer_with(&mut self, head: &[u8], page: &Page, has_no_body: bool, world: &mut World) {
+    fn answer_with(&mut self, head: &[u8], page: &Page, has_no_body: bool, id: Option<RequestId>, world: &mut World) {
         if let Some(service) = service_of(head, page, world) {
             service.counts.answered_without_member(page.status().0);
         }
-        self.send_page(page, has_no_body, world);
+        self.send_page(page, has_no_body, id, world);
     }
 
-    fn send_page(&mut self, page: &Page, has_no_body: bool, world: &mut World) {
-        let answer = page.answer(has_no_body);
+    fn send_page(&mut self, page: &Page, has_no_body: bool, id: Option<RequestId>, world: &mut World) {
+        let id = id.as_ref().or_else(|| self.exchange.as_ref()?.asking.request_id.as_ref());
+        let answer = page.answer_to(id, has_no_body);
         self.outgoing.push(&answer, &mut world.stock);
         world.shared.metrics.page_sent(page);
         tell(&mut self.entry, self.exchange.as_deref(), end_by_page(page, &answer), world);

@@ -1,7 +1,7 @@
 //! Things with a number each, which is used again once they are gone; their keys are not.
 
 /// The number of a thing, with how often the number was used: an event that comes late finds nobody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) index: u32,
     pub(super) generation: u32,

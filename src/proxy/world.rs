@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::proxy::access_log::AccessWriter;
 use crate::proxy::buffer::{Buffer, Stock};
 use crate::proxy::clients::ClientConnections;
 use crate::proxy::counts::CountedConnection;
+use crate::proxy::identity::proxy_header::{self, ConnectionEnds};
+use crate::proxy::identity::request_id::RequestIdMaker;
 use crate::proxy::members::Member;
 use crate::proxy::metrics::ProxyMetrics;
 use crate::proxy::pages::Page;
@@ -25,6 +27,8 @@ use crate::proxy::status_counter::StatusCounter;
 
 /// Most connections to a member that one thread keeps for later.
 const MOST_IDLE: usize = 32;
+/// The same, of connections to any member that are for one client's requests alone.
+const MOST_PRIVATE: usize = 4;
 /// How long one is kept: less than servers do.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -93,6 +97,23 @@ pub(super) struct Connection {
     member: usize,
     counted: CountedConnection,
     idle_since: Instant,
+    /// What it begins with, before any request.
+    greeting: Vec<u8>,
+    /// Whose requests alone it carries, since it began with who that is.
+    owner: Option<Key>,
+}
+
+impl Connection {
+    /// Sends what it begins with, once it is connected: less than an empty socket takes.
+    pub(super) fn greet(&mut self) -> io::Result<()> {
+        let greeting = std::mem::take(&mut self.greeting);
+        // The request goes into the same packet.
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        if !greeting.is_empty() && send(&self.socket.stream, &greeting, flags)? != greeting.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(())
+    }
 }
 
 /// What the sessions of one thread share.
@@ -101,14 +122,19 @@ pub(super) struct World {
     pub(super) connections: Slab<Connection>,
     /// By member, the one that was used last at the end.
     idle: HashMap<usize, Vec<Key>>,
+    /// By session, those that are for its requests alone.
+    private: HashMap<Key, Vec<Key>>,
     pub(super) stock: Stock,
     pub(super) shared: Arc<ProxyState>,
     status: StatusCounter,
     pub(super) random: fastrand::Rng,
+    pub(super) request_ids: RequestIdMaker,
     /// When the events came that are being worked on.
     pub(super) now: Instant,
     /// Whose turn it is.
     pub(super) current: Option<Key>,
+    /// Where its connection comes from and goes to, as far as it is known.
+    pub(super) ends: Option<ConnectionEnds>,
 }
 
 impl World {
@@ -117,12 +143,15 @@ impl World {
             epoll,
             connections: Slab::default(),
             idle: HashMap::new(),
+            private: HashMap::new(),
             stock: Stock::default(),
             shared,
             status: StatusCounter::default(),
             random: fastrand::Rng::new(),
+            request_ids: RequestIdMaker::default(),
             now: Instant::now(),
             current: None,
+            ends: None,
         }
     }
 
@@ -146,13 +175,15 @@ impl World {
             member: member.id,
             counted: CountedConnection::new(&member.connections),
             idle_since: self.now,
+            greeting: member.proxy_protocol.map(|version| proxy_header::write(version, self.ends)).unwrap_or_default(),
+            owner: member.proxy_protocol.and(self.current),
         }))
     }
 
     /// A connection that was kept, for the current session. Where it `looks`, one that the member has closed in this very
     /// moment is none.
     pub(super) fn take_idle(&mut self, member: &Member, looks: bool) -> Option<Key> {
-        while let Some(key) = self.idle.get_mut(&member.id).and_then(Vec::pop) {
+        while let Some(key) = self.pop_idle(member) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             let quiet = || recv(&connection.socket.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
             if !looks || quiet() == Err(Errno::AGAIN) {
@@ -165,6 +196,21 @@ impl World {
         None
     }
 
+    fn pop_idle(&mut self, member: &Member) -> Option<Key> {
+        if member.proxy_protocol.is_none() {
+            return self.idle.get_mut(&member.id)?.pop();
+        }
+        let (own, connections) = (self.private.get_mut(&self.current?)?, &mut self.connections);
+        let is_its = |key: &Key| connections.get_mut(*key).is_some_and(|one| one.member == member.id);
+        let place = own.iter().position(is_its)?;
+        Some(own.swap_remove(place))
+    }
+
+    /// A session is at its end, and so is what is for its requests alone.
+    pub(super) fn forget_session(&mut self, session: Key) {
+        self.private.remove(&session).into_iter().flatten().for_each(|key| self.drop_connection(key));
+    }
+
     /// Keeps a connection whose exchange is over, if nothing more came on it.
     pub(super) fn keep(&mut self, key: Key, member: &Member) {
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -173,8 +219,12 @@ impl World {
             !connection.socket.is_readable
                 || connection.socket.receive(&mut surplus) == crate::proxy::socket::Received::Nothing
         };
-        let idle = self.idle.entry(member.id).or_default();
-        if !is_quiet || idle.len() == MOST_IDLE || self.shared.is_draining() {
+        let (idle, most) = match (member.proxy_protocol, connection.owner) {
+            (None, _) => (self.idle.entry(member.id).or_default(), MOST_IDLE),
+            (Some(_), Some(owner)) => (self.private.entry(owner).or_default(), MOST_PRIVATE),
+            (Some(_), None) => return self.drop_connection(key),
+        };
+        if !is_quiet || idle.len() == most || self.shared.is_draining() {
             return self.drop_connection(key);
         }
         connection.received.release(&mut self.stock);
@@ -195,7 +245,11 @@ impl World {
     /// Something came on a connection that nobody waits for: it ends.
     pub(super) fn drop_idle(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
-            if let Some(idle) = self.idle.get_mut(&connection.member) {
+            let idle = match connection.owner {
+                Some(owner) => self.private.get_mut(&owner),
+                None => self.idle.get_mut(&connection.member),
+            };
+            if let Some(idle) = idle {
                 idle.retain(|one| *one != key);
             }
             self.drop_connection(key);
@@ -205,7 +259,7 @@ impl World {
     /// Drops what was idle for long, or all that is; says whether anything is left.
     pub(super) fn tidy(&mut self, all: bool) -> bool {
         let mut old = Vec::new();
-        for keys in self.idle.values_mut() {
+        for keys in self.idle.values_mut().chain(self.private.values_mut()) {
             keys.retain(|key| {
                 let idle = self.connections.get_mut(*key).map(|one| self.now.saturating_duration_since(one.idle_since));
                 let stays = !all && idle.is_some_and(|idle| idle < IDLE);
@@ -216,8 +270,9 @@ impl World {
             });
         }
         self.idle.retain(|_, keys| !keys.is_empty());
+        self.private.retain(|_, keys| !keys.is_empty());
         old.into_iter().for_each(|key| self.drop_connection(key));
-        !self.idle.is_empty()
+        !self.idle.is_empty() || !self.private.is_empty()
     }
 }
 

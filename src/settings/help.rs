@@ -141,6 +141,14 @@ Usage: testero proxy [OPTIONS]
 The port of the metrics answers /healthz, /readyz, /status (a table, or JSON with ?format=json), and on all other paths
 metrics.
 
+  Who the client is, where members are to know:
+    proxy.trusted: [10.0.0.0/8]             addresses whose word counts on that [none]
+    proxy.forwarded: x-forwarded            X-Forwarded-For, -Proto, -Host; or forwarded (RFC 7239), both [off]
+                                            what others than the trusted send of them is left out, unless off
+    proxy.request_id: true                  X-Request-Id: passed on, or made, and in the answer [false]
+    proxy.listen.proxy_protocol: true       PROXY protocol v1 or v2 on every connection, from the trusted [false]
+    proxy.services[].proxy_protocol: v2     the same to members, or v1; a client's connections are its own [none]
+
 Options, and the variables they win over:
   -f, --file FILE        the configuration, YAML or JSON [config.yaml]
       --check            read it, say what is wrong, and end

@@ -45,6 +45,11 @@ impl Proxy {
         Self::with(&file, flags, "/dev/null")
     }
 
+    /// What this file says, which listens on 127.0.0.1.
+    pub(super) fn of_file(file: &str, flags: &[&str]) -> Self {
+        Self::with(file, flags, "/dev/null")
+    }
+
     /// With this file and these flags, and its stdout in a file or a pipe.
     pub(super) fn with(file: &str, flags: &[&str], stdout: impl AsRef<Path>) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());

@@ -70,8 +70,19 @@ impl Exchange<'_> {
     /// # Errors
     /// When none does, or what comes is no answer in time.
     pub fn status(&self, addresses: &[SocketAddr]) -> io::Result<u16> {
+        self.status_after(&[], addresses)
+    }
+
+    /// The same, where a connection begins with these bytes: few enough for an empty socket.
+    ///
+    /// # Errors
+    /// When no address takes the connection, or what comes is no answer in time.
+    pub fn status_after(&self, greeting: &[u8], addresses: &[SocketAddr]) -> io::Result<u16> {
         let (_, stream) = self.connect(addresses)?;
         let status = || {
+            if !greeting.is_empty() {
+                (&stream).write_all(greeting)?;
+            }
             self.send(&stream)?;
             let mut head = Vec::new();
             let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });

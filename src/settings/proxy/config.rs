@@ -19,6 +19,14 @@ pub struct ProxyConfig {
     pub max_connections_per_client: Option<usize>,
     /// Whose word counts on where a request came from. Nobody's unless some are named.
     pub trusted: Vec<Network>,
+    /// Whether every connection begins with a header of the PROXY protocol that says whose it is: accepted from `trusted`
+    /// addresses alone, if any are named. Connections without it are closed.
+    pub expects_proxy_header: bool,
+    /// Which fields tell members who the client is.
+    pub forwarded: ForwardedStyle,
+    /// Whether each request has an `X-Request-Id`, which its answer has as well: the client's own if it is 1 to 128 visible
+    /// ASCII characters, otherwise a new one. Off unless asked for, since without it heads pass as they are.
+    pub request_id: bool,
     /// Whether there is a line for each request.
     pub access_log: AccessLog,
 }
@@ -33,6 +41,35 @@ pub enum AccessLog {
     Text,
     /// As an object.
     Json,
+}
+
+/// Which fields of a request's head tell its member who the client is.
+///
+/// The default is [`ForwardedStyle::Off`]: a proxy that is put between a client and its member changes no end-to-end field
+/// then. With any other, the fields of both kinds that a client sends itself are kept in value, order and repetition
+/// where its address is trusted, and what the proxy knows comes behind them in a field of its own. Otherwise they are
+/// left out, since anybody can write them. `X-Forwarded-Proto` and `X-Forwarded-Host` tell of the first request: those
+/// of a trusted client stay alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedStyle {
+    /// None: what the client sends of them passes like any other field, so members must not believe it.
+    #[default]
+    Off,
+    /// `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host`.
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Standard,
+    /// All of them.
+    Both,
+}
+
+/// Which header of the PROXY protocol a connection to a member begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocolVersion {
+    /// `v1`: a line of text.
+    V1,
+    /// `v2`: binary.
+    V2,
 }
 
 /// A service, and who serves it.
@@ -56,6 +93,9 @@ pub struct ServiceConfig {
     pub max_requests_per_member: Option<usize>,
     /// What becomes of requests beyond that.
     pub queue: QueueConfig,
+    /// Whether its members are told who the client is before the first request. Each of their connections then carries
+    /// requests of one client connection alone.
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// On how many further members a request is tried at most.
     pub retries: Option<u32>,
 }

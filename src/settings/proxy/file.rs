@@ -7,7 +7,7 @@ use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use crate::settings::proxy::config::{AccessLog, ProxyConfig, ServiceConfig, domain_key};
+use crate::settings::proxy::config::{AccessLog, ForwardedStyle, ProxyConfig, ServiceConfig, domain_key};
 use crate::settings::proxy::network::Network;
 use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 use crate::settings::proxy::service;
@@ -15,6 +15,12 @@ use crate::yaml::{self, MOST_BYTES, Node};
 
 const ACCESS_LOGS: [(&str, AccessLog); 3] =
     [("off", AccessLog::Off), ("text", AccessLog::Text), ("json", AccessLog::Json)];
+const FORWARDED: [(&str, ForwardedStyle); 4] = [
+    ("off", ForwardedStyle::Off),
+    ("x-forwarded", ForwardedStyle::XForwarded),
+    ("forwarded", ForwardedStyle::Standard),
+    ("both", ForwardedStyle::Both),
+];
 
 /// Reads the file. With the configuration come warnings, a line each: of keys that nothing knows, and domains that no
 /// request can have.
@@ -59,7 +65,16 @@ fn root(reader: &mut ConfigReader<'_>, tree: &Node) -> Option<ProxyConfig> {
         return None;
     }
     let at = reader.required(&whole, "proxy")?;
-    let keys = ["listen", "services", "max_connections", "max_connections_per_client", "trusted", "access_log"];
+    let keys = [
+        "listen",
+        "services",
+        "max_connections",
+        "max_connections_per_client",
+        "trusted",
+        "access_log",
+        "forwarded",
+        "request_id",
+    ];
     if !reader.is_mapping(&at, &keys) {
         return None;
     }
@@ -71,18 +86,25 @@ fn root(reader: &mut ConfigReader<'_>, tree: &Node) -> Option<ProxyConfig> {
     let max_connections_per_client = reader.count(&at, "max_connections_per_client", 1);
     let trusted = reader.optional(&at, "trusted").map(|trusted| self::trusted(reader, &trusted));
     let access_log = reader.choice(&at, "access_log", &ACCESS_LOGS);
+    let forwarded = reader.choice(&at, "forwarded", &FORWARDED).unwrap_or_default();
+    let request_id = reader.flag(&at, "request_id");
+    let (listen, expects_proxy_header) = listen?;
     Some(ProxyConfig {
-        listen: listen?,
+        listen,
         services: services?,
         max_connections,
         max_connections_per_client,
         trusted: trusted.unwrap_or_default(),
         access_log: access_log.unwrap_or_default(),
+        expects_proxy_header,
+        forwarded,
+        request_id,
     })
 }
 
-fn listen(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<SocketAddr> {
-    if !reader.is_mapping(at, &["address", "port"]) {
+/// Where to listen, and whether connections begin with a header of the PROXY protocol.
+fn listen(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<(SocketAddr, bool)> {
+    if !reader.is_mapping(at, &["address", "port", "proxy_protocol"]) {
         return None;
     }
     let address = reader.required(at, "address");
@@ -95,7 +117,8 @@ fn listen(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<SocketA
         ip
     });
     let port = port.and_then(|port| reader.port(&port));
-    Some(SocketAddr::new(ip?, port?))
+    let expects_proxy_header = reader.flag(at, "proxy_protocol");
+    Some((SocketAddr::new(ip?, port?), expects_proxy_header))
 }
 
 /// The services; `None` where one of them is wrong, or there is none.
@@ -162,6 +185,8 @@ fn trusted(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Vec<Network> 
     at.items(nodes).filter_map(network).collect()
 }
 
+#[cfg(test)]
+mod identity_tests;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]

@@ -161,6 +161,18 @@ impl<'f> ConfigReader<'f> {
         self.integer(&at, least..=MOST, "a number").map(|number| number as usize)
     }
 
+    /// A truth value; false where there is none.
+    pub(super) fn flag(&mut self, of: &ConfigValue<'_>, key: &str) -> bool {
+        let Some(at) = self.optional(of, key) else { return false };
+        let flag = at.node.as_bool();
+        if flag.is_none() {
+            let bare = at.node.text().filter(|text| ["true", "false"].contains(text));
+            let hint = if bare.is_some() { "; without quotes it is one" } else { "" };
+            self.fault(&at, format_args!("expected true or false, instead got {}{hint}", at.node));
+        }
+        flag.unwrap_or_default()
+    }
+
     /// A length of time, longer than 0.
     pub(super) fn span(&mut self, of: &ConfigValue<'_>, key: &str) -> Option<Duration> {
         /// Longer than any is written, and short enough to be shown.

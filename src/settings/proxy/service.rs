@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use crate::settings::proxy::config::{
-    HealthConfig, MemberAddress, MemberConfig, QueueConfig, ServiceConfig, ServiceTimeouts, Strategy,
+    HealthConfig, MemberAddress, MemberConfig, ProxyProtocolVersion, QueueConfig, ServiceConfig, ServiceTimeouts,
+    Strategy,
 };
 use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 
-const SERVICE_KEYS: [&str; 10] = [
+const SERVICE_KEYS: [&str; 11] = [
     "name",
     "domain",
     "hosts",
@@ -18,10 +19,13 @@ const SERVICE_KEYS: [&str; 10] = [
     "max_connections",
     "max_requests_per_member",
     "queue",
+    "proxy_protocol",
     "retries",
 ];
 const STRATEGIES: [(&str, Strategy); 3] =
     [("RANDOM", Strategy::Random), ("RROBIN", Strategy::RoundRobin), ("LEAST", Strategy::LeastRequests)];
+const PROXY_PROTOCOLS: [(&str, ProxyProtocolVersion); 2] =
+    [("v1", ProxyProtocolVersion::V1), ("v2", ProxyProtocolVersion::V2)];
 /// So that the sum of all weights fits everywhere.
 const MOST_WEIGHT: i64 = 65_535;
 /// A request that failed at so many members fails at any.
@@ -59,6 +63,7 @@ impl RequiredPart<'_> {
         let max_connections = reader.count(at, "max_connections", 1);
         let max_requests_per_member = reader.count(at, "max_requests_per_member", 1);
         let queue = reader.optional(at, "queue").map(|queue| self::queue(reader, &queue));
+        let proxy_protocol = reader.choice(at, "proxy_protocol", &PROXY_PROTOCOLS);
         let retries = reader.optional(at, "retries");
         let retries = retries.and_then(|retries| reader.integer(&retries, 0..=MOST_RETRIES, "a number"));
         Some(ServiceConfig {
@@ -71,6 +76,7 @@ impl RequiredPart<'_> {
             max_connections,
             max_requests_per_member,
             queue: queue.unwrap_or_default(),
+            proxy_protocol,
             retries: retries.map(|retries| retries as u32),
         })
     }

@@ -44,7 +44,7 @@ const TWO_HOSTS: &str = "      hosts: [{address: two.internal, port: 82}]\n";
 const MEMBERS: &str = "[{address: two.internal, port: 82}]";
 
 /// The sample with the first of a piece replaced.
-fn with(piece: &str, other: &str) -> String {
+pub(super) fn with(piece: &str, other: &str) -> String {
     assert!(GOOD.contains(piece), "{piece}");
     GOOD.replacen(piece, other, 1)
 }
