@@ -144,7 +144,7 @@ impl EventLoop {
     fn with(
         &mut self,
         key: Key,
-        act: impl FnOnce(&mut Session, &mut World) -> Result<(), crate::proxy::session::Closed>,
+        act: impl FnOnce(&mut Session, &mut World) -> Result<(), crate::proxy::session_state::Closed>,
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         (self.world.current, self.world.ends) = (Some(key), session.ends());

@@ -45,6 +45,7 @@ mod passage;
 mod request;
 mod services;
 mod session;
+mod session_state;
 mod slab;
 mod socket;
 mod status;

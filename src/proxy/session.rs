@@ -1,11 +1,10 @@
 //! A client's connection: its requests in turn, each with the member that answers it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::http::bounds::{HEAD_DEADLINE, IDLE, LINGER, LINGER_BYTES};
+use crate::http::bounds::{LINGER, LINGER_BYTES};
 use crate::http::message::head::{EndFinder, Rejection};
 use crate::proxy::access_line::{AccessEntry, RequestEnd};
 use crate::proxy::attempt::MemberFailure;
@@ -17,17 +16,11 @@ use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
 use crate::proxy::request::{Asked, read_request};
 use crate::proxy::services::Balancer;
+use crate::proxy::session_state::{CLIENT_PATIENCE, ClientTimeouts, Closed, QueuedRequest, SessionPhase, TUNNEL_IDLE};
 use crate::proxy::socket::{Received, Socket};
 use crate::proxy::tell::{end_by_page, service_of, tell};
 use crate::proxy::world::World;
-
-/// How long a client may take to take some of its answer, or to send some of its request's body.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How often a request that waits for a member looks whether one has room.
-const QUEUE_LOOK: Duration = Duration::from_millis(10);
-/// How long nothing may come through a tunnel.
-const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+use crate::settings::proxy::config::ServiceTimeouts;
 
 /// The connection of a client.
 pub(super) struct Session {
@@ -56,37 +49,6 @@ pub(super) struct Session {
     permit: ClientPermit,
 }
 
-/// How long a client may take: as the service has it that it asked last.
-struct ClientTimeouts {
-    idle: Duration,
-    head: Duration,
-}
-
-/// A request that waits for a member that has room.
-struct QueuedRequest {
-    head: Vec<u8>,
-    service: Arc<Balancer>,
-    until: Instant,
-    /// When it is asked for again: another thread may have done with a member's request, and tells nobody.
-    next_look: Instant,
-}
-
-/// What becomes of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SessionPhase {
-    /// Requests are served.
-    Serving,
-    /// It ends once all is sent.
-    Ending,
-    /// The same, in the middle of an answer: what has come of it is sent, and it does not look whole.
-    BreakingOff,
-    /// All is sent, and the client reads it: what it still sends is thrown away, up to so many bytes.
-    Lingering(usize),
-}
-
-/// The connection is at its end.
-pub(super) struct Closed;
-
 impl Session {
     pub(super) fn new(client: Socket, peer: Option<SocketAddr>, permit: ClientPermit, now: Instant) -> Self {
         Self {
@@ -99,7 +61,7 @@ impl Session {
             finder: EndFinder::default(),
             exchange: None,
             queued: None,
-            timeouts: ClientTimeouts { idle: IDLE, head: HEAD_DEADLINE },
+            timeouts: ClientTimeouts::of(&ServiceTimeouts::default()),
             phase: SessionPhase::Serving,
             moved: now,
             head_began: None,
@@ -292,15 +254,11 @@ impl Session {
     fn ask(&mut self, head: Vec<u8>, world: &mut World) {
         match read_request(&head, self.peer, world) {
             Asked::Member(exchange) => {
-                let timeouts = &exchange.service().timeouts;
-                let (idle, head) = (timeouts.idle.unwrap_or(IDLE), timeouts.head.unwrap_or(HEAD_DEADLINE));
-                self.timeouts = ClientTimeouts { idle, head };
+                self.timeouts = ClientTimeouts::of(&exchange.service().timeouts);
                 self.exchange = Some(exchange);
             }
             Asked::Busy(service) => match service.queue_up(world.now) {
-                Some(until) => {
-                    self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK })
-                }
+                Some(until) => self.queued = Some(QueuedRequest::new(head, service, until, world.now)),
                 None => self.turn_down(&head, &service, world),
             },
             Asked::Page { page, has_no_body, lives_on, request_id } => {
@@ -320,7 +278,7 @@ impl Session {
         let Some(QueuedRequest { head, service, until, .. }) = self.queued.take() else { return false };
         match read_request(&head, self.peer, world) {
             Asked::Busy(_) if world.now < until => {
-                self.queued = Some(QueuedRequest { head, service, until, next_look: world.now + QUEUE_LOOK });
+                self.queued = Some(QueuedRequest::new(head, service, until, world.now));
                 return false;
             }
             Asked::Busy(_) => self.turn_down(&head, &service, world),
