@@ -138,6 +138,14 @@ Usage: testero proxy [OPTIONS]
           - {address: shop.internal, port: 80, weight: 2}
     access_log: off                         or text, json: a line a request on stdout
 
+  How much, and for how long; each of it is left to the proxy where it is left out:
+    proxy.max_connections: 1000             of clients [as many as there are descriptors for]
+    proxy.max_connections_per_client: 50    [any number]
+    proxy.services[].health: {path: /, interval: 5s, timeout: 2s, healthy: 2, unhealthy: 3, status: 200-399} [not asked]
+    proxy.services[].timeouts: {connect: 1s, answer: 10s, idle: 75s, head: 10s} [-t for the first two]
+    proxy.services[].retries: 2             on how many further members a request is tried [2]
+    proxy.services[].max_requests_per_member: 20, queue: {length: 100, time: 1s} [any number]
+
 The port of the metrics answers /healthz, /readyz, /status (a table, or JSON with ?format=json), and on all other paths
 metrics.
 
@@ -160,7 +168,7 @@ Options, and the variables they win over:
   -t, --timeout N        seconds that a member may be silent, at least 1 [10]
       --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
       --drain TIME       after that, requests in flight may go on for so long [30]
-      --threads N        how many threads work [one a CPU]
+      --threads N        how many threads work [one a CPU, at most 4]
       --log-format json  log lines as JSON                                         (LOGFORMAT)
   -h, --help             this text
   -V, --version          the version

@@ -87,8 +87,6 @@ pub struct ServiceConfig {
     pub health: Option<HealthConfig>,
     /// How long things may take, where it is not as it is for all.
     pub timeouts: ServiceTimeouts,
-    /// Most connections to its members at a time; at least 1.
-    pub max_connections: Option<usize>,
     /// Most requests at one of its members at a time; at least 1.
     pub max_requests_per_member: Option<usize>,
     /// What becomes of requests beyond that.

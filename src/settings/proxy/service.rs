@@ -9,14 +9,13 @@ use crate::settings::proxy::config::{
 };
 use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 
-const SERVICE_KEYS: [&str; 11] = [
+const SERVICE_KEYS: [&str; 10] = [
     "name",
     "domain",
     "hosts",
     "strategy",
     "health",
     "timeouts",
-    "max_connections",
     "max_requests_per_member",
     "queue",
     "proxy_protocol",
@@ -60,7 +59,6 @@ impl RequiredPart<'_> {
         let strategy = reader.choice(at, "strategy", &STRATEGIES).unwrap_or_default();
         let health = reader.optional(at, "health").and_then(|health| self::health(reader, &health));
         let timeouts = reader.optional(at, "timeouts").map(|timeouts| self::timeouts(reader, &timeouts));
-        let max_connections = reader.count(at, "max_connections", 1);
         let max_requests_per_member = reader.count(at, "max_requests_per_member", 1);
         let queue = reader.optional(at, "queue").map(|queue| self::queue(reader, &queue));
         let proxy_protocol = reader.choice(at, "proxy_protocol", &PROXY_PROTOCOLS);
@@ -73,7 +71,6 @@ impl RequiredPart<'_> {
             strategy,
             health,
             timeouts: timeouts.unwrap_or_default(),
-            max_connections,
             max_requests_per_member,
             queue: queue.unwrap_or_default(),
             proxy_protocol,

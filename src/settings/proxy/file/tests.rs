@@ -64,7 +64,7 @@ fn a_file_of_the_originals_is_read() {
     assert_eq!(one.hosts, [member("10.0.0.1", 80), member("::1", 81)]);
     assert_eq!(two.hosts, [member("two.internal", 82)]);
     assert_eq!((&one.health, &one.timeouts, &one.queue), (&None, &ServiceTimeouts::default(), &QueueConfig::default()));
-    assert_eq!((one.max_connections, one.max_requests_per_member, one.retries), (None, None, None));
+    assert_eq!((one.max_requests_per_member, one.retries), (None, None));
     assert_eq!((config.max_connections, config.max_connections_per_client), (None, None));
     assert_eq!((config.trusted.len(), config.access_log), (0, AccessLog::Off));
     assert_eq!(loaded(with("127.0.0.1", "'::'")).unwrap().0.listen.to_string(), "[::]:8080");
@@ -86,7 +86,6 @@ proxy:
       hosts: [{address: 10.0.0.1, port: 80, weight: 0}, {address: a-b_c.d., port: 80, weight: 65535}]
       health: {path: '/up?x=1', interval: 1.5s, timeout: 500ms, healthy: 1, unhealthy: 2, status: 200-204}
       timeouts: {connect: 1, idle: 1m30s, head: '10', answer: 0.5}
-      max_connections: 100
       max_requests_per_member: 20
       queue: {length: 0, time: 2s}
       retries: 0
@@ -124,7 +123,7 @@ proxy:
         answer: Some(millis(500)),
     };
     assert_eq!(a.timeouts, timeouts);
-    assert_eq!((a.max_connections, a.max_requests_per_member, a.retries), (Some(100), Some(20), Some(0)));
+    assert_eq!((a.max_requests_per_member, a.retries), (Some(20), Some(0)));
     assert_eq!(a.queue, QueueConfig { length: Some(0), time: Some(millis(2000)) });
     assert_eq!(b.health, Some(HealthConfig { status: 204..=204, ..HealthConfig::default() }));
     assert_eq!((b.queue.length, b.queue.time, &c.health), (Some(5), None, &Some(HealthConfig::default())));
@@ -281,7 +280,6 @@ fn what_may_be_missing_must_be_right_where_it_is_said() {
         ("queue: {length: -1}", "queue.length (line 14): expected a number from 0"),
         ("queue: {time: 0s}", "queue.time (line 14): expected a duration longer than 0"),
         ("retries: many", "retries (line 14): many type is not int"),
-        ("max_connections: 0", "max_connections (line 14): expected a number from 1"),
         ("max_requests_per_member: '5'", "max_requests_per_member (line 14): 5 type is not int; without"),
     ] {
         says("name: two", &format!("name: two\n      {added}"), &format!("proxy.services[1].{expected}"));
