@@ -97,7 +97,7 @@ impl BodyStream {
     fn move_buffered(&mut self, received: &mut Buffer, to: &mut Buffer, stock: &mut Stock) -> Result<(), Rejection> {
         while to.has_room() && !received.is_empty() && !self.decoder.is_done() {
             // Half a buffer at least, so that what is moved is worth its frame.
-            let room = to.room(stock).len().saturating_sub(FRAME_BYTES).max(1);
+            let room = to.welcome().saturating_sub(FRAME_BYTES).max(1);
             let data = received.data();
             let window = &data[..data.len().min(room)];
             let mut rest = window;

@@ -2,12 +2,40 @@
 
 /// How much a buffer takes in.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
-/// Most empty buffers that are kept for the next to need one.
+/// How much one takes in that is made for a head of ours: each request that waits for its answer keeps one.
+const HEAD_BUFFER_BYTES: usize = 1024;
+/// Most empty buffers of each size that are kept for the next to need one.
 const MOST_KEPT: usize = 128;
 
 /// Empty buffers for whoever needs one next: an idle connection has none.
 #[derive(Default)]
-pub(super) struct Stock(Vec<Vec<u8>>);
+pub(super) struct Stock {
+    large: Vec<Vec<u8>>,
+    small: Vec<Vec<u8>>,
+}
+
+impl Stock {
+    /// A buffer that takes so much at least, if that is not more than a usual one does.
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let (buffers, size) = if count <= HEAD_BUFFER_BYTES {
+            (&mut self.small, HEAD_BUFFER_BYTES)
+        } else {
+            (&mut self.large, BUFFER_BYTES)
+        };
+        buffers.pop().unwrap_or_else(|| vec![0; size])
+    }
+
+    fn give_back(&mut self, bytes: Vec<u8>) {
+        let buffers = match bytes.len() {
+            HEAD_BUFFER_BYTES => &mut self.small,
+            BUFFER_BYTES => &mut self.large,
+            _ => return,
+        };
+        if buffers.len() < MOST_KEPT {
+            buffers.push(bytes);
+        }
+    }
+}
 
 /// Bytes on their way.
 #[derive(Default)]
@@ -37,12 +65,17 @@ impl Buffer {
         self.end - self.start < BUFFER_BYTES / 2
     }
 
+    /// How much more is welcome: less than fits.
+    pub(super) fn welcome(&self) -> usize {
+        BUFFER_BYTES.saturating_sub(self.end - self.start)
+    }
+
     /// Room for more, of which [`Buffer::filled`] is told; it is never none.
     pub(super) fn room(&mut self, stock: &mut Stock) -> &mut [u8] {
-        self.reserve(1, stock);
-        if self.bytes.len() == self.end {
-            self.bytes.resize(self.end + BUFFER_BYTES, 0);
+        if self.bytes.len() < BUFFER_BYTES {
+            self.move_into(stock.take(BUFFER_BYTES), stock);
         }
+        self.reserve(1, stock);
         &mut self.bytes[self.end..]
     }
 
@@ -90,19 +123,13 @@ impl Buffer {
     /// Appends, and grows where it must: for heads and frames, which are bounded by what was received.
     pub(super) fn push(&mut self, bytes: &[u8], stock: &mut Stock) {
         self.reserve(bytes.len(), stock);
-        if self.bytes.len() - self.end < bytes.len() {
-            self.bytes.resize(self.end + bytes.len(), 0);
-        }
         self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
     /// Drops all, and gives the memory back.
     pub(super) fn clear(&mut self, stock: &mut Stock) {
-        let bytes = std::mem::take(self).bytes;
-        if bytes.len() == BUFFER_BYTES && stock.0.len() < MOST_KEPT {
-            stock.0.push(bytes);
-        }
+        stock.give_back(std::mem::take(self).bytes);
     }
 
     /// Gives the memory back where nothing is buffered.
@@ -112,16 +139,30 @@ impl Buffer {
         }
     }
 
-    /// Makes room at the end, if moving what is there helps.
+    /// Makes room for so much at the end.
     fn reserve(&mut self, count: usize, stock: &mut Stock) {
         if self.bytes.is_empty() {
-            self.bytes = stock.0.pop().unwrap_or_else(|| vec![0; BUFFER_BYTES]);
+            self.bytes = stock.take(count);
         }
         let first = self.start - self.kept;
         if self.bytes.len() - self.end < count && first > 0 {
             self.bytes.copy_within(first..self.end, 0);
             (self.start, self.end) = (self.start - first, self.end - first);
         }
+        if self.bytes.len() - self.end < count {
+            if self.bytes.len() < BUFFER_BYTES && self.end + count <= BUFFER_BYTES {
+                self.move_into(stock.take(BUFFER_BYTES), stock);
+            } else {
+                self.bytes.resize(self.end + count.max(BUFFER_BYTES), 0);
+            }
+        }
+    }
+
+    fn move_into(&mut self, mut larger: Vec<u8>, stock: &mut Stock) {
+        let first = self.start - self.kept;
+        larger[..self.end - first].copy_from_slice(&self.bytes[first..self.end]);
+        (self.start, self.end) = (self.start - first, self.end - first);
+        stock.give_back(std::mem::replace(&mut self.bytes, larger));
     }
 }
 
