@@ -26,7 +26,7 @@ use crate::proxy::socket::Socket;
 use crate::proxy::status_counter::StatusCounter;
 
 /// Most connections to a member that one thread keeps for later.
-const MOST_IDLE: usize = 32;
+const MOST_IDLE: usize = 1024;
 /// The same, of connections to any member that are for one client's requests alone.
 const MOST_PRIVATE: usize = 4;
 /// How long one is kept: less than servers do.
