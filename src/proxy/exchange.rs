@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::head::{EndFinder, Framing, HttpVersion};
+use crate::http::message::response::CONTINUE;
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::{Attempt, MemberFailure, NoMember};
 use crate::proxy::body_stream::{BodyStream, StreamStep};
@@ -361,7 +362,7 @@ impl ProxiedRequest {
     /// Tells it.
     pub(super) fn continue_by_itself(&mut self, outgoing: &mut Buffer, world: &mut World) {
         self.has_continued = true;
-        outgoing.push(b"HTTP/1.1 100 Continue\r\n\r\n", &mut world.stock);
+        outgoing.push(CONTINUE, &mut world.stock);
     }
 
     /// The answer is with the client.

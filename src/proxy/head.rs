@@ -1,7 +1,7 @@
 //! Heads, written anew for the other side from what was understood of them.
 
 use crate::http::message::answer::AnswerHead;
-use crate::http::message::head::{Fields, Framing, HttpVersion, RawHead};
+use crate::http::message::head::{Fields, Framing, HttpVersion, RawHead, absolute_form};
 use crate::proxy::identity::forwarded::{OwnFields, names_request, tells_of_client};
 use crate::proxy::identity::request_id::RequestId;
 
@@ -107,22 +107,11 @@ fn push_upgrade(out: &mut Vec<u8>, fields: &Fields<'_>) {
 
 /// Path and query of a target that may name its host as well.
 fn origin_form(target: &[u8]) -> &[u8] {
-    let Some(authority) = authority_of(target) else { return target };
-    match &target[b"http://".len() + authority.len()..] {
-        [] => b"/",
-        path => path,
+    match absolute_form(target) {
+        None => target,
+        Some((_, [])) => b"/",
+        Some((_, path)) => path,
     }
-}
-
-/// The host that a target in absolute form names.
-pub(super) fn authority_of(target: &[u8]) -> Option<&[u8]> {
-    const SCHEME: &[u8] = b"http://";
-    let (scheme, rest) = target.split_at_checked(SCHEME.len())?;
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return None;
-    }
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    Some(&rest[..end])
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ const MOST_THREADS: usize = 4;
 /// For how long the end waits for a slow reader of the access log.
 const ACCESS_LOG_END: Duration = Duration::from_secs(1);
 
+/// What goes on beside the requests, until the stop signal.
+type Beside = fn(&ProxyState, &Stop);
+
 /// Runs the proxy until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -114,20 +117,13 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
             Ok(())
         }
     })?);
-    workers.push(start("health", {
+    for (name, act) in [("health", health::run as Beside), ("watch", watch::run)] {
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        move || {
-            health::run(&shared, &stop);
+        workers.push(start(name, move || {
+            act(&shared, &stop);
             Ok(())
-        }
-    })?);
-    workers.push(start("watch", {
-        let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        move || {
-            watch::run(&shared, &stop);
-            Ok(())
-        }
-    })?);
+        })?);
+    }
     let operation = Arc::new(OperatorService::new(Arc::clone(&shared), &settings.identity));
     let role_stop = role.stop.clone();
     let mut serving = role.serve(Arc::clone(&operation) as _)?;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::http::message::head::{
-    Fields, Framing, HttpVersion, RawHead, Rejection, framing, is_authority, keeps_alive,
+    Fields, Framing, HttpVersion, RawHead, Rejection, absolute_form, framing, is_authority, keeps_alive,
 };
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::NoMember;
 use crate::proxy::exchange::ProxiedRequest;
-use crate::proxy::head::{authority_of, for_member};
+use crate::proxy::head::for_member;
 use crate::proxy::identity::forwarded::OwnFields;
 use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
@@ -107,10 +107,9 @@ fn understand<'b>(head: &RawHead<'b>) -> Result<(&'b [u8], Framing), Rejection> 
     const HOST: Rejection = Rejection::new(400, "not exactly one sound Host");
     let framing = framing(&head.fields, head.version)?;
     let host = one_host(&head.fields)?;
-    match authority_of(head.target) {
+    match absolute_form(head.target) {
         // Whom it names must be whom Host names: which of them counts differs from server to server.
-        Some(authority) => {
-            let path = &head.target[b"http://".len() + authority.len()..];
+        Some((authority, path)) => {
             let agrees = is_authority(authority) && authority.eq_ignore_ascii_case(host) && !path.starts_with(b"?");
             if agrees { Ok((host, framing)) } else { Err(HOST) }
         }

@@ -88,14 +88,7 @@ fn each_request_is_a_line() {
 
 #[test]
 fn a_request_that_waited_in_vain_is_a_line_and_counts_for_its_service() {
-    let (release, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    let member = Member::start(move |visit, _| {
-        while visit.head().is_some() {
-            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
-            visit.send(ok("abc"));
-        }
-    });
+    let (member, release) = Member::holding(ok("abc"));
     let (_folder, path) = stdout();
     let bounds = "strategy: RROBIN, max_requests_per_member: 1, queue: {length: 2, time: 50ms}";
     let text = file("text", &[member.address]).replace("strategy: RROBIN", bounds);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::parts::{Member, Proxy, get, ok};
 use crate::exposition::Page;
-use crate::harness::{PATIENCE, at_least_once, eventually, free_address, skip};
+use crate::harness::{at_least_once, eventually, free_address, skip};
 use crate::json::Json;
 
 /// A file with a service for `h1` that has these members, and an access log.
@@ -97,14 +97,7 @@ fn check_with_promtool(text: &str) {
 
 #[test]
 fn a_member_that_works_is_seen_working() {
-    let (release, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    let member = Member::start(move |visit, _| {
-        while visit.head().is_some() {
-            let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
-            visit.send(ok("abc"));
-        }
-    });
+    let (member, release) = Member::holding(ok("abc"));
     let proxy = Proxy::with(&file("off", &[member.address]), &[], "/dev/null");
     let mut client = proxy.client();
     client.send(b"POST / HTTP/1.1\r\nHost: h1\r\nContent-Length: 5\r\n\r\nab");

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use crate::edge::Client;
@@ -114,6 +114,19 @@ impl Member {
                 visit.send(answer.as_ref());
             }
         })
+    }
+
+    /// The same, but each answer waits until it is released, or for very long.
+    pub(super) fn holding(answer: impl AsRef<[u8]> + Send + Sync + 'static) -> (Self, mpsc::Sender<()>) {
+        let (release, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        let member = Self::start(move |visit, _| {
+            while visit.head().is_some() {
+                let _ = wait.lock().unwrap().recv_timeout(PATIENCE);
+                visit.send(answer.as_ref());
+            }
+        });
+        (member, release)
     }
 
     /// The heads that it got so far.

@@ -266,6 +266,16 @@ pub fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
     Ok(Fields { storage, count })
 }
 
+/// The host that a target in absolute form names, and what follows it: nothing, a path, or a query.
+pub fn absolute_form(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    const SCHEME: &[u8] = b"http://";
+    let (scheme, rest) = target.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    Some(rest.split_at(rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len())))
+}
+
 /// Brings the target to origin form: `/path?query`, or `*` for OPTIONS.
 fn check_target<'b>(method: &Method, target: &'b [u8]) -> Result<&'b [u8], Rejection> {
     if *method == Method::Connect {
@@ -274,13 +284,8 @@ fn check_target<'b>(method: &Method, target: &'b [u8]) -> Result<&'b [u8], Rejec
     if target[0] == b'/' || (target == b"*" && *method == Method::Options) {
         return Ok(target);
     }
-    const SCHEME: &[u8] = b"http://";
-    let (scheme, rest) = target.split_at_checked(SCHEME.len()).unwrap_or((target, b""));
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return Err(Rejection::bad("the request target is neither a path nor an http URL"));
-    }
-    let end = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let (authority, path) =
+        absolute_form(target).ok_or(Rejection::bad("the request target is neither a path nor an http URL"))?;
     if authority.is_empty() || !is_authority(authority) {
         return Err(Rejection::bad("malformed host in the request target"));
     }

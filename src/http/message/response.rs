@@ -8,6 +8,9 @@ use tiny_http::Header;
 use crate::http::message::head::HttpVersion;
 use crate::http::message::request::Text;
 
+/// What a client waits for that wants to be asked for its body.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// How the connection stands, for the head of the answer.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Manner {

@@ -14,10 +14,10 @@ use crate::http::message::body::{self, ReceiveError};
 use crate::http::message::head::{Framing, Head, HttpVersion, Rejection};
 use crate::http::message::query::Query;
 use crate::http::message::request::{Answer, BodyRule, BodyWriter, Request, Service, Text, field, refusal};
-use crate::http::message::response::{Manner, render};
+use crate::http::message::response::{CONTINUE, Manner, render};
 use crate::http::message::target::{percent_decode, split};
 use crate::http::server::receive::Wire;
-use crate::http::server::request_body::{BodyProgress, CONTINUE, RequestBody};
+use crate::http::server::request_body::{BodyProgress, LATE, RequestBody};
 use crate::http::server::sender::{AnswerBody, Sender};
 use crate::http::server::slots::Slot;
 use crate::http::server::throttle::Throttle;
@@ -140,7 +140,7 @@ impl ServedConnection<'_> {
             match self.read_body(head, rule) {
                 Ok(body) => kept = body,
                 Err(error) => {
-                    return refuse(error.rejection(Rejection::new(408, "the request body did not come in time"))?);
+                    return refuse(error.rejection(LATE)?);
                 }
             }
         }

@@ -6,11 +6,12 @@ use std::time::Instant;
 use crate::http::bounds::BODY_DEADLINE;
 use crate::http::message::body::{BodyDecoder, Piece};
 use crate::http::message::head::{Framing, Rejection};
+use crate::http::message::response::CONTINUE;
 use crate::http::server::receive::{Wire, is_timeout};
 use crate::http::server::sender::Sender;
 
-/// What a client waits for that wants to be asked for its body.
-pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Why the rest of a body is not waited for.
+pub(super) const LATE: Rejection = Rejection::new(408, "the request body did not come in time");
 
 /// How far a body was received.
 pub(super) struct BodyProgress {
@@ -58,7 +59,7 @@ impl Read for RequestBody<'_, '_> {
         }
         self.read_data(into).inspect_err(|error| {
             if is_timeout(error) {
-                self.progress.trouble = Some(Rejection::new(408, "the request body did not come in time"));
+                self.progress.trouble = Some(LATE);
             }
         })
     }
