@@ -108,12 +108,17 @@ impl Attempt {
 
     /// It is over. The connection stays for the next request where it `lives_on`.
     pub(super) fn end(self, lives_on: bool, world: &mut World) {
-        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
         if lives_on {
             world.keep(self.connection, &self.member);
         } else {
             world.drop_connection(self.connection);
         }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

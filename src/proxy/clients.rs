@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::kernel::rlimit;
-use crate::settings::proxy::config::ProxyConfig;
 use crate::sync::lock;
 
 /// Descriptors for what is no connection of a client or to a member.
@@ -31,13 +30,13 @@ pub(super) struct ClientPermit {
 }
 
 impl ClientConnections {
-    /// From now on there may be as many as the file says; where it does not, as many as there are descriptors for them, with a
-    /// connection to a member each.
-    pub(super) fn limit(&self, config: &ProxyConfig) {
+    /// From now on there may be this many, and of each client this many; where nothing is said, as many as there are
+    /// descriptors for them, with a connection to a member each.
+    pub(super) fn limit(&self, most: Option<usize>, most_each: Option<usize>) {
         let descriptors = rlimit::descriptors().unwrap_or(u64::MAX).saturating_sub(OTHER_DESCRIPTORS) / 2;
         let fit = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
-        self.most.store(config.max_connections.map_or(fit, |most| most.min(fit)), Ordering::Relaxed);
-        self.most_each.store(config.max_connections_per_client.unwrap_or(0), Ordering::Relaxed);
+        self.most.store(most.map_or(fit, |most| most.min(fit)), Ordering::Relaxed);
+        self.most_each.store(most_each.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// The right to one more connection for this client, unless there are too many.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use crate::kernel::shutdown::Stop;
 use crate::proxy::pages::Page;
 use crate::proxy::session::Session;
+use crate::proxy::session_state::Closed;
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
 use crate::proxy::world::{EventToken, ProxyState, World};
@@ -140,28 +142,36 @@ impl EventLoop {
         self.with(key, Session::run);
     }
 
-    /// Lets a session do something, and ends it where it is at its end.
-    fn with(
-        &mut self,
-        key: Key,
-        act: impl FnOnce(&mut Session, &mut World) -> Result<(), crate::proxy::session_state::Closed>,
-    ) {
+    /// Lets a session do something, and ends it where it is at its end, or panics: nobody else's connection ends with it.
+    fn with(&mut self, key: Key, act: impl FnOnce(&mut Session, &mut World) -> Result<(), Closed>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         (self.world.current, self.world.ends) = (Some(key), session.ends());
-        let acted = act(session, &mut self.world);
-        if acted.is_err() {
-            if let Some(session) = self.sessions.remove(key) {
-                session.close(&mut self.world);
-                self.world.forget_session(key);
+        match panic::catch_unwind(AssertUnwindSafe(|| act(session, &mut self.world))) {
+            Ok(Ok(())) => {
+                let deadline = session.deadline(&mut self.world);
+                self.due = Some(self.due.map_or(deadline, |due| due.min(deadline)));
+            }
+            Ok(Err(Closed)) => {
+                self.end(key);
                 log::info!("connection closed");
             }
-        } else {
-            let deadline = session.deadline(&mut self.world);
-            self.due = Some(self.due.map_or(deadline, |due| due.min(deadline)));
+            Err(_) => {
+                log::error!("connection closed: the service failed on it");
+                self.end(key);
+                self.world.drop_connections_of(key);
+            }
         }
         self.world.current = None;
         if self.tidy_at.is_none() {
             self.tidy_at = Some(self.world.now + TIDY);
+        }
+    }
+
+    fn end(&mut self, key: Key) {
+        if let Some(session) = self.sessions.remove(key) {
+            // One that has panicked may do so again; what it holds of memory and descriptors goes with it all the same.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| session.close(&mut self.world)));
+            self.world.forget_session(key);
         }
     }
 
@@ -271,10 +281,46 @@ impl EventLoop {
         let _ = epoll::delete(&self.world.epoll, &*self.listener);
         self.world.tidy(true);
         for key in self.sessions.keys() {
-            let is_idle = self.sessions.get_mut(key).is_some_and(|session| session.is_idle());
-            if let Some(session) = if is_idle { self.sessions.remove(key) } else { None } {
-                session.close(&mut self.world);
+            if self.sessions.get_mut(key).is_some_and(|session| session.is_idle()) {
+                self.end(key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::listener;
+    use std::io::{Read, Write};
+    use std::thread;
+
+    #[test]
+    fn a_panic_ends_the_connection_that_it_is_about_and_no_other() {
+        let listener = Arc::new(listener::listen(SocketAddr::from(([127, 0, 0, 1], 0)), false).unwrap());
+        let address = TcpStream::from(listener.try_clone().unwrap()).local_addr().unwrap();
+        let shared = Arc::new(ProxyState::new(Duration::from_secs(5), false));
+        shared.clients.limit(None, None);
+        let stop = Stop::new().unwrap();
+        let seconds = Duration::from_secs;
+        let mut worker = EventLoop::new(listener, Arc::clone(&shared), stop.clone(), seconds(5)).unwrap();
+        let mut clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+        while worker.sessions.len() < 2 {
+            worker.accept();
+        }
+        let panics = worker.sessions.keys()[0];
+        worker.with(panics, |_, _| panic!("this session is to end alone"));
+        assert_eq!((worker.sessions.len(), shared.metrics.clients.load(Ordering::Relaxed)), (1, 1));
+        let thread = thread::spawn(move || worker.run());
+        for client in &clients {
+            client.set_read_timeout(Some(seconds(5))).unwrap();
+        }
+        assert_eq!(clients[0].read(&mut [0]).unwrap(), 0, "it is closed");
+        clients[1].write_all(b"GET / HTTP/1.1\r\nHost: nobody\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        clients[1].read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        stop.stop();
+        thread.join().unwrap().unwrap();
     }
 }

@@ -67,8 +67,13 @@ impl Keeper {
         keeper.resolve();
         let first = routes(&keeper.config, &keeper.names, None, clock(Instant::now()));
         keeper.state.route(first);
-        keeper.state.clients.limit(&keeper.config);
+        keeper.limit_clients();
         Ok(keeper)
+    }
+
+    fn limit_clients(&self) {
+        let ProxyConfig { max_connections, max_connections_per_client, .. } = self.config;
+        self.state.clients.limit(max_connections, max_connections_per_client);
     }
 
     /// Looks after the file and the names until the stop signal.
@@ -105,7 +110,7 @@ impl Keeper {
                 self.config = config;
                 self.resolve();
                 self.put_in_place();
-                self.state.clients.limit(&self.config);
+                self.limit_clients();
                 log::info!("configuration file read again: {}: {}", self.path.display(), self.config.summary());
             }
             Err(faults) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::proxy::counts::ServiceCounts;
 use crate::proxy::identity::ClientRules;
 use crate::proxy::members::{Availability, Member};
-use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy};
+use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy, domain_key};
 use crate::sync::lock;
 
 /// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
@@ -209,12 +209,6 @@ pub(super) fn host_name(host: &[u8]) -> &[u8] {
         _ => host.iter().position(|&byte| byte == b':').unwrap_or(host.len()),
     };
     &host[..end]
-}
-
-/// Names are the same in any case, and with or without the dot at their end.
-fn domain_key(name: &[u8]) -> Vec<u8> {
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

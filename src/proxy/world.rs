@@ -242,6 +242,15 @@ impl World {
         }
     }
 
+    /// Drops all that carry an exchange of this session, which is over.
+    pub(super) fn drop_connections_of(&mut self, session: Key) {
+        for key in self.connections.keys() {
+            if self.connections.get_mut(key).is_some_and(|one| one.session == Some(session)) {
+                self.drop_connection(key);
+            }
+        }
+    }
+
     /// Something came on a connection that nobody waits for: it ends.
     pub(super) fn drop_idle(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {

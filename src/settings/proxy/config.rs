@@ -191,7 +191,8 @@ impl ProxyConfig {
     }
 }
 
-/// What domains are compared by: in any case, without the dot of a fully qualified name.
-pub fn domain_key(domain: &str) -> String {
-    domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase()
+/// What domains are compared by: in any case, without the dot of a fully qualified name, or the brackets of an IPv6 address.
+pub fn domain_key(domain: &[u8]) -> Vec<u8> {
+    let name = domain.strip_suffix(b".").unwrap_or(domain);
+    name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name).to_ascii_lowercase()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use crate::settings::proxy::config::{AccessLog, ForwardedStyle, ProxyConfig, ServiceConfig, domain_key};
@@ -136,7 +136,7 @@ fn services(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<Vec<S
     for at in at.items(nodes) {
         let service = service::required(reader, &at);
         if let Some((at, domain)) = service.as_ref().and_then(|service| service.domain.as_ref()) {
-            if let Some(line) = earlier(&mut domains, domain_key(domain), at) {
+            if let Some(line) = earlier(&mut domains, domain_key(domain.as_bytes()), at) {
                 reader.fault(at, format_args!("duplicate service domain: \"{}\", first in line {line}", at.node));
             }
             if !is_host(domain) {
@@ -144,7 +144,7 @@ fn services(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<Vec<S
             }
         }
         if let Some((at, name)) = service.as_ref().and_then(|service| service.name.as_ref())
-            && let Some(line) = earlier(&mut names, (*name).to_owned(), at)
+            && let Some(line) = earlier(&mut names, name.as_bytes().to_owned(), at)
         {
             reader.fault(at, format_args!("duplicate service name: \"{}\", first in line {line}", at.node));
         }
@@ -154,7 +154,7 @@ fn services(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> Option<Vec<S
 }
 
 /// The line where the same was said before, if it was.
-fn earlier(seen: &mut HashMap<String, u32>, said: String, at: &ConfigValue<'_>) -> Option<u32> {
+fn earlier(seen: &mut HashMap<Vec<u8>, u32>, said: Vec<u8>, at: &ConfigValue<'_>) -> Option<u32> {
     match seen.entry(said) {
         Entry::Occupied(entry) => Some(*entry.get()),
         Entry::Vacant(entry) => {
@@ -166,7 +166,7 @@ fn earlier(seen: &mut HashMap<String, u32>, said: String, at: &ConfigValue<'_>) 
 
 /// Whether a request's Host can be this: it is compared without blanks around it, and without a port.
 fn is_host(domain: &str) -> bool {
-    let is_v6 = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some();
+    let is_v6 = domain.starts_with('[') && domain.ends_with(']') || domain.parse::<Ipv6Addr>().is_ok();
     !domain.is_empty() && domain.bytes().all(|b| b > b' ' && b != 0x7f) && (is_v6 || !domain.contains(':'))
 }
 

@@ -101,7 +101,7 @@ proxy:
         ("10.0.0.0/8 fd00::/8 192.168.0.1/32", AccessLog::Json)
     );
     let [a, b, c] = &config.services[..] else { panic!("{config:?}") };
-    assert_eq!((a.domain.as_str(), domain_key(&a.domain).as_str()), ("A.Example.", "a.example"));
+    assert_eq!((a.domain.as_str(), domain_key(a.domain.as_bytes()).as_slice()), ("A.Example.", &b"a.example"[..]));
     let strategies = [Strategy::RoundRobin, Strategy::LeastRequests, Strategy::Random];
     assert_eq!([a.strategy, b.strategy, c.strategy], strategies);
     assert_eq!(a.hosts.iter().map(|host| host.weight).collect::<Vec<_>>(), [0, 65535]);
@@ -216,6 +216,17 @@ fn where_it_listens_must_be_an_address_and_a_port() {
         "listen:\n    address: 127.0.0.1\n    port: 8080",
         "listen: x",
         "proxy.listen (line 2): expected a dict, instead got x",
+    );
+}
+
+#[test]
+fn an_ipv6_address_is_one_domain_with_and_without_its_brackets() {
+    let bare = with("one.example", "::1");
+    assert_eq!(loaded(&bare).unwrap().1, Vec::<String>::new());
+    let both = bare.replacen("two.example", "'[::1]'", 1);
+    assert_eq!(
+        faults(both),
+        ["proxy.services[1].domain (line 14): duplicate service domain: \"[::1]\", first in line 7"]
     );
 }
 
