@@ -10,7 +10,7 @@ use std::io::BufReader;
 use testero::http::Method;
 use testero::http::bounds::{HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES};
 use testero::http::message::body::{self, ReceiveError};
-use testero::http::message::head::{EndFinder, Framing, Head, HttpVersion, Rejection};
+use testero::http::message::head::{EndFinder, FieldSlots, Framing, Head, HttpVersion, Rejection};
 use testero::http::message::query::Query;
 use testero::http::message::target::{cleaned, percent_decode, percent_encode};
 use testero::http::{BodyRule, StatusCode};
@@ -313,7 +313,7 @@ fn check_head(random: &mut fastrand::Rng, bytes: &[u8]) -> bool {
     assert_eq!(look_in_pieces(random, bytes), found, "pieces make no difference");
     // The parser stands on its own, too: whatever it is given.
     if random.u8(..8) == 0 {
-        let _ = Head::parse(bytes).is_ok();
+        let _ = Head::parse(bytes, &mut FieldSlots::default()).is_ok();
     }
     match found {
         Ok(Some(length)) => {
@@ -321,7 +321,7 @@ fn check_head(random: &mut fastrand::Rng, bytes: &[u8]) -> bool {
             let start = bytes.chunks(2).take_while(|pair| pair == b"\r\n").count() * 2;
             let end = bytes[start..].windows(4).position(|four| four == b"\r\n\r\n");
             assert_eq!(end.map(|at| start + at + 4), Some(length), "it ends with the first empty line");
-            match Head::parse(&bytes[..length]) {
+            match Head::parse(&bytes[..length], &mut FieldSlots::default()) {
                 Ok(head) => {
                     check_accepted(&bytes[..length], &head);
                     return true;
@@ -346,7 +346,7 @@ fn a_sound_head_is_accepted() {
         let mut random = fastrand::Rng::new();
         let bytes = sound_head(&mut random);
         assert_eq!(look_in_pieces(&mut random, &bytes), Ok(Some(bytes.len())), "{}", bytes.escape_ascii());
-        match Head::parse(&bytes) {
+        match Head::parse(&bytes, &mut FieldSlots::default()) {
             Ok(head) => check_accepted(&bytes, &head),
             Err(rejection) => panic!("{rejection:?}: {}", bytes.escape_ascii()),
         }

@@ -13,7 +13,7 @@ use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::message::head::RawHead;
+use crate::http::message::head::{FieldSlots, RawHead};
 use crate::kernel::clock::utc_stamp;
 use crate::proxy::passage::ExchangeReport;
 use crate::proxy::services::Balancer;
@@ -95,7 +95,8 @@ impl AccessEntry {
         };
         let start = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(head.len());
         let line = head[start..].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        let Ok(head) = RawHead::parse(head) else {
+        let mut slots = FieldSlots::default();
+        let Ok(head) = RawHead::parse(head, &mut slots) else {
             entry.target = cut(line, TARGET_BYTES);
             return entry;
         };

@@ -12,7 +12,8 @@ pub(super) struct Asking {
     pub(super) is_idempotent: bool,
     pub(super) expects_continue: bool,
     pub(super) upgrades: bool,
-    pub(super) host: String,
+    /// The host that it is for, where that is spelt in another way than the service's domain.
+    pub(super) host: Option<Box<str>>,
     /// The answer has it as well.
     pub(super) request_id: Option<RequestId>,
 }

@@ -11,8 +11,10 @@ use crate::proxy::world::World;
 /// A request on its way to a member.
 pub(super) struct Attempt {
     pub(super) service: Arc<Balancer>,
-    /// Members that it was sent to, the last one now.
-    tried: Vec<usize>,
+    /// Members that it was sent to before, each once.
+    before: Vec<usize>,
+    /// The one that it was sent to last.
+    last: usize,
     pub(super) member: Arc<Member>,
     pub(super) connection: Key,
 }
@@ -41,23 +43,23 @@ impl Attempt {
     /// Chooses a member of `service`, and has a connection to it. What `may_go_twice` is sent on one that was kept without
     /// looking whether it is still there.
     pub(super) fn first(service: Arc<Balancer>, may_go_twice: bool, world: &mut World) -> Result<Self, NoMember> {
-        let mut tried = Vec::new();
-        while tried.len() < service.most_tried {
-            let index = match service.choose(&tried, clock(world.now), |below| world.random.u64(..below)) {
-                Ok(index) => index,
+        let mut before = Vec::new();
+        while before.len() < service.most_tried {
+            let last = match service.choose(&before, clock(world.now), |below| world.random.u64(..below)) {
+                Ok(last) => last,
                 Err(NobodyToChoose::AllBusy) => return Err(NoMember::Busy),
                 Err(NobodyToChoose::AllTried) => break,
             };
-            tried.push(index);
-            let member = Arc::clone(&service.members[index]);
+            let member = Arc::clone(&service.members[last]);
             match world.take_idle(&member, !may_go_twice).or_else(|| world.connect(&member).ok()) {
                 Some(connection) => {
                     member.under_way.fetch_add(1, Ordering::Relaxed);
                     service.requested();
-                    return Ok(Self { service, tried, member, connection });
+                    return Ok(Self { service, before, last, member, connection });
                 }
                 None => fail(&service, &member, world),
             }
+            before.push(last);
         }
         Err(NoMember::Unreachable)
     }
@@ -69,17 +71,20 @@ impl Attempt {
         let mut request = std::mem::take(&mut old.outgoing);
         request.rewind();
         world.drop_connection(self.connection);
-        let same = self.tried.last().copied().filter(|_| outdated);
-        while same.is_some() || self.tried.len() < self.service.most_tried {
-            let mut chosen = || self.service.choose(&self.tried, clock(world.now), |below| world.random.u64(..below));
-            let Some(index) = same.or_else(|| chosen().ok()) else { break };
-            if same.is_none() {
-                self.tried.push(index);
+        while outdated || self.before.len() + 1 < self.service.most_tried {
+            if !outdated {
+                self.before.push(self.last);
+                let chosen = self.service.choose(&self.before, clock(world.now), |below| world.random.u64(..below));
+                let Ok(next) = chosen else {
+                    self.before.pop();
+                    break;
+                };
+                self.last = next;
             }
-            let member = Arc::clone(&self.service.members[index]);
+            let member = Arc::clone(&self.service.members[self.last]);
             let Ok(key) = world.connect(&member) else {
                 fail(&self.service, &member, world);
-                if same.is_some() {
+                if outdated {
                     break;
                 }
                 continue;
@@ -103,7 +108,7 @@ impl Attempt {
 
     /// How many members it was sent to before this one.
     pub(super) fn retries(&self) -> usize {
-        self.tried.len() - 1
+        self.before.len()
     }
 
     /// It is over. The connection stays for the next request where it `lives_on`.

@@ -1,7 +1,7 @@
 //! A body on its way from one connection to another: taken out of its frame, and put into one of ours.
 
 use crate::http::message::body::{BodyDecoder, Piece};
-use crate::http::message::head::{Framing, Rejection, fields};
+use crate::http::message::head::{FieldSlots, Framing, Rejection, fields};
 use crate::proxy::buffer::{Buffer, Stock};
 use crate::proxy::head::is_passed_on_in_trailers;
 use crate::proxy::socket::{Received, Socket};
@@ -131,7 +131,7 @@ impl BodyStream {
         }
         to.push(b"0\r\n", stock);
         // Trailers that are no fields were refused as they came; more than a head may have are left out.
-        if let Ok(trailers) = fields(&self.trailers) {
+        if let Ok(trailers) = fields(&self.trailers, &mut FieldSlots::default()) {
             for (name, value) in trailers.iter().filter(|(name, _)| is_passed_on_in_trailers(name)) {
                 for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                     to.push(part, stock);

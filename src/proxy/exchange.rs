@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
-use crate::http::message::head::{EndFinder, Framing, HttpVersion};
+use crate::http::message::head::{EndFinder, FieldSlots, Framing, HttpVersion};
 use crate::http::message::response::CONTINUE;
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::{Attempt, MemberFailure, NoMember};
 use crate::proxy::body_stream::{BodyStream, StreamStep};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::head::{AnswerManner, for_client};
+use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
 use crate::proxy::passage::{ExchangeReport, Passage};
@@ -117,6 +118,10 @@ impl ProxiedRequest {
             received: self.passage.request_bytes + self.body.passed(),
             sent,
         }
+    }
+
+    fn host(&self) -> &str {
+        self.asking.host.as_deref().unwrap_or(&self.attempt.service.domain)
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -257,12 +262,13 @@ impl ProxiedRequest {
                         };
                     }
                 };
-                let bytes = connection.received.data()[..length].to_vec();
-                connection.received.consume(length);
-                match AnswerHead::parse(&bytes, self.asking.is_head) {
+                let bytes = &connection.received.data()[..length];
+                let progress = match AnswerHead::parse(bytes, self.asking.is_head, &mut FieldSlots::default()) {
                     Ok(head) => self.take_head(&head, outgoing, world),
                     Err(_) => RequestProgress::Failed(MemberFailure::Malformed),
-                }
+                };
+                connection.received.consume(length);
+                progress
             }
         }
     }
@@ -279,7 +285,7 @@ impl ProxiedRequest {
             // Clients of 1.0 know of none.
             if version == HttpVersion::Http11 {
                 let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
-                outgoing.push(&for_client(head, manner, None), &mut world.stock);
+                push_head(head, manner, None, outgoing, world);
             }
             return RequestProgress::Some;
         }
@@ -289,7 +295,7 @@ impl ProxiedRequest {
                 return RequestProgress::Failed(MemberFailure::Malformed);
             }
             let manner = AnswerManner { version, is_chunked: false, keep_alive: true };
-            outgoing.push(&for_client(head, manner, self.asking.request_id.as_ref()), &mut world.stock);
+            push_head(head, manner, self.asking.request_id.as_ref(), outgoing, world);
             self.is_tunnel = true;
             self.answer = AnswerStage::Body(BodyStream::new(Framing::UntilClose, false));
             return RequestProgress::Some;
@@ -305,7 +311,7 @@ impl ProxiedRequest {
         self.member_lives_on = head.keep_alive;
         self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_draining();
         let manner = AnswerManner { version, is_chunked, keep_alive: self.client_lives_on };
-        outgoing.push(&for_client(head, manner, self.asking.request_id.as_ref()), &mut world.stock);
+        push_head(head, manner, self.asking.request_id.as_ref(), outgoing, world);
         self.answer = AnswerStage::Body(BodyStream::new(head.framing, is_chunked));
         RequestProgress::Some
     }
@@ -367,7 +373,7 @@ impl ProxiedRequest {
 
     /// The answer is with the client.
     pub(super) fn finish(self: Box<Self>, peer: Option<SocketAddr>, world: &mut World) {
-        world.answered(peer, None, Some(&self.asking.host));
+        world.answered(peer, None, Some(self.host()));
         self.report().count(Some(self.passage.status), false, world.now);
         self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
         let lives_on = self.member_lives_on && self.body.is_done() && !self.is_tunnel;
@@ -377,16 +383,11 @@ impl ProxiedRequest {
     /// The client gets this page in the place of an answer.
     pub(super) fn give_up(self: Box<Self>, page: &Page, peer: Option<SocketAddr>, world: &mut World) {
         self.attempt.member.times.answered(world.now.saturating_duration_since(self.began));
-        world.answered(peer, Some(page), Some(&self.asking.host));
+        world.answered(peer, Some(page), Some(self.host()));
         let status = if self.is_answered() { self.passage.status } else { page.status().0 };
         self.report().count(Some(status), page.status().0 >= 500, world.now);
         let Member { server, port, .. } = &*self.attempt.member;
-        log::error!(
-            "{} for {}: member {server}:{port} of {}",
-            page.status().0,
-            self.asking.host,
-            self.attempt.service.name
-        );
+        log::error!("{} for {}: member {server}:{port} of {}", page.status().0, self.host(), self.attempt.service.name);
         self.attempt.end(false, world);
     }
 
@@ -395,4 +396,17 @@ impl ProxiedRequest {
         self.report().count(None, false, world.now);
         self.attempt.end(false, world);
     }
+}
+
+fn push_head(
+    head: &AnswerHead<'_>,
+    manner: AnswerManner,
+    request_id: Option<&RequestId>,
+    outgoing: &mut Buffer,
+    world: &mut World,
+) {
+    let mut bytes = world.take_scratch();
+    for_client(&mut bytes, head, manner, request_id);
+    outgoing.push(&bytes, &mut world.stock);
+    world.scratch = bytes;
 }

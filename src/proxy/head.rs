@@ -38,15 +38,14 @@ fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>, stays: impl Fn(&str) -> O
     }
 }
 
-/// The head of a request for a member, with the proxy's `own` fields. Where it `upgrades`, that is asked of the member as
+/// Writes the head of a request for a member, with the proxy's `own` fields. Where it `upgrades`, that is asked of the member as
 /// well.
-pub(super) fn for_member(head: &RawHead<'_>, framing: Framing, upgrades: bool, own: &OwnFields<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+pub(super) fn for_member(out: &mut Vec<u8>, head: &RawHead<'_>, framing: Framing, upgrades: bool, own: &OwnFields<'_>) {
     for part in [head.method.as_bytes(), b" ", origin_form(head.target), b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(&mut out, &head.fields, |name| own.keeps(name));
-    own.push(&mut out, &head.fields);
+    push_fields(out, &head.fields, |name| own.keeps(name));
+    own.push(out, &head.fields);
     if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -54,10 +53,9 @@ pub(super) fn for_member(head: &RawHead<'_>, framing: Framing, upgrades: bool, o
         out.extend_from_slice(b"TE: trailers\r\n");
     }
     if upgrades {
-        push_upgrade(&mut out, &head.fields);
+        push_upgrade(out, &head.fields);
     }
     out.extend_from_slice(b"\r\n");
-    out
 }
 
 /// How an answer's body goes on, and whether its connection does.
@@ -68,19 +66,25 @@ pub(super) struct AnswerManner {
     pub(super) keep_alive: bool,
 }
 
-/// The head of an answer for a client, with the request's name, if it has one, in the place of the member's.
-pub(super) fn for_client(head: &AnswerHead<'_>, manner: AnswerManner, request_id: Option<&RequestId>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+/// Writes the head of an answer for a client, with the request's name, if it has one, in the place of the member's.
+pub(super) fn for_client(
+    out: &mut Vec<u8>,
+    head: &AnswerHead<'_>,
+    manner: AnswerManner,
+    request_id: Option<&RequestId>,
+) {
     let version: &[u8] = if manner.version == HttpVersion::Http10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
-    for part in [version, head.status.0.to_string().as_bytes(), b" ", head.reason, b"\r\n"] {
+    // It has three digits.
+    let status = [100, 10, 1].map(|place| b'0' + (head.status.0 / place % 10) as u8);
+    for part in [version, &status, b" ", head.reason, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(&mut out, &head.fields, |name| (request_id.is_some() && names_request(name)).then_some(false));
+    push_fields(out, &head.fields, |name| (request_id.is_some() && names_request(name)).then_some(false));
     if let Some(id) = request_id {
-        id.push(&mut out);
+        id.push(out);
     }
     if head.status.0 == 101 {
-        push_upgrade(&mut out, &head.fields);
+        push_upgrade(out, &head.fields);
     } else {
         if manner.is_chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -93,7 +97,6 @@ pub(super) fn for_client(head: &AnswerHead<'_>, manner: AnswerManner, request_id
         }
     }
     out.extend_from_slice(b"\r\n");
-    out
 }
 
 fn push_upgrade(out: &mut Vec<u8>, fields: &Fields<'_>) {
@@ -117,16 +120,19 @@ fn origin_form(target: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::framing;
+    use crate::http::message::head::{FieldSlots, framing};
     use crate::settings::proxy::config::ForwardedStyle;
 
     fn request(text: &str) -> String {
-        let head = RawHead::parse(text.as_bytes()).unwrap();
+        let mut slots = FieldSlots::default();
+        let head = RawHead::parse(text.as_bytes(), &mut slots).unwrap();
         let framing = framing(&head.fields, head.version).unwrap();
         let upgrades = head.fields.lists("connection", "upgrade");
         let own =
             OwnFields { style: ForwardedStyle::Off, is_trusted: false, client: None, host: b"h", request_id: None };
-        String::from_utf8(for_member(&head, framing, upgrades, &own)).unwrap()
+        let mut out = Vec::new();
+        for_member(&mut out, &head, framing, upgrades, &own);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -151,8 +157,11 @@ mod tests {
     #[test]
     fn an_answer_says_how_it_ends() {
         let answer = |text: &str, version, is_chunked, keep_alive| {
-            let head = AnswerHead::parse(text.as_bytes(), false).unwrap();
-            String::from_utf8(for_client(&head, AnswerManner { version, is_chunked, keep_alive }, None)).unwrap()
+            let mut slots = FieldSlots::default();
+            let head = AnswerHead::parse(text.as_bytes(), false, &mut slots).unwrap();
+            let mut out = Vec::new();
+            for_client(&mut out, &head, AnswerManner { version, is_chunked, keep_alive }, None);
+            String::from_utf8(out).unwrap()
         };
         let (old, new) = (HttpVersion::Http10, HttpVersion::Http11);
         assert_eq!(
@@ -184,9 +193,12 @@ mod tests {
     #[test]
     fn the_name_of_a_request_is_in_every_answer_that_is_its_last_one() {
         let id = RequestId::Passed((*b"a").into());
-        let head = AnswerHead::parse(b"HTTP/1.1 204 \r\nX-A: 1\r\nConnection: X-A\r\nx-request-id: b\r\n\r\n", false);
+        let mut slots = FieldSlots::default();
+        let bytes = b"HTTP/1.1 204 \r\nX-A: 1\r\nConnection: X-A\r\nx-request-id: b\r\n\r\n";
+        let head = AnswerHead::parse(bytes, false, &mut slots);
         let manner = AnswerManner { version: HttpVersion::Http11, is_chunked: false, keep_alive: true };
-        let out = String::from_utf8(for_client(&head.unwrap(), manner, Some(&id))).unwrap();
-        assert_eq!(out, "HTTP/1.1 204 \r\nX-Request-Id: a\r\n\r\n");
+        let mut out = Vec::new();
+        for_client(&mut out, &head.unwrap(), manner, Some(&id));
+        assert_eq!(String::from_utf8(out).unwrap(), "HTTP/1.1 204 \r\nX-Request-Id: a\r\n\r\n");
     }
 }

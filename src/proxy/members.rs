@@ -68,7 +68,8 @@ pub(super) fn clock(now: Instant) -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = START.get_or_init(|| now);
     // At least 1: 0 stands for never.
-    u64::try_from(now.saturating_duration_since(*start).as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    let since = now.saturating_duration_since(*start);
+    since.as_secs() * 1000 + u64::from(since.subsec_millis()) + 1
 }
 
 impl Member {

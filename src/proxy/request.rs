@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::http::message::head::{
-    Fields, Framing, HttpVersion, RawHead, Rejection, absolute_form, framing, is_authority, keeps_alive,
+    FieldSlots, Fields, Framing, HttpVersion, RawHead, Rejection, absolute_form, framing, is_authority, keeps_alive,
 };
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::NoMember;
@@ -44,13 +44,14 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
         world.answered(peer, Some(&page), host);
         Asked::Page { page, has_no_body: is_head, lives_on: false, request_id }
     };
-    let Ok(head) = RawHead::parse(bytes) else { return page(world, Page::BadRequest, None, None) };
+    let mut slots = FieldSlots::default();
+    let Ok(head) = RawHead::parse(bytes, &mut slots) else { return page(world, Page::BadRequest, None, None) };
     if !METHODS.contains(&head.method) {
         return page(world, Page::UnsupportedMethod(head.method.to_owned()), None, None);
     }
     let Ok((host, framing)) = understand(&head) else { return page(world, Page::BadRequest, None, None) };
-    let name = String::from_utf8_lossy(host_name(host)).into_owned();
-    let shown = Some(name.as_str()).filter(|name| !name.is_empty());
+    let name = String::from_utf8_lossy(host_name(host));
+    let shown = Some(&*name).filter(|name| !name.is_empty());
     let routes = world.shared.routes();
     let request_id = |world: &mut World| {
         let make = || RequestId::sent(&head.fields).unwrap_or_else(|| world.request_ids.make());
@@ -82,17 +83,19 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             && framing != Framing::Empty
             && head.fields.lists("expect", "100-continue"),
         upgrades,
-        host: name.clone(),
+        host: (*name != service.domain).then(|| Box::from(&*name)),
         request_id: request_id(world),
     };
     let (style, client) = (routes.clients.forwarded, peer.map(|peer| peer.ip()));
     let is_trusted = style != ForwardedStyle::Off && routes.clients.trusts(client);
     let own = OwnFields { style, is_trusted, client, host, request_id: asking.request_id.as_ref() };
-    let sent = for_member(&head, framing, upgrades, &own);
-    let named = Arc::clone(&service);
-    match ProxiedRequest::begin(asking, service, &sent, framing, world) {
+    let mut sent = world.take_scratch();
+    for_member(&mut sent, &head, framing, upgrades, &own);
+    let began = ProxiedRequest::begin(asking, Arc::clone(&service), &sent, framing, world);
+    world.scratch = sent;
+    match began {
         Ok(exchange) => Asked::Member(exchange),
-        Err(NoMember::Busy) => Asked::Busy(named),
+        Err(NoMember::Busy) => Asked::Busy(service),
         Err(NoMember::Unreachable) => {
             log::error!("502 for {name}: no member can be reached");
             // No member has seen the one that it had.

@@ -1,6 +1,5 @@
 //! Services and their members: who a request is for, and who gets it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::proxy::counts::ServiceCounts;
 use crate::proxy::identity::ClientRules;
 use crate::proxy::members::{Availability, Member};
-use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy, domain_key};
+use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy, bare_name, domain_key};
 use crate::sync::lock;
 
 /// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
@@ -87,45 +86,46 @@ impl Balancer {
         now: u64,
         mut draw: impl FnMut(u64) -> u64,
     ) -> Result<usize, NobodyToChoose> {
-        let is_up = |index: &usize| self.members[*index].availability(now) == Availability::Up;
-        let mut candidates: Vec<usize> = (0..self.members.len()).filter(|index| !tried.contains(index)).collect();
-        if candidates.is_empty() {
-            return Err(NobodyToChoose::AllTried);
-        }
-        if candidates.iter().any(is_up) {
-            candidates.retain(is_up);
-        }
-        candidates.retain(|&index| self.members[index].under_way.load(Ordering::Relaxed) < self.most_under_way);
-        if candidates.is_empty() {
-            return Err(NobodyToChoose::AllBusy);
-        }
+        let untried = || (0..self.members.len()).filter(|index| !tried.contains(index));
+        let is_up = |index: usize| self.members[index].availability(now) == Availability::Up;
+        let any_is_up = untried().any(is_up);
+        let has_room = |index: usize| self.members[index].under_way.load(Ordering::Relaxed) < self.most_under_way;
+        let candidates = || untried().filter(|&index| (!any_is_up || is_up(index)) && has_room(index));
+        let total: u64 = candidates().map(|index| self.members[index].share(now)).sum();
         // Those that have no weight get something only where nobody has.
-        let mut shares: Vec<u64> = candidates.iter().map(|&index| self.members[index].share(now)).collect();
-        if shares.iter().all(|share| *share == 0) {
-            shares.fill(1);
+        let share = |index: usize| if total == 0 { 1 } else { self.members[index].share(now) };
+        let total = if total == 0 { candidates().count() as u64 } else { total };
+        if total == 0 {
+            let all_tried = untried().next().is_none();
+            return Err(if all_tried { NobodyToChoose::AllTried } else { NobodyToChoose::AllBusy });
         }
-        let total: u64 = shares.iter().sum();
         let at = |mut place: u64| {
-            let found = shares.iter().position(|share| {
-                let is_here = place < *share;
-                place = place.saturating_sub(*share);
-                is_here
-            });
-            found.map(|place| candidates[place])
+            let mut last = None;
+            for index in candidates() {
+                let share = share(index);
+                if place < share {
+                    return Some(index);
+                }
+                place -= share;
+                last = Some(index);
+            }
+            // Somebody has got less of a share meanwhile.
+            last
         };
         let chosen = match self.strategy {
             Strategy::Random => at(draw(total)),
-            Strategy::RoundRobin => self.next_in_turn(&candidates, &shares),
+            Strategy::RoundRobin => self.next_in_turn(candidates().map(|index| (index, share(index)))),
             Strategy::LeastRequests => at(draw(total)).zip(at(draw(total))).map(|(one, other)| {
                 let load = |index: usize| {
                     let under_way = self.members[index].under_way.load(Ordering::Relaxed) as u64 + 1;
                     // As many for its share; a share is 0 only where all are.
-                    (under_way << 20) / self.members[index].share(now).max(1)
+                    (under_way << 20) / share(index).max(1)
                 };
                 if load(other) < load(one) { other } else { one }
             }),
         };
-        chosen.ok_or(NobodyToChoose::AllTried)
+        // Whoever was left has got busy meanwhile.
+        chosen.ok_or(NobodyToChoose::AllBusy)
     }
 
     /// Until when a request may wait for a member that has room, if another one may.
@@ -143,11 +143,12 @@ impl Balancer {
     }
 
     /// Who is furthest behind its share. So those with large shares do not get theirs all at once.
-    fn next_in_turn(&self, candidates: &[usize], shares: &[u64]) -> Option<usize> {
+    fn next_in_turn(&self, candidates: impl Iterator<Item = (usize, u64)>) -> Option<usize> {
         let mut turns = lock(&self.turns);
-        let total: u64 = shares.iter().sum();
+        let mut total = 0;
         let mut next: Option<usize> = None;
-        for (&index, &share) in candidates.iter().zip(shares) {
+        for (index, share) in candidates {
+            total += share;
             turns[index] += share as i64;
             if share > 0 && next.is_none_or(|next| turns[index] > turns[next]) {
                 next = Some(index);
@@ -179,25 +180,29 @@ impl Balancer {
 /// Which service a host is for, and what is believed of clients.
 #[derive(Debug, Default)]
 pub(super) struct HostRoutes {
-    services: HashMap<Vec<u8>, Arc<Balancer>>,
+    /// By [`domain_key`], in its order: looking one up takes no memory.
+    services: Vec<(Vec<u8>, Arc<Balancer>)>,
     pub(super) clients: ClientRules,
 }
 
 impl HostRoutes {
     pub(super) fn new(services: impl IntoIterator<Item = (String, Balancer)>) -> Self {
-        let key = |domain: String| domain_key(domain.as_bytes());
-        let services = services.into_iter().map(|(domain, service)| (key(domain), Arc::new(service))).collect();
+        let by_key = |(domain, service): (String, _)| (domain_key(domain.as_bytes()), Arc::new(service));
+        let mut services: Vec<_> = services.into_iter().map(by_key).collect();
+        services.sort_by(|(one, _), (other, _)| one.cmp(other));
         Self { services, clients: ClientRules::default() }
     }
 
     /// All services.
     pub(super) fn all(&self) -> impl Iterator<Item = &Balancer> {
-        self.services.values().map(|service| &**service)
+        self.services.iter().map(|(_, service)| &**service)
     }
 
     /// The service for a Host field's value.
     pub(super) fn find(&self, host: &[u8]) -> Option<&Arc<Balancer>> {
-        self.services.get(&domain_key(host_name(host)))
+        let name = bare_name(host_name(host));
+        let compare = |(key, _): &(Vec<u8>, _)| key.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase));
+        self.services.binary_search_by(compare).ok().map(|place| &self.services[place].1)
     }
 }
 

@@ -244,15 +244,22 @@ impl Session {
             }
         };
         (self.finder, self.head_began) = (EndFinder::default(), None);
-        let head = self.received.data()[..length].to_vec();
+        let head = &self.received.data()[..length];
+        let asked = read_request(head, self.peer, world);
+        // What has to do with it later is rare: only then it is kept.
+        let needs_head = !matches!(asked, Asked::Member(_)) || world.shared.access.is_some();
+        let head = if needs_head { head.to_vec() } else { Vec::new() };
         self.received.consume(length);
         self.enter(&head, world);
-        self.ask(head, world);
+        self.take_up(asked, head, world);
+        if !self.received.is_empty() {
+            self.head_began = self.exchange.is_none().then_some(world.now);
+        }
         Ok(true)
     }
 
-    fn ask(&mut self, head: Vec<u8>, world: &mut World) {
-        match read_request(&head, self.peer, world) {
+    fn take_up(&mut self, asked: Asked, head: Vec<u8>, world: &mut World) {
+        match asked {
             Asked::Member(exchange) => {
                 self.timeouts = ClientTimeouts::of(&exchange.service().timeouts);
                 self.exchange = Some(exchange);
@@ -267,9 +274,6 @@ impl Session {
                     self.phase = SessionPhase::Ending;
                 }
             }
-        }
-        if !self.received.is_empty() {
-            self.head_began = self.exchange.is_none().then_some(world.now);
         }
     }
 

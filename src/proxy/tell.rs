@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::http::message::head::RawHead;
+use crate::http::message::head::{FieldSlots, RawHead};
 use crate::proxy::access_line::{AccessEntry, RequestEnd, RequestOutcome};
 use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::pages::Page;
@@ -34,6 +34,7 @@ pub(super) fn service_of(head: &[u8], page: &Page, world: &World) -> Option<Arc<
     if matches!(page.status().0, 400..500) {
         return None;
     }
-    let head = RawHead::parse(head).ok()?;
+    let mut slots = FieldSlots::default();
+    let head = RawHead::parse(head, &mut slots).ok()?;
     world.shared.routes().find(head.fields.first("host")?).map(Arc::clone)
 }

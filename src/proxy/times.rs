@@ -30,7 +30,7 @@ pub(super) struct DurationHistogram {
 
 impl DurationHistogram {
     pub(super) fn observe(&self, duration: Duration) {
-        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let microseconds = duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros());
         let bucket = BOUNDS.iter().position(|(bound, _)| microseconds <= *bound).unwrap_or(BOUNDS.len());
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);

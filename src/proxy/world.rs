@@ -119,12 +119,15 @@ impl Connection {
 /// What the sessions of one thread share.
 pub(super) struct World {
     pub(super) epoll: OwnedFd,
-    pub(super) connections: Slab<Connection>,
+    /// In boxes: they are taken out for each step.
+    pub(super) connections: Slab<Box<Connection>>,
     /// By member, the one that was used last at the end.
     idle: HashMap<usize, Vec<Key>>,
     /// By session, those that are for its requests alone.
     private: HashMap<Key, Vec<Key>>,
     pub(super) stock: Stock,
+    /// Where heads are written before they go into a buffer.
+    pub(super) scratch: Vec<u8>,
     pub(super) shared: Arc<ProxyState>,
     status: StatusCounter,
     pub(super) random: fastrand::Rng,
@@ -145,6 +148,7 @@ impl World {
             idle: HashMap::new(),
             private: HashMap::new(),
             stock: Stock::default(),
+            scratch: Vec::new(),
             shared,
             status: StatusCounter::default(),
             random: fastrand::Rng::new(),
@@ -160,11 +164,18 @@ impl World {
         self.shared.metrics.answered(&mut self.status, peer, page, host);
     }
 
+    /// Empty memory for a head, which the next one takes again once it is put back into `scratch`.
+    pub(super) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch
+    }
+
     /// A new connection for the current session.
     pub(super) fn connect(&mut self, member: &Member) -> io::Result<Key> {
         let token = EventToken::Member(self.connections.next_key()).to_bits();
         let socket = Socket::connect(member.address, &self.epoll, token)?;
-        Ok(self.connections.insert(Connection {
+        Ok(self.connections.insert(Box::new(Connection {
             socket,
             received: Buffer::default(),
             outgoing: Buffer::default(),
@@ -177,7 +188,7 @@ impl World {
             idle_since: self.now,
             greeting: member.proxy_protocol.map(|version| proxy_header::write(version, self.ends)).unwrap_or_default(),
             owner: member.proxy_protocol.and(self.current),
-        }))
+        })))
     }
 
     /// A connection that was kept, for the current session. Where it `looks`, one that the member has closed in this very

@@ -123,7 +123,7 @@ pub fn with_field(mut answer: Answer, name: &'static str, value: &str) -> Answer
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::Head;
+    use crate::http::message::head::{FieldSlots, Head};
 
     #[test]
     fn json_is_for_who_asks_for_it_by_name() {
@@ -138,7 +138,8 @@ mod tests {
             ("", "", false),
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n");
-            let head = Head::parse(head.as_bytes()).unwrap();
+            let mut slots = FieldSlots::default();
+            let head = Head::parse(head.as_bytes(), &mut slots).unwrap();
             assert_eq!(wants_json(&head.fields, Query(format.as_bytes())), json, "{accept:?} {format:?}");
         }
     }

@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::http::client::receive::{BODY_BYTES, not_http, read_body, read_head, read_lines};
+use crate::http::message::head::FieldSlots;
 use crate::http::message::head::Framing;
 
 /// How much is received at a time.
@@ -86,7 +87,7 @@ impl Exchange<'_> {
             self.send(&stream)?;
             let mut head = Vec::new();
             let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });
-            read_head(&mut reader, &mut head, false).map(|head| head.status.0)
+            read_head(&mut reader, &mut head, false, &mut FieldSlots::default()).map(|head| head.status.0)
         };
         status().map_err(in_words)
     }
@@ -167,7 +168,8 @@ impl Exchange<'_> {
     /// Reads an answer, and says whether its connection lives on.
     fn answer(&self, reader: &mut impl BufRead, taker: &mut Taker<'_>) -> io::Result<(Reply, bool)> {
         let mut bytes = Vec::new();
-        let head = read_head(reader, &mut bytes, self.method == "HEAD")?;
+        let mut slots = FieldSlots::default();
+        let head = read_head(reader, &mut bytes, self.method == "HEAD", &mut slots)?;
         let (mut body, mut in_lines) = (Vec::new(), false);
         let (status, framing) = (head.status.0, head.framing);
         match taker {
@@ -312,7 +314,7 @@ mod tests {
             let mut all = known.as_bytes().to_vec();
             all.extend(bytes);
             let (mut reader, mut head) = (&all[..], Vec::new());
-            if read_head(&mut reader, &mut head, false).is_ok() {
+            if read_head(&mut reader, &mut head, false, &mut FieldSlots::default()).is_ok() {
                 let _ = read_lines(&mut reader, &mut |_| ());
             }
         }

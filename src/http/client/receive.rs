@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead};
 
-use crate::http::message::answer::AnswerHead;
+use crate::http::message::answer::{AnswerHead, begins_interim};
 use crate::http::message::body::{BodyDecoder, Piece};
-use crate::http::message::head::{EndFinder, Framing, Rejection};
+use crate::http::message::head::{EndFinder, FieldSlots, Framing, Rejection};
 
 /// Most bytes of an answer's body, or of a line of one that comes in lines.
 pub(super) const BODY_BYTES: usize = 4 << 20;
@@ -32,12 +32,14 @@ pub(super) fn read_head<'b>(
     reader: &mut impl BufRead,
     bytes: &'b mut Vec<u8>,
     has_no_body: bool,
+    slots: &'b mut FieldSlots<'b>,
 ) -> io::Result<AnswerHead<'b>> {
     for _ in 0..=INTERIM_ANSWERS {
         receive_head(reader, bytes)?;
-        if !AnswerHead::parse(bytes, has_no_body).map_err(refused)?.is_interim() {
-            return AnswerHead::parse(bytes, has_no_body).map_err(refused);
+        if !begins_interim(bytes) {
+            return AnswerHead::parse(bytes, has_no_body, slots).map_err(refused);
         }
+        AnswerHead::parse(bytes, has_no_body, &mut FieldSlots::default()).map_err(refused)?;
     }
     Err(not_http("it says again and again that an answer will follow"))
 }

@@ -2,7 +2,7 @@
 
 use tiny_http::StatusCode;
 
-use crate::http::message::head::{Fields, Framing, HttpVersion, Rejection, fields, framing, keeps_alive};
+use crate::http::message::head::{FieldSlots, Fields, Framing, HttpVersion, Rejection, fields, framing, keeps_alive};
 
 /// A checked answer head. Everything borrows from the bytes it was read from.
 #[derive(Debug)]
@@ -27,39 +27,60 @@ impl<'b> AnswerHead<'b> {
     ///
     /// # Errors
     /// When it is not exactly what RFC 9112 asks for. The status is for a request; only the reason is of use here.
-    pub fn parse(bytes: &'b [u8], has_no_body: bool) -> Result<Self, Rejection> {
-        const LINE: Rejection = Rejection::new(400, "the status line is not: version, status, reason");
-        let line_end = bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(LINE)?;
-        let (line, rest) = (&bytes[..line_end], &bytes[line_end + 2..]);
-        let (version, line) = match line.split_at_checked(9) {
-            Some((b"HTTP/1.1 ", rest)) => (HttpVersion::Http11, rest),
-            Some((b"HTTP/1.0 ", rest)) => (HttpVersion::Http10, rest),
-            _ => return Err(Rejection::new(400, "no HTTP/1.1 or HTTP/1.0")),
-        };
-        // The space after the status is left out by some who have no words for it.
-        let (status, reason) = line.split_at_checked(3).ok_or(LINE)?;
-        let reason = if reason.is_empty() { reason } else { reason.strip_prefix(b" ").ok_or(LINE)? };
-        if !matches!(status, [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) || reason.iter().any(|&b| b < b' ' && b != b'\t')
-        {
-            return Err(LINE);
-        }
-        let status = status.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-        let fields = fields(rest)?;
+    pub fn parse(bytes: &'b [u8], has_no_body: bool, slots: &'b mut FieldSlots<'b>) -> Result<Self, Rejection> {
+        let StatusLine { version, status, reason, rest } = status_line(bytes)?;
+        let fields = fields(rest, slots)?;
         let declared = framing(&fields, version)?;
         let framing = match declared {
             // Whatever their fields say (RFC 9112, 6.3).
-            _ if has_no_body || matches!(status, 100..200 | 204 | 304) => Framing::Empty,
+            _ if has_no_body || matches!(status.0, 100..200 | 204 | 304) => Framing::Empty,
             Framing::Empty if fields.first("content-length").is_none() => Framing::UntilClose,
             declared => declared,
         };
         let keep_alive = keeps_alive(&fields, version) && framing != Framing::UntilClose;
-        Ok(Self { version, status: StatusCode(status), reason, fields, framing, keep_alive })
+        Ok(Self { version, status, reason, fields, framing, keep_alive })
     }
 
     /// Whether another answer to the same request follows. A change of protocols is not one of these.
     pub fn is_interim(&self) -> bool {
-        (100..200).contains(&self.status.0) && self.status.0 != 101
+        is_interim(self.status)
     }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    (100..200).contains(&status.0) && status.0 != 101
+}
+
+/// Whether the answer with this head is followed by another one to the same request, as far as its first line tells.
+pub fn begins_interim(bytes: &[u8]) -> bool {
+    status_line(bytes).is_ok_and(|line| is_interim(line.status))
+}
+
+struct StatusLine<'b> {
+    version: HttpVersion,
+    status: StatusCode,
+    reason: &'b [u8],
+    /// What follows the line.
+    rest: &'b [u8],
+}
+
+fn status_line(bytes: &[u8]) -> Result<StatusLine<'_>, Rejection> {
+    const LINE: Rejection = Rejection::new(400, "the status line is not: version, status, reason");
+    let line_end = bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(LINE)?;
+    let (line, rest) = (&bytes[..line_end], &bytes[line_end + 2..]);
+    let (version, line) = match line.split_at_checked(9) {
+        Some((b"HTTP/1.1 ", rest)) => (HttpVersion::Http11, rest),
+        Some((b"HTTP/1.0 ", rest)) => (HttpVersion::Http10, rest),
+        _ => return Err(Rejection::new(400, "no HTTP/1.1 or HTTP/1.0")),
+    };
+    // The space after the status is left out by some who have no words for it.
+    let (status, reason) = line.split_at_checked(3).ok_or(LINE)?;
+    let reason = if reason.is_empty() { reason } else { reason.strip_prefix(b" ").ok_or(LINE)? };
+    if !matches!(status, [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']) || reason.iter().any(|&b| b < b' ' && b != b'\t') {
+        return Err(LINE);
+    }
+    let status = StatusCode(status.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')));
+    Ok(StatusLine { version, status, reason, rest })
 }
 
 #[cfg(test)]
@@ -67,7 +88,8 @@ mod tests {
     use super::*;
 
     fn framing_of(head: &str) -> Result<(u16, Framing, bool), &'static str> {
-        let answer = AnswerHead::parse(head.as_bytes(), false).map_err(|rejection| rejection.reason)?;
+        let mut slots = FieldSlots::default();
+        let answer = AnswerHead::parse(head.as_bytes(), false, &mut slots).map_err(|rejection| rejection.reason)?;
         Ok((answer.status.0, answer.framing, answer.keep_alive))
     }
 
@@ -88,7 +110,8 @@ mod tests {
         ] {
             assert_eq!(framing_of(head), Ok((status, framing, keep_alive)), "{head}");
         }
-        let to_head = AnswerHead::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true).unwrap();
+        let mut slots = FieldSlots::default();
+        let to_head = AnswerHead::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, &mut slots).unwrap();
         assert_eq!((to_head.framing, to_head.keep_alive, to_head.is_interim()), (Framing::Empty, true, false));
     }
 

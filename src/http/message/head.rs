@@ -71,25 +71,28 @@ pub struct Head<'b> {
     pub expects_continue: bool,
 }
 
-/// The fields of a head.
-#[derive(Clone, Debug)]
-pub struct Fields<'b> {
-    storage: [httparse::Header<'b>; HEAD_FIELDS],
-    count: usize,
+/// Room for the fields of one head. It is lent to who parses the head, because it is too large to be moved about with it.
+pub struct FieldSlots<'b>([httparse::Header<'b>; HEAD_FIELDS]);
+
+impl Default for FieldSlots<'_> {
+    fn default() -> Self {
+        Self([httparse::EMPTY_HEADER; HEAD_FIELDS])
+    }
 }
+
+/// The fields of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'b>(&'b [httparse::Header<'b>]);
 
 impl<'b> Fields<'b> {
     /// Name and value of each field, in the order sent.
     pub fn iter(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
-        self.storage[..self.count].iter().map(|field| (field.name, field.value))
+        self.0.iter().map(|field| (field.name, field.value))
     }
 
     /// The values of all fields called `name`, in the order sent.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
-        self.storage[..self.count]
-            .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name))
-            .map(|field| field.value)
+        self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
     /// The value of the first field called `name`.
@@ -178,7 +181,7 @@ impl<'b> RawHead<'b> {
     ///
     /// # Errors
     /// When it is not exactly what RFC 9112 asks for, with the status that says so.
-    pub fn parse(bytes: &'b [u8]) -> Result<Self, Rejection> {
+    pub fn parse(bytes: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Self, Rejection> {
         let mut bytes = bytes;
         while let Some(rest) = bytes.strip_prefix(b"\r\n") {
             bytes = rest;
@@ -187,7 +190,7 @@ impl<'b> RawHead<'b> {
             bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(Rejection::bad("unfinished request line"))?;
         let (line, rest) = (&bytes[..line_end], &bytes[line_end + 2..]);
         let (method, target, version) = request_line(line)?;
-        Ok(Self { method, target, version, fields: fields(rest)? })
+        Ok(Self { method, target, version, fields: fields(rest, slots)? })
     }
 }
 
@@ -196,8 +199,8 @@ impl<'b> Head<'b> {
     ///
     /// # Errors
     /// When it is not exactly what RFC 9112 asks for, with the status that says so.
-    pub fn parse(bytes: &'b [u8]) -> Result<Self, Rejection> {
-        let RawHead { method, target, version, fields } = RawHead::parse(bytes)?;
+    pub fn parse(bytes: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Self, Rejection> {
+        let RawHead { method, target, version, fields } = RawHead::parse(bytes, slots)?;
         let method = Method::from_str(method).map_err(|()| METHOD)?;
         let target = check_target(&method, target)?;
         check_host(&fields, version)?;
@@ -250,20 +253,19 @@ fn request_line(line: &[u8]) -> Result<(&str, &[u8], HttpVersion), Rejection> {
 }
 
 /// The fields of a head, or of a trailer section, empty line included.
-pub fn fields(block: &[u8]) -> Result<Fields<'_>, Rejection> {
-    let mut storage = [httparse::EMPTY_HEADER; HEAD_FIELDS];
-    let count = match httparse::parse_headers(block, &mut storage) {
-        Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields.len(),
+pub fn fields<'b>(block: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Fields<'b>, Rejection> {
+    let fields = match httparse::parse_headers(block, &mut slots.0) {
+        Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields,
         Ok(_) => return Err(Rejection::bad("malformed header field")),
         Err(httparse::Error::TooManyHeaders) => return Err(Rejection::new(431, "more than 64 header fields")),
         Err(httparse::Error::HeaderName) => return Err(Rejection::bad("malformed header field name")),
         Err(httparse::Error::HeaderValue) => return Err(Rejection::bad("malformed header field value")),
         Err(_) => return Err(Rejection::bad("malformed header field")),
     };
-    if storage[..count].iter().any(|field| field.name.is_empty()) {
+    if fields.iter().any(|field| field.name.is_empty()) {
         return Err(Rejection::bad("empty header field name"));
     }
-    Ok(Fields { storage, count })
+    Ok(Fields(fields))
 }
 
 /// The host that a target in absolute form names, and what follows it: nothing, a path, or a query.

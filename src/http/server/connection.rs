@@ -11,7 +11,7 @@ use tiny_http::Method;
 
 use crate::http::bounds::{BODY_DEADLINE, BRIEF_LINGER, BUFFER_BYTES, LINGER, REFUSAL_DEADLINE};
 use crate::http::message::body::{self, ReceiveError};
-use crate::http::message::head::{Framing, Head, HttpVersion, Rejection};
+use crate::http::message::head::{FieldSlots, Framing, Head, HttpVersion, Rejection};
 use crate::http::message::query::Query;
 use crate::http::message::request::{Answer, BodyRule, BodyWriter, Request, Service, Text, field, refusal};
 use crate::http::message::response::{CONTINUE, Manner, render};
@@ -103,7 +103,7 @@ impl ServedConnection<'_> {
         let mut bytes = std::mem::take(&mut self.head);
         let reply = match self.wire.read_head(&mut bytes) {
             Ok(true) if self.sender.serve().is_err() => return Ok(Next::End),
-            Ok(true) => match Head::parse(&bytes) {
+            Ok(true) => match Head::parse(&bytes, &mut FieldSlots::default()) {
                 Ok(head) => self.answer(&head)?,
                 Err(rejection) => ReadyAnswer::closing(refusal(rejection), asks_for_head_alone(&bytes)),
             },

@@ -89,12 +89,14 @@ fn push_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::fields;
+    use crate::http::message::head::{FieldSlots, fields};
 
     fn pushed(style: ForwardedStyle, client: &str, host: &str, sent: &str, is_trusted: bool) -> String {
         let own = OwnFields { style, is_trusted, client: client.parse().ok(), host: host.as_bytes(), request_id: None };
         let mut out = Vec::new();
-        own.push(&mut out, &fields(format!("{sent}\r\n").as_bytes()).unwrap());
+        let sent = format!("{sent}\r\n");
+        let mut slots = FieldSlots::default();
+        own.push(&mut out, &fields(sent.as_bytes(), &mut slots).unwrap());
         String::from_utf8(out).unwrap()
     }
 
@@ -152,7 +154,8 @@ mod tests {
             for client in [std::net::Ipv4Addr::from(v4).to_string(), std::net::Ipv6Addr::from(v6).to_string()] {
                 let block = pushed(ForwardedStyle::Both, &client, &host, "X-Forwarded-Proto: https\r\n", is_trusted);
                 let bytes = format!("{block}\r\n");
-                let read = fields(bytes.as_bytes()).unwrap();
+                let mut slots = FieldSlots::default();
+                let read = fields(bytes.as_bytes(), &mut slots).unwrap();
                 proptest::prop_assert_eq!(read.first("x-forwarded-host"), Some(host.as_bytes()));
                 proptest::prop_assert_eq!(read.first("x-forwarded-proto").is_some(), !is_trusted);
                 let forwarded = String::from_utf8(read.first("forwarded").unwrap().to_vec()).unwrap();

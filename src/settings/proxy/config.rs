@@ -191,8 +191,13 @@ impl ProxyConfig {
     }
 }
 
-/// What domains are compared by: in any case, without the dot of a fully qualified name, or the brackets of an IPv6 address.
+/// What domains are compared by: their [`bare_name`], in lower case.
 pub fn domain_key(domain: &[u8]) -> Vec<u8> {
+    bare_name(domain).to_ascii_lowercase()
+}
+
+/// A domain without the dot of a fully qualified name, or the brackets of an IPv6 address.
+pub fn bare_name(domain: &[u8]) -> &[u8] {
     let name = domain.strip_suffix(b".").unwrap_or(domain);
-    name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name).to_ascii_lowercase()
+    name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name)
 }
