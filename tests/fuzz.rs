@@ -10,8 +10,10 @@ use std::io::BufReader;
 use testero::http::Method;
 use testero::http::bounds::{HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES};
 use testero::http::message::body::{self, ReceiveError};
-use testero::http::message::head::{EndFinder, FieldSlots, Framing, Head, HttpVersion, Rejection};
+use testero::http::message::fields::FieldSlots;
+use testero::http::message::head::{EndFinder, Framing, Head, HttpVersion};
 use testero::http::message::query::Query;
+use testero::http::message::rejection::Rejection;
 use testero::http::message::target::{cleaned, percent_decode, percent_encode};
 use testero::http::{BodyRule, StatusCode};
 

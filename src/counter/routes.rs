@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::counter::Counter;
-use crate::http::message::head::{Head, Rejection};
+use crate::http::message::head::Head;
+use crate::http::message::rejection::Rejection;
 use crate::http::{Answer, Request, Service, Text, content, text};
 use crate::object;
 use crate::service::problem::{JSON, Problem, json, probe, unsaid_as};

@@ -13,7 +13,8 @@ use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::message::head::{FieldSlots, RawHead};
+use crate::http::message::fields::FieldSlots;
+use crate::http::message::head::RawHead;
 use crate::kernel::clock::utc_stamp;
 use crate::proxy::passage::ExchangeReport;
 use crate::proxy::services::Balancer;

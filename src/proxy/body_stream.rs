@@ -1,7 +1,9 @@
 //! A body on its way from one connection to another: taken out of its frame, and put into one of ours.
 
 use crate::http::message::body::{BodyDecoder, Piece};
-use crate::http::message::head::{FieldSlots, Framing, Rejection, fields};
+use crate::http::message::fields::{FieldSlots, fields};
+use crate::http::message::head::Framing;
+use crate::http::message::rejection::Rejection;
 use crate::proxy::buffer::{Buffer, Stock};
 use crate::proxy::head::is_passed_on_in_trailers;
 use crate::proxy::socket::{Received, Socket};

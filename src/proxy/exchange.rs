@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http::message::answer::AnswerHead;
-use crate::http::message::head::{EndFinder, FieldSlots, Framing, HttpVersion};
+use crate::http::message::fields::FieldSlots;
+use crate::http::message::head::{EndFinder, Framing, HttpVersion};
 use crate::http::message::response::CONTINUE;
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::{Attempt, MemberFailure, NoMember};
@@ -16,6 +17,7 @@ use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
 use crate::proxy::passage::{ExchangeReport, Passage};
+use crate::proxy::progress::RequestProgress;
 use crate::proxy::services::Balancer;
 use crate::proxy::socket::{Received, Socket};
 use crate::proxy::times::Order;
@@ -54,20 +56,6 @@ pub(super) struct ProxiedRequest {
 enum AnswerStage {
     Head(EndFinder),
     Body(BodyStream),
-}
-
-/// What a step comes to.
-pub(super) enum RequestProgress {
-    Some,
-    Nothing,
-    /// The answer is whole, once what is outgoing is sent. Whether the client's connection goes on.
-    Done {
-        lives_on: bool,
-    },
-    /// The client is gone, or its body is malformed.
-    ClientFailed,
-    /// The member does not answer properly.
-    Failed(MemberFailure),
 }
 
 impl ProxiedRequest {
@@ -196,10 +184,9 @@ impl ProxiedRequest {
             StreamStep::Nothing => {}
             StreamStep::CutShort | StreamStep::Malformed(_) => return RequestProgress::ClientFailed,
         }
-        if !connection.outgoing.is_empty() && connection.socket.is_writable && !connection.is_broken {
-            match connection.socket.send(connection.outgoing.data()) {
+        if !connection.is_broken {
+            match connection.socket.send(&mut connection.outgoing) {
                 Ok(count) => {
-                    connection.outgoing.consume(count);
                     if connection.outgoing.kept() > KEPT_BYTES {
                         connection.outgoing.forget();
                     }

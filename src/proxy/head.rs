@@ -1,7 +1,8 @@
 //! Heads, written anew for the other side from what was understood of them.
 
 use crate::http::message::answer::AnswerHead;
-use crate::http::message::head::{Fields, Framing, HttpVersion, RawHead, absolute_form};
+use crate::http::message::fields::Fields;
+use crate::http::message::head::{Framing, HttpVersion, RawHead, absolute_form};
 use crate::proxy::identity::forwarded::{OwnFields, names_request, tells_of_client};
 use crate::proxy::identity::request_id::RequestId;
 
@@ -24,18 +25,13 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 /// Writes all fields that are for whoever comes next. Of those that the proxy writes itself, `stays` says which are.
 fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>, stays: impl Fn(&str) -> Option<bool>) {
     let named = fields.first("connection").is_some();
-    for (name, value) in fields.iter() {
+    fields.write(out, |name| {
         // Whom `Connection` names is left out; what frames the message, or says where it is from, cannot be named away.
-        let is_passed_on = !is_one_of(&OF_THE_CONNECTION, name)
+        !is_one_of(&OF_THE_CONNECTION, name)
             && stays(name).unwrap_or_else(|| {
                 !named || name.eq_ignore_ascii_case("content-length") || !fields.lists("connection", name)
-            });
-        if is_passed_on {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                out.extend_from_slice(part);
-            }
-        }
-    }
+            })
+    });
 }
 
 /// Writes the head of a request for a member, with the proxy's `own` fields. Where it `upgrades`, that is asked of the member as
@@ -120,7 +116,8 @@ fn origin_form(target: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::{FieldSlots, framing};
+    use crate::http::message::fields::FieldSlots;
+    use crate::http::message::head::framing;
     use crate::settings::proxy::config::ForwardedStyle;
 
     fn request(text: &str) -> String {

@@ -42,6 +42,7 @@ mod operation;
 mod own_metrics;
 mod pages;
 mod passage;
+mod progress;
 mod request;
 mod services;
 mod session;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::http::message::head::{
-    FieldSlots, Fields, Framing, HttpVersion, RawHead, Rejection, absolute_form, framing, is_authority, keeps_alive,
-};
+use crate::http::message::fields::{FieldSlots, Fields};
+use crate::http::message::head::{Framing, HttpVersion, RawHead, absolute_form, framing, is_authority, keeps_alive};
+use crate::http::message::rejection::Rejection;
 use crate::proxy::asking::Asking;
 use crate::proxy::attempt::NoMember;
 use crate::proxy::exchange::ProxiedRequest;

@@ -5,15 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::http::bounds::{LINGER, LINGER_BYTES};
-use crate::http::message::head::{EndFinder, Rejection};
+use crate::http::message::head::EndFinder;
+use crate::http::message::rejection::Rejection;
 use crate::proxy::access_line::{AccessEntry, RequestEnd};
 use crate::proxy::attempt::MemberFailure;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::clients::ClientPermit;
-use crate::proxy::exchange::{ProxiedRequest, RequestProgress};
+use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::identity::proxy_header::{self, ConnectionEnds};
 use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
+use crate::proxy::progress::RequestProgress;
 use crate::proxy::request::{Asked, read_request};
 use crate::proxy::services::Balancer;
 use crate::proxy::session_state::{CLIENT_PATIENCE, ClientTimeouts, Closed, QueuedRequest, SessionPhase, TUNNEL_IDLE};
@@ -205,11 +207,7 @@ impl Session {
     }
 
     fn flush(&mut self) -> Result<bool, Closed> {
-        if self.outgoing.is_empty() || !self.client.is_writable {
-            return Ok(false);
-        }
-        let sent = self.client.send(self.outgoing.data()).map_err(|_| Closed)?;
-        self.outgoing.consume(sent);
+        let sent = self.client.send(&mut self.outgoing).map_err(|_| Closed)?;
         Ok(sent > 0)
     }
 

@@ -1,12 +1,16 @@
 //! A socket that never makes its thread wait, and what the kernel told of it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with, sockopt,
+};
+
+use crate::proxy::buffer::Buffer;
 
 /// A socket that is watched for changes alone: what the kernel told once stands here until it is used up.
 pub(super) struct Socket {
@@ -71,15 +75,15 @@ impl Socket {
 
     pub(super) fn receive(&mut self, into: &mut [u8]) -> Received {
         loop {
-            match (&self.stream).read(into) {
-                Ok(0) => return Received::End,
-                Ok(count) => {
+            match recv(&self.stream, &mut *into, RecvFlags::empty()) {
+                Ok((0, _)) => return Received::End,
+                Ok((count, _)) => {
                     // Less than there is room for was all there is; what comes later is told again.
                     self.is_readable = self.has_hung_up || count == into.len();
                     return Received::Bytes(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
                     self.is_readable = false;
                     return Received::Nothing;
                 }
@@ -88,21 +92,23 @@ impl Socket {
         }
     }
 
-    /// Sends what the kernel takes, maybe nothing.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match (&self.stream).write(bytes) {
+    /// Sends what the kernel takes of what is buffered, maybe nothing.
+    pub(super) fn send(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
+        while self.is_writable && !buffer.is_empty() {
+            match send(&self.stream, buffer.data(), SendFlags::NOSIGNAL) {
                 Ok(count) => {
-                    self.is_writable = count == bytes.len();
+                    self.is_writable = count == buffer.data().len();
+                    buffer.consume(count);
                     return Ok(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
                     self.is_writable = false;
                     return Ok(0);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
+        Ok(0)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::http::message::head::{FieldSlots, RawHead};
+use crate::http::message::fields::FieldSlots;
+use crate::http::message::head::RawHead;
 use crate::proxy::access_line::{AccessEntry, RequestEnd, RequestOutcome};
 use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::pages::Page;

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use crate::http::message::head::Fields;
+use crate::http::message::fields::Fields;
 use crate::http::message::query::Query;
 use crate::http::{Answer, Method, Response, StatusCode, Text, content, field, text};
 use crate::object;
@@ -123,7 +123,8 @@ pub fn with_field(mut answer: Answer, name: &'static str, value: &str) -> Answer
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::{FieldSlots, Head};
+    use crate::http::message::fields::FieldSlots;
+    use crate::http::message::head::Head;
 
     #[test]
     fn json_is_for_who_asks_for_it_by_name() {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use crate::http::message::head::{Head, Rejection};
+use crate::http::message::head::Head;
 use crate::http::message::query::Query;
+use crate::http::message::rejection::Rejection;
 use crate::http::message::target::split;
 use crate::http::{Answer, Method, Request, Text};
 use crate::kernel::Kernel;

@@ -2,7 +2,8 @@
 
 use testero::http::message::answer::AnswerHead;
 use testero::http::message::body::{BodyDecoder, Piece};
-use testero::http::message::head::{EndFinder, FieldSlots, Framing};
+use testero::http::message::fields::FieldSlots;
+use testero::http::message::head::{EndFinder, Framing};
 
 use super::{chunked_body, chunks, fuzz, is_token, lists, look_in_pieces, mutate, pick, trim, values};
 

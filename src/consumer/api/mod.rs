@@ -44,9 +44,11 @@ use crate::consumer::control::group::Group;
 use crate::http::bounds::{BODY_BYTES, FORM_BYTES};
 #[cfg(feature = "openapi")]
 use crate::http::content;
-use crate::http::message::head::{Fields, Head, Rejection};
+use crate::http::message::fields::Fields;
+use crate::http::message::head::Head;
 use crate::http::message::json_form::form_of_json;
 use crate::http::message::query::Query;
+use crate::http::message::rejection::Rejection;
 use crate::http::message::target::{cleaned, percent_decode, percent_encode, split};
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
 use crate::parameters::DRY_RUN;

@@ -16,7 +16,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::http::client::receive::{BODY_BYTES, not_http, read_body, read_head, read_lines};
-use crate::http::message::head::FieldSlots;
+use crate::http::message::fields::FieldSlots;
 use crate::http::message::head::Framing;
 
 /// How much is received at a time.

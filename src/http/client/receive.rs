@@ -4,7 +4,9 @@ use std::io::{self, BufRead};
 
 use crate::http::message::answer::{AnswerHead, begins_interim};
 use crate::http::message::body::{BodyDecoder, Piece};
-use crate::http::message::head::{EndFinder, FieldSlots, Framing, Rejection};
+use crate::http::message::fields::FieldSlots;
+use crate::http::message::head::{EndFinder, Framing};
+use crate::http::message::rejection::Rejection;
 
 /// Most bytes of an answer's body, or of a line of one that comes in lines.
 pub(super) const BODY_BYTES: usize = 4 << 20;

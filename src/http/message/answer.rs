@@ -2,7 +2,9 @@
 
 use tiny_http::StatusCode;
 
-use crate::http::message::head::{FieldSlots, Fields, Framing, HttpVersion, Rejection, fields, framing, keeps_alive};
+use crate::http::message::fields::{FieldSlots, Fields, fields};
+use crate::http::message::head::{Framing, HttpVersion, framing, keeps_alive};
+use crate::http::message::rejection::Rejection;
 
 /// A checked answer head. Everything borrows from the bytes it was read from.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 use std::io::{self, BufRead};
 
 use crate::http::bounds::CHUNK_OVERHEAD_BYTES;
-use crate::http::message::head::{Framing, Rejection, is_token};
+use crate::http::message::head::{Framing, is_token};
+use crate::http::message::rejection::Rejection;
 use crate::http::message::request::BodyRule;
 
 /// Longest line within a chunked body: a chunk size with its extensions, or a trailer field.

@@ -6,29 +6,11 @@
 
 use std::str::FromStr;
 
-use tiny_http::{Method, StatusCode};
+use tiny_http::Method;
 
-use crate::http::bounds::{HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES};
-
-/// Why a head is not accepted. The connection is closed after it: what follows cannot be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// The status that tells the client.
-    pub status: StatusCode,
-    /// What was wrong, in a few words.
-    pub reason: &'static str,
-}
-
-impl Rejection {
-    /// A rejection with status `status`, because of `reason`.
-    pub const fn new(status: u16, reason: &'static str) -> Self {
-        Self { status: StatusCode(status), reason }
-    }
-
-    const fn bad(reason: &'static str) -> Self {
-        Self::new(400, reason)
-    }
-}
+use crate::http::bounds::{HEAD_BYTES, TARGET_BYTES};
+use crate::http::message::fields::{FieldSlots, Fields, fields};
+use crate::http::message::rejection::Rejection;
 
 /// The versions we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,43 +51,6 @@ pub struct Head<'b> {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
-}
-
-/// Room for the fields of one head. It is lent to who parses the head, because it is too large to be moved about with it.
-pub struct FieldSlots<'b>([httparse::Header<'b>; HEAD_FIELDS]);
-
-impl Default for FieldSlots<'_> {
-    fn default() -> Self {
-        Self([httparse::EMPTY_HEADER; HEAD_FIELDS])
-    }
-}
-
-/// The fields of a head.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'b>(&'b [httparse::Header<'b>]);
-
-impl<'b> Fields<'b> {
-    /// Name and value of each field, in the order sent.
-    pub fn iter(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + '_ {
-        self.0.iter().map(|field| (field.name, field.value))
-    }
-
-    /// The values of all fields called `name`, in the order sent.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
-        self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-    }
-
-    /// The value of the first field called `name`.
-    pub fn first(&self, name: &str) -> Option<&'b [u8]> {
-        self.all(name).next()
-    }
-
-    /// Whether a comma-separated list field called `name` contains `token`, in any case.
-    pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.all(name)
-            .flat_map(|value| value.split(|&b| b == b','))
-            .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-    }
 }
 
 /// Finds the end of a head as its bytes come in, looking at each byte once.
@@ -250,22 +195,6 @@ fn request_line(line: &[u8]) -> Result<(&str, &[u8], HttpVersion), Rejection> {
         return Err(Rejection::bad("control character in the request target"));
     }
     Ok((method, target, version))
-}
-
-/// The fields of a head, or of a trailer section, empty line included.
-pub fn fields<'b>(block: &'b [u8], slots: &'b mut FieldSlots<'b>) -> Result<Fields<'b>, Rejection> {
-    let fields = match httparse::parse_headers(block, &mut slots.0) {
-        Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields,
-        Ok(_) => return Err(Rejection::bad("malformed header field")),
-        Err(httparse::Error::TooManyHeaders) => return Err(Rejection::new(431, "more than 64 header fields")),
-        Err(httparse::Error::HeaderName) => return Err(Rejection::bad("malformed header field name")),
-        Err(httparse::Error::HeaderValue) => return Err(Rejection::bad("malformed header field value")),
-        Err(_) => return Err(Rejection::bad("malformed header field")),
-    };
-    if fields.iter().any(|field| field.name.is_empty()) {
-        return Err(Rejection::bad("empty header field name"));
-    }
-    Ok(Fields(fields))
 }
 
 /// The host that a target in absolute form names, and what follows it: nothing, a path, or a query.

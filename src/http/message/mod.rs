@@ -2,9 +2,11 @@
 
 pub mod answer;
 pub mod body;
+pub mod fields;
 pub mod head;
 pub mod json_form;
 pub mod query;
+pub mod rejection;
 pub mod request;
 pub mod response;
 pub mod target;

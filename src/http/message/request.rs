@@ -10,8 +10,10 @@ use std::time::Duration;
 use tiny_http::{Header, Method, Response, StatusCode};
 
 use crate::http::bounds::BODY_BYTES;
-use crate::http::message::head::{Fields, Head, Rejection};
+use crate::http::message::fields::Fields;
+use crate::http::message::head::Head;
 use crate::http::message::query::Query;
+use crate::http::message::rejection::Rejection;
 use crate::http::message::target::field_safe;
 use crate::http::server::listener::has_hung_up;
 use crate::http::server::throttle::{Hold, Throttle};

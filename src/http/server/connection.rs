@@ -11,8 +11,10 @@ use tiny_http::Method;
 
 use crate::http::bounds::{BODY_DEADLINE, BRIEF_LINGER, BUFFER_BYTES, LINGER, REFUSAL_DEADLINE};
 use crate::http::message::body::{self, ReceiveError};
-use crate::http::message::head::{FieldSlots, Framing, Head, HttpVersion, Rejection};
+use crate::http::message::fields::FieldSlots;
+use crate::http::message::head::{Framing, Head, HttpVersion};
 use crate::http::message::query::Query;
+use crate::http::message::rejection::Rejection;
 use crate::http::message::request::{Answer, BodyRule, BodyWriter, Request, Service, Text, field, refusal};
 use crate::http::message::response::{CONTINUE, Manner, render};
 use crate::http::message::target::{percent_decode, split};

@@ -2,7 +2,8 @@
 
 use crate::http::bounds::{BUFFER_BYTES, HEAD_BYTES, HEAD_DEADLINE, IDLE, LINGER_BYTES};
 use crate::http::message::body::ReceiveError;
-use crate::http::message::head::{EndFinder, Rejection};
+use crate::http::message::head::EndFinder;
+use crate::http::message::rejection::Rejection;
 use std::io::{self, BufRead, Read};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};

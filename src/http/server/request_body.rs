@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crate::http::bounds::BODY_DEADLINE;
 use crate::http::message::body::{BodyDecoder, Piece};
-use crate::http::message::head::{Framing, Rejection};
+use crate::http::message::head::Framing;
+use crate::http::message::rejection::Rejection;
 use crate::http::message::response::CONTINUE;
 use crate::http::server::receive::{Wire, is_timeout};
 use crate::http::server::sender::Sender;

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use crate::http::message::head::{Fields, is_token};
+use crate::http::message::fields::Fields;
+use crate::http::message::head::is_token;
 use crate::proxy::identity::request_id::RequestId;
 use crate::settings::proxy::config::ForwardedStyle;
 
@@ -89,7 +90,7 @@ fn push_all(out: &mut Vec<u8>, parts: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::head::{FieldSlots, fields};
+    use crate::http::message::fields::{FieldSlots, fields};
 
     fn pushed(style: ForwardedStyle, client: &str, host: &str, sent: &str, is_trusted: bool) -> String {
         let own = OwnFields { style, is_trusted, client: client.parse().ok(), host: host.as_bytes(), request_id: None };

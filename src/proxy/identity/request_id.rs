@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::http::message::head::Fields;
+use crate::http::message::fields::Fields;
 
 /// Longer ones are not passed on.
 const MOST_BYTES: usize = 128;
@@ -91,7 +91,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::http::message::head::{FieldSlots, fields};
+    use crate::http::message::fields::{FieldSlots, fields};
 
     fn sent(block: &str) -> Option<Vec<u8>> {
         let block = format!("{block}\r\n");

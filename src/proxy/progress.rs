@@ -1,0 +1,17 @@
+//! How far a request has got.
+
+use crate::proxy::attempt::MemberFailure;
+
+/// What a step of a request comes to.
+pub(super) enum RequestProgress {
+    Some,
+    Nothing,
+    /// The answer is whole, once what is outgoing is sent. Whether the client's connection goes on.
+    Done {
+        lives_on: bool,
+    },
+    /// The client is gone, or its body is malformed.
+    ClientFailed,
+    /// The member does not answer properly.
+    Failed(MemberFailure),
+}
