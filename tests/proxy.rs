@@ -2,6 +2,7 @@
 //! do what a test wants.
 
 mod access_log;
+mod bodies;
 mod bounds;
 mod client_identity;
 mod config;

@@ -4,7 +4,7 @@ use crate::http::message::body::{BodyDecoder, Piece};
 use crate::http::message::fields::{FieldSlots, fields};
 use crate::http::message::head::Framing;
 use crate::http::message::rejection::Rejection;
-use crate::proxy::buffer::{Buffer, Stock};
+use crate::proxy::buffer::{BUFFER_BYTES, Buffer, Stock};
 use crate::proxy::head::is_passed_on_in_trailers;
 use crate::proxy::socket::{Received, Socket};
 
@@ -21,6 +21,8 @@ pub(super) struct BodyStream {
     passed: u64,
     /// All of it has been put where it goes.
     is_done: bool,
+    /// As much has come at a time as there was room for: more at a time is worth a pipe.
+    is_fast: bool,
 }
 
 /// What moving some of a body comes to.
@@ -39,7 +41,7 @@ impl BodyStream {
     pub(super) fn new(framing: Framing, is_chunked: bool) -> Self {
         let decoder = BodyDecoder::streaming(framing);
         let is_done = framing == Framing::Empty;
-        Self { decoder, is_chunked, trailers: Vec::new(), passed: 0, is_done }
+        Self { decoder, is_chunked, trailers: Vec::new(), passed: 0, is_done, is_fast: false }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -68,17 +70,29 @@ impl BodyStream {
             }
             let ahead = usize::try_from(self.decoder.data_ahead()).unwrap_or(usize::MAX);
             let is_direct = ahead > 0 && !self.is_chunked;
-            let room = if is_direct { to.room(stock) } else { received.room(stock) };
-            let most = if is_direct { room.len().min(ahead) } else { room.len() };
-            match from.receive(&mut room[..most]) {
+            let pipe = if is_direct && self.is_fast { to.pipe(stock) } else { None };
+            let got = if let Some(pipe) = pipe {
+                let got = from.receive_into(pipe, ahead);
+                self.is_fast = matches!(got, Received::Bytes(BUFFER_BYTES..));
+                got
+            } else {
+                let room = if is_direct { to.room(stock) } else { received.room(stock) };
+                let most = if is_direct { room.len().min(ahead) } else { room.len() };
+                let got = from.receive(&mut room[..most]);
+                if let Received::Bytes(count) = got {
+                    self.is_fast = count == most;
+                    if is_direct { to.filled(count) } else { received.filled(count) }
+                }
+                got
+            };
+            match got {
                 Received::Bytes(count) if is_direct => {
-                    to.filled(count);
                     self.decoder.passed(count as u64);
                     self.passed += count as u64;
                     self.is_done = self.decoder.is_done();
                     return StreamStep::Some;
                 }
-                Received::Bytes(count) => received.filled(count),
+                Received::Bytes(_) => {}
                 Received::Nothing => return StreamStep::Nothing,
                 Received::End if self.decoder.ends_with_connection() => {
                     self.end(to, stock);

@@ -1,17 +1,25 @@
 //! Buffers that are there only while something is in them.
 
+use crate::proxy::pipe::Pipe;
+
 /// How much a buffer takes in.
 pub(super) const BUFFER_BYTES: usize = 16 * 1024;
 /// How much one takes in that is made for a head of ours: each request that waits for its answer keeps one.
 const HEAD_BUFFER_BYTES: usize = 1024;
 /// Most empty buffers of each size that are kept for the next to need one.
 const MOST_KEPT: usize = 128;
+/// Most pipes of a thread, two descriptors each: who gets none has its bytes copied.
+const MOST_PIPES: usize = 8;
 
 /// Empty buffers for whoever needs one next: an idle connection has none.
 #[derive(Default)]
 pub(super) struct Stock {
     large: Vec<Vec<u8>>,
     small: Vec<Vec<u8>>,
+    /// Empty ones.
+    pipes: Vec<Pipe>,
+    /// How many there are, in use as well.
+    pipe_count: usize,
 }
 
 impl Stock {
@@ -23,6 +31,24 @@ impl Stock {
             (&mut self.large, BUFFER_BYTES)
         };
         buffers.pop().unwrap_or_else(|| vec![0; size])
+    }
+
+    fn take_pipe(&mut self) -> Option<Pipe> {
+        if let Some(pipe) = self.pipes.pop() {
+            return Some(pipe);
+        }
+        let pipe = if self.pipe_count < MOST_PIPES { Pipe::new().ok() } else { None };
+        self.pipe_count += usize::from(pipe.is_some());
+        pipe
+    }
+
+    fn give_back_pipe(&mut self, pipe: Pipe) {
+        if pipe.is_empty() {
+            self.pipes.push(pipe);
+        } else {
+            // What is in it ends with it.
+            self.pipe_count -= 1;
+        }
     }
 
     fn give_back(&mut self, bytes: Vec<u8>) {
@@ -48,21 +74,43 @@ pub(super) struct Buffer {
     keeps: bool,
     /// How many bytes before `start` are.
     kept: usize,
+    /// What comes behind the bytes.
+    pipe: Option<Pipe>,
 }
 
 impl Buffer {
-    /// What is buffered.
+    /// What is buffered in memory.
     pub(super) fn data(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start == self.end && !self.is_piped()
     }
 
-    /// Whether there is room for some more, with what frames it.
+    fn is_piped(&self) -> bool {
+        self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty())
+    }
+
+    /// Whether there is room for some more, with what frames it. Behind what is in a pipe there is none.
     pub(super) fn has_room(&self) -> bool {
-        self.end - self.start < BUFFER_BYTES / 2
+        self.end - self.start < BUFFER_BYTES / 2 && !self.is_piped()
+    }
+
+    /// A pipe in the place of memory, where nothing is buffered or kept, and there is one.
+    pub(super) fn pipe(&mut self, stock: &mut Stock) -> Option<&mut Pipe> {
+        if !self.is_empty() || self.keeps {
+            return None;
+        }
+        if self.pipe.is_none() {
+            self.pipe = stock.take_pipe();
+        }
+        self.pipe.as_mut()
+    }
+
+    /// The pipe with what is to go next, once there are no bytes before it.
+    pub(super) fn filled_pipe(&mut self) -> Option<&mut Pipe> {
+        self.pipe.as_mut().filter(|pipe| self.start == self.end && !pipe.is_empty())
     }
 
     /// How much more is welcome: less than fits.
@@ -89,7 +137,7 @@ impl Buffer {
         self.start += count;
         if self.keeps {
             self.kept += count;
-        } else if self.is_empty() {
+        } else if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
     }
@@ -129,12 +177,16 @@ impl Buffer {
 
     /// Drops all, and gives the memory back.
     pub(super) fn clear(&mut self, stock: &mut Stock) {
-        stock.give_back(std::mem::take(self).bytes);
+        let Self { bytes, pipe, .. } = std::mem::take(self);
+        stock.give_back(bytes);
+        if let Some(pipe) = pipe {
+            stock.give_back_pipe(pipe);
+        }
     }
 
     /// Gives the memory back where nothing is buffered.
     pub(super) fn release(&mut self, stock: &mut Stock) {
-        if self.is_empty() && !self.keeps && !self.bytes.is_empty() {
+        if self.is_empty() && !self.keeps && (!self.bytes.is_empty() || self.pipe.is_some()) {
             self.clear(stock);
         }
     }
@@ -169,6 +221,8 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn what_is_kept_goes_once_more() {
@@ -216,5 +270,35 @@ mod tests {
         buffer.consume(buffer.data().len());
         buffer.release(&mut stock);
         assert!(buffer.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_pipe_comes_behind_the_bytes_and_goes_back_empty() {
+        let (from, mut peer) = UnixStream::pair().unwrap();
+        let (to, mut reader) = UnixStream::pair().unwrap();
+        let mut stock = Stock::default();
+        let mut buffer = Buffer::default();
+        for round in 0..3 {
+            buffer.push(b"head", &mut stock);
+            assert!(buffer.pipe(&mut stock).is_none(), "what is buffered comes first");
+            buffer.consume(4);
+            peer.write_all(b"piped").unwrap();
+            assert_eq!(buffer.pipe(&mut stock).unwrap().fill(&from, 100).unwrap(), 5);
+            assert!(!buffer.is_empty() && !buffer.has_room());
+            buffer.release(&mut stock);
+            assert_eq!(buffer.filled_pipe().unwrap().drain(&to).unwrap(), 5);
+            let mut got = [0; 5];
+            reader.read_exact(&mut got).unwrap();
+            assert_eq!((&got, buffer.is_empty(), buffer.filled_pipe().is_none()), (b"piped", true, true));
+            buffer.release(&mut stock);
+            assert_eq!((stock.pipes.len(), stock.pipe_count), (1, 1), "{round}");
+        }
+        let mut buffers: Vec<Buffer> = (0..=MOST_PIPES).map(|_| Buffer::default()).collect();
+        let taken = buffers.iter_mut().filter_map(|buffer| buffer.pipe(&mut stock)).count();
+        assert_eq!(taken, MOST_PIPES);
+        peer.write_all(b"lost").unwrap();
+        buffers[0].pipe(&mut stock).unwrap().fill(&from, 100).unwrap();
+        buffers.iter_mut().for_each(|buffer| buffer.clear(&mut stock));
+        assert_eq!((stock.pipes.len(), stock.pipe_count), (MOST_PIPES - 1, MOST_PIPES - 1));
     }
 }

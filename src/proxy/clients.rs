@@ -9,7 +9,7 @@ use crate::kernel::rlimit;
 use crate::sync::lock;
 
 /// Descriptors for what is no connection of a client or to a member.
-const OTHER_DESCRIPTORS: u64 = 64;
+const OTHER_DESCRIPTORS: u64 = 128;
 
 /// The connections of all clients.
 #[derive(Debug, Default)]

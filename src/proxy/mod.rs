@@ -7,6 +7,7 @@
 //! exchange    a request on its way to a member, and the answer on its way back
 //! head        heads, written anew for the other side
 //! body_stream bodies, taken out of their frame and put into one of ours
+//! buffer      what is on its way, in memory or in a pipe
 //! world       what the sessions of one thread share: connections to members, buffers, routes
 //! services    who a request is for, and who gets it
 //! members     where one is, and whether it is to be asked; health asks it
@@ -42,6 +43,7 @@ mod operation;
 mod own_metrics;
 mod pages;
 mod passage;
+mod pipe;
 mod progress;
 mod request;
 mod services;

@@ -11,6 +11,7 @@ use rustix::net::{
 };
 
 use crate::proxy::buffer::Buffer;
+use crate::proxy::pipe::Pipe;
 
 /// A socket that is watched for changes alone: what the kernel told once stands here until it is used up.
 pub(super) struct Socket {
@@ -92,13 +93,34 @@ impl Socket {
         }
     }
 
+    /// The same, into the pipe that has nothing in it yet.
+    pub(super) fn receive_into(&mut self, pipe: &mut Pipe, most: usize) -> Received {
+        loop {
+            match pipe.fill(&self.stream, most) {
+                Ok(0) => return Received::End,
+                Ok(count) => return Received::Bytes(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.is_readable = false;
+                    return Received::Nothing;
+                }
+                Err(_) => return Received::Failed,
+            }
+        }
+    }
+
     /// Sends what the kernel takes of what is buffered, maybe nothing.
     pub(super) fn send(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         while self.is_writable && !buffer.is_empty() {
-            match send(&self.stream, buffer.data(), SendFlags::NOSIGNAL) {
-                Ok(count) => {
+            let sent = match buffer.filled_pipe() {
+                Some(pipe) => pipe.drain(&self.stream),
+                None => send(&self.stream, buffer.data(), SendFlags::NOSIGNAL).inspect(|&count| {
                     self.is_writable = count == buffer.data().len();
                     buffer.consume(count);
+                }),
+            };
+            match sent {
+                Ok(count) => {
                     return Ok(count);
                 }
                 Err(Errno::INTR) => {}
