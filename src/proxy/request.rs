@@ -109,6 +109,10 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
 fn understand<'b>(head: &RawHead<'b>) -> Result<(&'b [u8], Framing), Rejection> {
     const HOST: Rejection = Rejection::new(400, "not exactly one sound Host");
     let framing = framing(&head.fields, head.version)?;
+    if framing == Framing::Length(u64::MAX) {
+        // More than 64 bits hold: members that do not notice find another end.
+        return Err(Rejection::new(400, "a Content-Length that nobody can count to"));
+    }
     let host = one_host(&head.fields)?;
     match absolute_form(head.target) {
         // Whom it names must be whom Host names: which of them counts differs from server to server.

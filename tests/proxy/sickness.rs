@@ -263,6 +263,7 @@ fn doubtful_requests_reach_no_member() {
         "Content-Length: -1\r\n",
         "Content-Length: +5\r\n",
         "Content-Length: 1_0\r\n",
+        "Content-Length: 18446744073709551621\r\n",
         "Content-Length: 0x5\r\n",
         "Content-Length : 5\r\n",
         "Content-Length: 5 5\r\n",
