@@ -125,8 +125,7 @@ impl ProxiedRequest {
     pub(super) fn patience(&self, world: &mut World) -> Duration {
         let timeouts = &self.attempt.service.timeouts;
         let is_connecting = world.connections.get_mut(self.attempt.connection).is_some_and(|one| one.is_connecting);
-        let own = if is_connecting { timeouts.connect } else { timeouts.answer };
-        own.unwrap_or(world.shared.timeout)
+        (if is_connecting { timeouts.connect } else { timeouts.answer }).unwrap_or(world.shared.timeout)
     }
 
     pub(super) fn service(&self) -> &Balancer {
@@ -182,7 +181,8 @@ impl ProxiedRequest {
         match self.body.step(client, received, &mut connection.outgoing, &mut world.stock) {
             StreamStep::Some => moved = true,
             StreamStep::Nothing => {}
-            StreamStep::CutShort | StreamStep::Malformed(_) => return RequestProgress::ClientFailed,
+            StreamStep::CutShort => return RequestProgress::ClientFailed,
+            StreamStep::Malformed(_) => return RequestProgress::Malformed,
         }
         if !connection.is_broken {
             match connection.socket.send(&mut connection.outgoing) {
