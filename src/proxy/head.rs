@@ -84,7 +84,12 @@ pub(super) fn for_client(
     for part in [version, &status, b" ", head.reason, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(out, &head.fields, |name| (request_id.is_some() && names_request(name)).then_some(false));
+    // Who has no body has no length (RFC 9110, 8.6): there are clients that wait for it.
+    let has_no_length = matches!(head.status.0, 100..200 | 204);
+    push_fields(out, &head.fields, |name| {
+        let is_left_out = has_no_length && name.eq_ignore_ascii_case("content-length");
+        (is_left_out || request_id.is_some() && names_request(name)).then_some(false)
+    });
     if let Some(id) = request_id {
         id.push(out);
     }

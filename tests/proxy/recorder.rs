@@ -158,7 +158,7 @@ fn read_request(source: &mut impl BufRead, answers: &mut TcpStream) -> Result<Op
 }
 
 /// A line without its CR LF, or nothing where the connection has ended.
-fn line(source: &mut impl BufRead) -> Result<Option<String>, String> {
+pub(super) fn line(source: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     // An end that is a reset or a wait in vain is an end as well.
     if source.read_until(b'\n', &mut bytes).is_err() || !bytes.ends_with(b"\n") {
@@ -170,11 +170,12 @@ fn line(source: &mut impl BufRead) -> Result<Option<String>, String> {
 }
 
 /// Reads so many bytes; says whether they are there.
-fn exactly(source: &mut impl BufRead, count: u64, body: &mut Vec<u8>) -> bool {
+pub(super) fn exactly(source: &mut impl BufRead, count: u64, body: &mut Vec<u8>) -> bool {
     source.take(count).read_to_end(body).is_ok_and(|read| read as u64 == count)
 }
 
-fn chunks(source: &mut impl BufRead, body: &mut Vec<u8>) -> Result<bool, String> {
+/// Reads a chunked body, and its trailers; says whether it is whole.
+pub(super) fn chunks(source: &mut impl BufRead, body: &mut Vec<u8>) -> Result<bool, String> {
     loop {
         let Some(size) = line(source)? else { return Ok(false) };
         if size.is_empty() || !size.bytes().all(|b| b.is_ascii_hexdigit()) {
