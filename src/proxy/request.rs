@@ -83,6 +83,7 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             && framing != Framing::Empty
             && head.fields.lists("expect", "100-continue"),
         upgrades,
+        is_connect: head.method == "CONNECT",
         host: (*name != service.domain).then(|| Box::from(&*name)),
         request_id: request_id(world),
     };
