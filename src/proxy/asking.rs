@@ -12,6 +12,8 @@ pub(super) struct Asking {
     pub(super) is_idempotent: bool,
     pub(super) expects_continue: bool,
     pub(super) upgrades: bool,
+    /// Who grants it passes on all that follows, and understands no further request.
+    pub(super) is_connect: bool,
     /// The host that it is for, where that is spelt in another way than the service's domain.
     pub(super) host: Option<Box<str>>,
     /// The answer has it as well.

@@ -125,8 +125,7 @@ impl ProxiedRequest {
     pub(super) fn patience(&self, world: &mut World) -> Duration {
         let timeouts = &self.attempt.service.timeouts;
         let is_connecting = world.connections.get_mut(self.attempt.connection).is_some_and(|one| one.is_connecting);
-        let own = if is_connecting { timeouts.connect } else { timeouts.answer };
-        own.unwrap_or(world.shared.timeout)
+        (if is_connecting { timeouts.connect } else { timeouts.answer }).unwrap_or(world.shared.timeout)
     }
 
     pub(super) fn service(&self) -> &Balancer {
@@ -182,7 +181,8 @@ impl ProxiedRequest {
         match self.body.step(client, received, &mut connection.outgoing, &mut world.stock) {
             StreamStep::Some => moved = true,
             StreamStep::Nothing => {}
-            StreamStep::CutShort | StreamStep::Malformed(_) => return RequestProgress::ClientFailed,
+            StreamStep::CutShort => return RequestProgress::ClientFailed,
+            StreamStep::Malformed(_) => return RequestProgress::Malformed,
         }
         if !connection.is_broken {
             match connection.socket.send(&mut connection.outgoing) {
@@ -295,7 +295,7 @@ impl ProxiedRequest {
         let is_chunked =
             version == HttpVersion::Http11 && matches!(head.framing, Framing::Chunked | Framing::UntilClose);
         let has_end = is_chunked || matches!(head.framing, Framing::Empty | Framing::Length(_));
-        self.member_lives_on = head.keep_alive;
+        self.member_lives_on = head.keep_alive && !self.asking.is_connect;
         self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_draining();
         let manner = AnswerManner { version, is_chunked, keep_alive: self.client_lives_on };
         push_head(head, manner, self.asking.request_id.as_ref(), outgoing, world);

@@ -1,5 +1,7 @@
 //! Heads, written anew for the other side from what was understood of them.
 
+use std::cell::Cell;
+
 use crate::http::message::answer::AnswerHead;
 use crate::http::message::fields::Fields;
 use crate::http::message::head::{Framing, HttpVersion, RawHead, absolute_form};
@@ -9,6 +11,8 @@ use crate::proxy::identity::request_id::RequestId;
 /// Fields that are of one connection alone (RFC 9110, 7.6.1), beside those that `Connection` names.
 const OF_THE_CONNECTION: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+/// Fields that `Connection` cannot make fields of one connection: the next server would find another end, or another host.
+const NOT_NAMED_AWAY: [&str; 2] = ["content-length", "host"];
 /// Fields that say where a message goes or ends, which its end cannot change (RFC 9110, 6.5.1).
 const NOT_IN_TRAILERS: [&str; 7] =
     ["content-length", "host", "trailer", "content-encoding", "content-type", "content-range", "authorization"];
@@ -25,12 +29,17 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 /// Writes all fields that are for whoever comes next. Of those that the proxy writes itself, `stays` says which are.
 fn push_fields(out: &mut Vec<u8>, fields: &Fields<'_>, stays: impl Fn(&str) -> Option<bool>) {
     let named = fields.first("connection").is_some();
+    let has_length = Cell::new(false);
     fields.write(out, |name| {
-        // Whom `Connection` names is left out; what frames the message, or says where it is from, cannot be named away.
+        // Lengths that agree are one: there are members that refuse two, and clients.
+        if name.eq_ignore_ascii_case("content-length") && has_length.replace(true) {
+            return false;
+        }
+        // Whom `Connection` names is left out; what frames the message, or says where it is from and where it goes, cannot
+        // be named away.
         !is_one_of(&OF_THE_CONNECTION, name)
-            && stays(name).unwrap_or_else(|| {
-                !named || name.eq_ignore_ascii_case("content-length") || !fields.lists("connection", name)
-            })
+            && stays(name)
+                .unwrap_or_else(|| !named || is_one_of(&NOT_NAMED_AWAY, name) || !fields.lists("connection", name))
     });
 }
 
@@ -75,7 +84,12 @@ pub(super) fn for_client(
     for part in [version, &status, b" ", head.reason, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    push_fields(out, &head.fields, |name| (request_id.is_some() && names_request(name)).then_some(false));
+    // Who has no body has no length (RFC 9110, 8.6): there are clients that wait for it.
+    let has_no_length = matches!(head.status.0, 100..200 | 204);
+    push_fields(out, &head.fields, |name| {
+        let is_left_out = has_no_length && name.eq_ignore_ascii_case("content-length");
+        (is_left_out || request_id.is_some() && names_request(name)).then_some(false)
+    });
     if let Some(id) = request_id {
         id.push(out);
     }
@@ -148,6 +162,16 @@ mod tests {
         assert_eq!(
             request("GET HTTP://h/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
             "GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_next_one_finds_the_same_host_and_the_same_end() {
+        assert_eq!(
+            request(
+                "PUT / HTTP/1.1\r\nConnection: host, x, content-length\r\nHost: h\r\nX: 1\r\nContent-Length: 4\r\ncontent-length: 4\r\n\r\n"
+            ),
+            "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
         );
     }
 

@@ -10,8 +10,10 @@ pub(super) enum RequestProgress {
     Done {
         lives_on: bool,
     },
-    /// The client is gone, or its body is malformed.
+    /// The client is gone.
     ClientFailed,
+    /// Its body is malformed.
+    Malformed,
     /// The member does not answer properly.
     Failed(MemberFailure),
 }

@@ -83,6 +83,7 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             && framing != Framing::Empty
             && head.fields.lists("expect", "100-continue"),
         upgrades,
+        is_connect: head.method == "CONNECT",
         host: (*name != service.domain).then(|| Box::from(&*name)),
         request_id: request_id(world),
     };
@@ -109,6 +110,10 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
 fn understand<'b>(head: &RawHead<'b>) -> Result<(&'b [u8], Framing), Rejection> {
     const HOST: Rejection = Rejection::new(400, "not exactly one sound Host");
     let framing = framing(&head.fields, head.version)?;
+    if framing == Framing::Length(u64::MAX) {
+        // More than 64 bits hold: members that do not notice find another end.
+        return Err(Rejection::new(400, "a Content-Length that nobody can count to"));
+    }
     let host = one_host(&head.fields)?;
     match absolute_form(head.target) {
         // Whom it names must be whom Host names: which of them counts differs from server to server.

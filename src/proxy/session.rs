@@ -177,6 +177,7 @@ impl Session {
                     Ok(true)
                 }
                 RequestProgress::ClientFailed => Err(Closed),
+                RequestProgress::Malformed => self.give_up(Page::BadRequest, world).map(|()| true),
                 RequestProgress::Failed(failure) => self.fail(failure, world).map(|()| true),
             };
         }
@@ -354,10 +355,8 @@ impl Session {
     }
 
     fn give_up(&mut self, page: Page, world: &mut World) -> Result<(), Closed> {
-        let Some(exchange) = self.exchange.take() else { return Err(Closed) };
-        let is_answered = exchange.is_answered();
-        let has_no_body = exchange.is_head();
-        self.exchange = Some(exchange);
+        let Some(exchange) = &self.exchange else { return Err(Closed) };
+        let (is_answered, has_no_body) = (exchange.is_answered(), exchange.is_head());
         if is_answered {
             tell(&mut self.entry, self.exchange.as_deref(), RequestEnd::BrokenOff, world);
         } else {

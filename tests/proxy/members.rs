@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use super::parts::{Member, Proxy, get, ok};
-use crate::harness::{eventually, free_address};
+use crate::harness::eventually;
 
 #[test]
 fn who_fails_again_and_again_is_set_aside() {
@@ -140,46 +139,4 @@ fn a_member_that_is_a_name_is_found_and_one_that_is_not_is_no_end() {
     proxy.process.signal(libc::SIGHUP);
     eventually("it is said", || proxy.process.log().contains("member nowhere.invalid: "));
     eventually("nobody is asked", || proxy.client().ask(&get("h1")).status == 502);
-}
-
-#[test]
-fn members_that_are_killed_and_come_back_under_load_cost_no_request() {
-    let address = free_address();
-    let steady = Member::answering(ok("ok"));
-    let proxy = Proxy::at(&[("h1", vec![steady.address, address])], "      strategy: LEAST\n", &[]);
-    let start = Instant::now();
-    let (mut asked, mut rounds) = (0, 0);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let (mut client, mut asked) = (proxy.client(), 0);
-                    while !done.load(Ordering::SeqCst) {
-                        let answer = client.ask(&get("h1"));
-                        assert_eq!(answer.status, 200, "{answer:?}");
-                        asked += 1;
-                    }
-                    asked
-                })
-            })
-            .collect();
-        let folder = tempfile::tempdir().unwrap();
-        while start.elapsed() < Duration::from_secs(8) {
-            let mut member = std::process::Command::new(crate::harness::PROGRAM)
-                .args(["counter", "--listen", &address.to_string(), "--data-dir"])
-                .arg(folder.path())
-                .stderr(std::process::Stdio::null())
-                .spawn()
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(600));
-            // SIGKILL, in the middle of what it does.
-            member.kill().unwrap();
-            member.wait().unwrap();
-            rounds += 1;
-        }
-        done.store(true, Ordering::SeqCst);
-        asked = clients.into_iter().map(|client| client.join().unwrap()).sum::<usize>();
-    });
-    assert!(asked > 100 && rounds > 2, "{asked} {rounds}");
 }

@@ -191,6 +191,24 @@ fn what_comes_behind_an_answer_reaches_nobody() {
 }
 
 #[test]
+fn a_connection_that_may_be_a_tunnel_is_not_used_again() {
+    let member = Member::start(|visit, number| {
+        while let Some(head) = visit.head() {
+            // Who grants a CONNECT takes all that follows for what it is to pass on.
+            visit.send(ok(&format!("{number} {}", &head[..3])));
+        }
+    });
+    let proxy = Proxy::of(&[&member]);
+    for number in 0..10 {
+        let mut client = proxy.client();
+        client.send(b"CONNECT h1:80 HTTP/1.1\r\nHost: h1\r\n\r\nGET /hidden HTTP/1.1\r\nHost: h1\r\n\r\n");
+        let answers = String::from_utf8(client.rest()).unwrap();
+        assert!(answers.ends_with(&format!("\r\n\r\n{number} CON")), "{answers}");
+    }
+    assert_eq!(proxy.client().ask(&get("h1")).body, "10 GET");
+}
+
+#[test]
 fn one_slow_member_holds_up_nobody_else() {
     let slow = Member::start(|visit, _| {
         visit.head();
@@ -263,6 +281,7 @@ fn doubtful_requests_reach_no_member() {
         "Content-Length: -1\r\n",
         "Content-Length: +5\r\n",
         "Content-Length: 1_0\r\n",
+        "Content-Length: 18446744073709551621\r\n",
         "Content-Length: 0x5\r\n",
         "Content-Length : 5\r\n",
         "Content-Length: 5 5\r\n",

@@ -33,6 +33,10 @@ impl<'b> AnswerHead<'b> {
         let StatusLine { version, status, reason, rest } = status_line(bytes)?;
         let fields = fields(rest, slots)?;
         let declared = framing(&fields, version)?;
+        if declared == Framing::Length(u64::MAX) {
+            // More than 64 bits hold: who does not notice finds another end.
+            return Err(Rejection::new(400, "a Content-Length that nobody can count to"));
+        }
         let framing = match declared {
             // Whatever their fields say (RFC 9112, 6.3).
             _ if has_no_body || matches!(status.0, 100..200 | 204 | 304) => Framing::Empty,
@@ -134,6 +138,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551621\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
