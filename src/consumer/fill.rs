@@ -5,7 +5,7 @@
 //! nothing to shrink in a page or in many. Each page begins with its serial number, so KSM finds no twins.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, IoSlice, Write};
 
 use crate::kernel::mapping::{Backing, Mapping, page_size};
 
@@ -13,6 +13,8 @@ use crate::kernel::mapping::{Backing, Mapping, page_size};
 pub const PAGE: usize = 4096;
 /// How much noise there is: twice what LZ4 looks back, and little enough for a processor's cache.
 const NOISE: usize = 128 * 1024;
+/// How long a page's serial number is.
+const LABEL: usize = 8;
 /// By how much a round begins later than the one before: a number without a factor in common with a page.
 const SHIFT: usize = 61;
 
@@ -48,21 +50,60 @@ impl Fill {
     /// When the kernel has no memory for the noise.
     pub fn fill(&mut self, pages: &mut [u8]) -> io::Result<()> {
         debug_assert!(pages.len().is_multiple_of(PAGE));
-        let noise = match &mut self.noise {
-            Some(noise) => noise,
-            none => none.insert(noise()?),
-        };
+        let noise = self.take_noise()?;
         for page in pages.chunks_exact_mut(PAGE) {
-            page.copy_from_slice(&noise.bytes()[self.place..self.place + PAGE]);
-            self.serial += 1;
-            page[..8].copy_from_slice(&label(self.serial));
-            self.place += PAGE;
-            if self.place > NOISE {
-                self.round = (self.round + SHIFT) % PAGE;
-                self.place = self.round;
+            let (label, place) = self.next_page();
+            page.copy_from_slice(&noise.bytes()[place..place + PAGE]);
+            page[..LABEL].copy_from_slice(&label);
+        }
+        self.noise = Some(noise);
+        Ok(())
+    }
+
+    /// Writes `length` bytes of pages, of the last one a part. The kernel copies them from the noise itself, which stays in a
+    /// processor's cache: pages put together before would not.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for the noise, or does not write all of it.
+    pub fn write_to(&mut self, file: &mut impl Write, length: usize) -> io::Result<()> {
+        let noise = self.take_noise()?;
+        let pages: Vec<_> = (0..length.div_ceil(PAGE)).map(|_| self.next_page()).collect();
+        let mut slices = Vec::with_capacity(2 * pages.len());
+        let mut left = length;
+        for (label, place) in &pages {
+            let count = left.min(PAGE);
+            slices.push(IoSlice::new(&label[..count.min(LABEL)]));
+            slices.push(IoSlice::new(&noise.bytes()[place + LABEL.min(count)..place + count]));
+            left -= count;
+        }
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            match file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => IoSlice::advance_slices(&mut rest, count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
+        self.noise = Some(noise);
         Ok(())
+    }
+
+    /// The noise, made if need be. Without it an error leaves none behind, and the next call makes it anew.
+    fn take_noise(&mut self) -> io::Result<Mapping> {
+        self.noise.take().map_or_else(noise, Ok)
+    }
+
+    /// The label of the next page, and where in the noise it begins.
+    fn next_page(&mut self) -> ([u8; LABEL], usize) {
+        let place = self.place;
+        self.serial += 1;
+        self.place += PAGE;
+        if self.place > NOISE {
+            self.round = (self.round + SHIFT) % PAGE;
+            self.place = self.round;
+        }
+        (label(self.serial), place)
     }
 
     /// Gives the noise back; it is made anew when it is needed.
@@ -91,7 +132,7 @@ fn noise() -> io::Result<Mapping> {
 }
 
 /// 48 bits of a number as eight printable bytes: enough for an exbibyte of pages.
-fn label(number: u64) -> [u8; 8] {
+fn label(number: u64) -> [u8; LABEL] {
     std::array::from_fn(|place| (number >> (6 * place) & 63) as u8 + b' ')
 }
 
@@ -109,6 +150,50 @@ mod tests {
         content.fill(one).unwrap();
         content.fill(two).unwrap();
         bytes
+    }
+
+    /// Takes a third of what it is offered at a time, and is interrupted now and then.
+    struct Reluctant(Vec<u8>, usize);
+
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1.is_multiple_of(5) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let before = self.0.len();
+            let most = slices.iter().map(|slice| slice.len()).sum::<usize>().div_ceil(3);
+            for slice in slices {
+                let room = most - (self.0.len() - before);
+                self.0.extend(&slice[..slice.len().min(room)]);
+            }
+            Ok(self.0.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_pages_are_filled_with() {
+        let (mut writing, mut filling) = (Fill::new(), Fill::new());
+        let (mut written, mut expected) = (Reluctant(Vec::new(), 0), Vec::new());
+        let mut pages = vec![0; 400 * PAGE];
+        for length in [0, 1, LABEL, LABEL + 1, PAGE - 1, PAGE, PAGE + 1, 300 * PAGE + 7] {
+            writing.write_to(&mut written, length).unwrap();
+            // Both have the same noise.
+            filling.noise = writing.noise.take();
+            let whole = length.next_multiple_of(PAGE);
+            filling.fill(&mut pages[..whole]).unwrap();
+            writing.noise = filling.noise.take();
+            expected.extend_from_slice(&pages[..length]);
+        }
+        assert!(written.0 == expected);
     }
 
     #[test]

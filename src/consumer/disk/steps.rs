@@ -1,7 +1,7 @@
 //! One work's steps on files: cutting and removing what goes, writing what comes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use crate::consumer::admission::headroom::Reservation;
@@ -9,12 +9,12 @@ use crate::consumer::control::failure::Failure;
 use crate::consumer::control::plan::{CLASSES, Plan};
 use crate::consumer::control::reconcile::{Steps, Work};
 use crate::consumer::disk::files::{Class, Disk, Numbered, counted};
-use crate::consumer::fill::{Fill, PAGE};
+use crate::consumer::fill::Fill;
 use crate::kernel::sys::close;
 use crate::sync::lock;
 
 /// How much is written at a time.
-const BUFFER: usize = 1 << 20;
+const PIECE: u64 = 1 << 20;
 /// What a ramp moves by at least.
 const GRAIN: u64 = 256 << 10;
 
@@ -52,7 +52,6 @@ struct FileSteps<'d> {
     /// Files that come: class, size, and the number before the first, by class; the next ones last.
     coming: Vec<Missing>,
     writing: Option<Writing>,
-    buffer: Vec<u8>,
     content: &'d mut Fill,
     reservation: &'d mut Reservation,
     fsync: bool,
@@ -101,7 +100,7 @@ impl<'d> FileSteps<'d> {
         going.reverse();
         coming.reverse();
         let going = going.into_iter().flatten().collect();
-        Self { disk, going, coming, writing: None, buffer: Vec::new(), content, reservation, fsync }
+        Self { disk, going, coming, writing: None, content, reservation, fsync }
     }
 
     /// Removes what is not whole.
@@ -147,7 +146,7 @@ impl Steps for FileSteps<'_> {
     }
 
     fn stride(&self) -> u64 {
-        BUFFER as u64
+        PIECE
     }
 
     fn release(&mut self, most: u64) -> Result<u64, Failure> {
@@ -181,16 +180,9 @@ impl Steps for FileSteps<'_> {
                 None => return Ok(0),
             },
         };
-        let now = (writing.size - writing.written).min(most.max(1)).min(BUFFER as u64);
-        // Content comes in pages; of the last one, a part may do.
-        let pages = (now as usize).next_multiple_of(PAGE);
-        if self.buffer.len() < pages {
-            self.buffer.resize(pages, 0);
-        }
-        let filled = self.content.fill(&mut self.buffer[..pages]);
+        let now = (writing.size - writing.written).min(most.max(1)).min(PIECE);
         let refused = |verb: &str| Failure::of(format!("{verb} {}", writing.path.display()));
-        let written = filled.and_then(|()| writing.file.write_all(&self.buffer[..now as usize]));
-        if let Err(failure) = written.map_err(refused("writing")) {
+        if let Err(failure) = self.content.write_to(&mut writing.file, now as usize).map_err(refused("writing")) {
             self.writing = Some(writing);
             return Err(failure);
         }
