@@ -165,7 +165,8 @@ pub(super) fn planned(holder: Holder, account: Result<Account, Conflict>) -> Ans
 /// `getact`.
 pub(super) fn held(holder: Holder, account: &Account, held: &Goal) -> Answer {
     let GroupTexts { parts, noun, measure, .. } = words(holder);
-    let mut lines = format!("Last request ID: {}\n", account.last);
+    let mut lines = String::with_capacity(256);
+    let _ = writeln!(lines, "Last request ID: {}", account.last);
     for (size, count) in held.parts() {
         let _ = writeln!(lines, "{parts} of size: {size}, Count: {count}");
     }

@@ -1,5 +1,6 @@
 //! A response, as it goes over the wire.
 
+use std::io::Write;
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
@@ -35,16 +36,16 @@ pub(in crate::http) fn render(response: Text, manner: Manner) -> (Vec<u8>, Vec<u
         HttpVersion::Http10 => "HTTP/1.0 ",
         HttpVersion::Http11 => "HTTP/1.1 ",
     };
-    let line = [version, &status.0.to_string(), " ", status.default_reason_phrase(), "\r\n"];
-    line.iter().for_each(|piece| head.extend_from_slice(piece.as_bytes()));
+    // Writing to memory does not fail.
+    let _ = write!(head, "{version}{} {}\r\n", status.0, status.default_reason_phrase());
     let is_type = |header: &&Header| header.field.equiv("Content-Type");
     for header in response.headers().iter().filter(|header| !is_type(header)) {
         push_field(&mut head, header.field.as_str().as_str(), header.value.as_str());
     }
-    push_field(&mut head, "Date", &HttpDate::from(SystemTime::now()).to_string());
+    let _ = write!(head, "Date: {}\r\n", HttpDate::from(SystemTime::now()));
     // Where it is not declared, an answer to HEAD leaves the length open (RFC 9110, 8.6).
     if let Some(length) = response.data_length() {
-        push_field(&mut head, "Content-Length", &length.to_string());
+        let _ = write!(head, "Content-Length: {length}\r\n");
     }
     if manner.chunked {
         push_field(&mut head, "Transfer-Encoding", "chunked");

@@ -40,6 +40,12 @@ fn hex_digit(byte: u8) -> Option<u8> {
 ///
 /// A trailing slash stays: `/a//` becomes `/a/`, which is another path than `/a`.
 pub fn cleaned(path: &[u8]) -> Option<Vec<u8>> {
+    // Most paths are clean, and that is seen without memory.
+    let (inner, is_rooted) = path.strip_prefix(b"/").map_or((path, false), |inner| (inner, true));
+    let inner = inner.strip_suffix(b"/").unwrap_or(inner);
+    if is_rooted && inner.split(|&b| b == b'/').all(|segment| !matches!(segment, b"" | b"." | b"..")) {
+        return None;
+    }
     let mut segments: Vec<&[u8]> = Vec::new();
     for segment in path.split(|&b| b == b'/') {
         match segment {
