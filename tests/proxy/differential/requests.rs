@@ -48,10 +48,11 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Method, target, host and the length of the body of each.
+/// Method, target, host and the length of the body of each. What is not ASCII is left out: the access log has other words
+/// for it.
 fn shown(requests: &[Seen]) -> String {
     let show = |one: &Seen| format!("{} {} {} {}", one.method, one.target, one.host, one.body.len());
-    requests.iter().map(show).collect::<Vec<_>>().join(", ")
+    requests.iter().map(show).collect::<Vec<_>>().join(", ").replace(|c: char| !c.is_ascii(), "")
 }
 
 /// A running proxy in front of a recorder, and what it says that it passed on.
@@ -85,11 +86,12 @@ impl Subject {
         self.lines = lines;
         let show = |line: &Json| {
             let word = |name: &str| line[name].string().to_owned();
-            let target = word("target");
-            let path = target.strip_prefix("http://h1").unwrap_or(&target).to_owned();
-            format!("{} {path} {} {}", word("method"), word("host"), line["bytes_in"].whole())
+            let (target, host) = (word("target"), word("host"));
+            let is_absolute = target.to_lowercase().starts_with(&format!("http://{}", host.to_lowercase()));
+            let path = if is_absolute { &target["http://".len() + host.len()..] } else { &target };
+            format!("{} {path} {host} {}", word("method"), line["bytes_in"].whole())
         };
-        passed.iter().map(show).collect::<Vec<_>>().join(", ")
+        passed.iter().map(show).collect::<Vec<_>>().join(", ").replace(|c: char| !c.is_ascii(), "")
     }
 }
 
@@ -204,7 +206,7 @@ fn nor_does_anything_else_mean_something_else_to_them() {
     let seed = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut all, mut went_through) = (Vec::new(), 0);
-    let rounds = 10 * rounds();
+    let rounds = 3 * rounds();
     for _ in 0..rounds {
         let bytes = &cases[random.usize(..cases.len())].bytes;
         let mut spelling = bytes[..bytes.len() - SECOND.len()].to_vec();
@@ -215,6 +217,6 @@ fn nor_does_anything_else_mean_something_else_to_them() {
         all.extend(faults.into_iter().map(|fault| format!("{}\n  {fault}", bytes.escape_ascii())));
     }
     assert!(all.is_empty(), "FUZZ_SEED={seed}: {} faults in {rounds} spellings:\n{}", all.len(), all.join("\n"));
-    assert!(went_through > rounds / 20, "{went_through} of {rounds} went through");
+    assert!(went_through > rounds / 10, "{went_through} of {rounds} went through");
     assert!(others.iter_mut().all(|(other, _)| other.is_alive()));
 }
