@@ -218,7 +218,7 @@ const PIECES: [&[u8]; 22] = [
 ];
 
 #[test]
-fn nor_does_any_other_answer_mean_something_else_to_them() {
+fn answers_spelled_at_random_mean_the_same_to_other_clients() {
     let spelling = Arc::new(Mutex::new(Vec::new()));
     let script = Arc::clone(&spelling);
     // It closes behind each of them, so that nobody waits for more.

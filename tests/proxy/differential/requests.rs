@@ -198,7 +198,7 @@ const PIECES: [&[u8]; 30] = [
 ];
 
 #[test]
-fn nor_does_anything_else_mean_something_else_to_them() {
+fn requests_spelled_at_random_mean_the_same_to_other_servers() {
     let (mut subject, recorders) = (Subject::start(), [Recorder::start(), Recorder::start()]);
     let mut others = others(&recorders);
     // What is sound is best to begin with: of two faults, the other one is never looked for.
