@@ -48,7 +48,7 @@ fn pick<'a, T: ?Sized>(random: &mut fastrand::Rng, from: &[&'a T]) -> &'a T {
 }
 
 /// Inserts, deletes, replaces, repeats or swaps a few pieces.
-fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>, words: &[&[u8]], most: usize) {
+pub(crate) fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>, words: &[&[u8]], most: usize) {
     for _ in 0..random.usize(..=most) {
         let at = random.usize(..=bytes.len());
         match random.u8(..8) {

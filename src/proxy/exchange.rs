@@ -116,9 +116,9 @@ impl ProxiedRequest {
         self.asking.is_head
     }
 
-    /// Whether something of an answer went to the client.
+    /// Whether the client has the head of its last answer.
     pub(super) fn is_answered(&self) -> bool {
-        matches!(self.answer, AnswerStage::Body(_)) || self.interim > 0 || self.has_continued
+        matches!(self.answer, AnswerStage::Body(_))
     }
 
     /// How long its member may take for what it is to do next.
@@ -334,7 +334,7 @@ impl ProxiedRequest {
         if !outdated {
             self.attempt.failed(world);
         }
-        if self.is_begun || self.is_answered() || !(is_unsent || may_go_twice) {
+        if self.is_begun || self.has_continued || !(is_unsent || may_go_twice) {
             return false;
         }
         // Who was not there got nothing, so asking another one is no further load.

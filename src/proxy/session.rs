@@ -346,8 +346,7 @@ impl Session {
 
     /// The member does not answer: another one is asked, or the client is told.
     fn fail(&mut self, failure: MemberFailure, world: &mut World) -> Result<(), Closed> {
-        let Some(exchange) = &mut self.exchange else { return Err(Closed) };
-        if exchange.ask_again(failure, world) {
+        if self.exchange.as_mut().ok_or(Closed)?.ask_again(failure, world) {
             return Ok(());
         }
         let page = if failure == MemberFailure::TimedOut { Page::GatewayTimeout } else { Page::BadGateway };

@@ -7,7 +7,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::parts::Proxy;
-use crate::harness::{PROGRAM, eventually, free_address};
+use crate::harness::{PATIENCE, PROGRAM, eventually, free_address};
 use crate::process::Reaped;
 
 /// Time that a member serves before it is the next one's turn.
@@ -36,28 +36,32 @@ fn members_that_are_killed_in_turn_cost_no_request_that_may_be_done_twice() {
     eventually("all listen", || addresses.into_iter().all(listens));
     let proxy = Proxy::at(&[("h1", addresses.to_vec())], "      strategy: LEAST\n", &[]);
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let mut kills = 0;
+    let (mut kills, start) = (0, Instant::now());
     thread::scope(|scope| {
         let ask = |number: usize| {
             let (proxy, done, asked) = (&proxy, &done, &asked);
             scope.spawn(move || {
                 let mut client = proxy.client();
-                while !done.load(Ordering::SeqCst) {
+                while !done.load(Ordering::SeqCst) && start.elapsed() < duration() + 4 * PATIENCE {
                     // Some stay, and some come anew for each request.
-                    if number % 3 == 0 {
+                    if number.is_multiple_of(3) {
                         client = proxy.client();
                     }
-                    let (target, body) =
-                        if number % 2 == 0 { ("/healthz", "ok\n") } else { ("/api/status", "testero ") };
-                    let answer = client.ask(format!("GET {target} HTTP/1.1\r\nHost: h1\r\n\r\n").as_bytes());
-                    assert_eq!(answer.status, 200, "after {} requests: {answer:?}", asked.load(Ordering::SeqCst));
-                    assert!(answer.body.starts_with(body), "{answer:?}");
+                    let (head, body, begins) = match number {
+                        0 | 1 => ("GET /healthz", "", "ok\n"),
+                        2 | 3 => ("GET /api/status", "", "testero "),
+                        _ => ("PUT /healthz", "what may be done twice may have a body", "ok\n"),
+                    };
+                    let fields = format!("Host: h1\r\nContent-Length: {}", body.len());
+                    let answer = client.ask(format!("{head} HTTP/1.1\r\n{fields}\r\n\r\n{body}").as_bytes());
+                    let before = asked.load(Ordering::SeqCst);
+                    assert_eq!(answer.status, 200, "after {before} requests: {answer:?}");
+                    assert!(answer.body.starts_with(begins), "{answer:?}");
                     asked.fetch_add(1, Ordering::SeqCst);
                 }
             })
         };
         let clients: Vec<_> = (0..6).map(ask).collect();
-        let start = Instant::now();
         while start.elapsed() < duration() && !clients.iter().any(ScopedJoinHandle::is_finished) {
             let turn = kills % members.len();
             // SIGKILL, in the middle of what it does.

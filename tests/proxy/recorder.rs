@@ -131,7 +131,10 @@ fn read_request(source: &mut impl BufRead, answers: &mut TcpStream) -> Result<Op
             "content-length" if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) => true,
             "content-length" => length.replace(value.parse::<u64>().map_err(|why| why.to_string())?).is_some(),
             "transfer-encoding" => std::mem::replace(&mut is_chunked, true) || !value.eq_ignore_ascii_case("chunked"),
-            "expect" => std::mem::replace(&mut waits, true),
+            "expect" => {
+                waits |= value.eq_ignore_ascii_case("100-continue");
+                false
+            }
             _ => false,
         };
         if is_second {
@@ -153,7 +156,11 @@ fn read_request(source: &mut impl BufRead, answers: &mut TcpStream) -> Result<Op
         return Ok(None);
     }
     let host = host.unwrap_or_default();
-    let target = target.strip_prefix(&format!("http://{host}")).unwrap_or(target).to_owned();
+    // The absolute form names the host once more.
+    let (scheme, rest) = target.split_at_checked(7).unwrap_or(("", target));
+    let (named, path) = rest.split_at_checked(host.len()).unwrap_or(("", rest));
+    let is_absolute = scheme.eq_ignore_ascii_case("http://") && named.eq_ignore_ascii_case(&host);
+    let target = if is_absolute { path } else { target }.to_owned();
     Ok(Some(Seen { method: method.to_owned(), target, host, body }))
 }
 

@@ -191,6 +191,29 @@ fn what_comes_behind_an_answer_reaches_nobody() {
 }
 
 #[test]
+fn who_was_told_to_go_on_is_told_when_it_is_in_vain() {
+    let silent = Member::start(|visit, _| {
+        visit.head();
+        // It never asks for the body.
+        visit.exactly(5);
+    });
+    let asking = Member::start(|visit, _| {
+        visit.head();
+        visit.send("HTTP/1.1 100 Continue\r\n\r\n");
+        visit.exactly(5);
+    });
+    for member in [silent, asking] {
+        let proxy = Proxy::of(&[&member]);
+        let mut client = proxy.client();
+        client.send(b"POST / HTTP/1.1\r\nHost: h1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(client.head().status, 100);
+        client.send(b"hello");
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.as_str()), (502, BAD_GATEWAY));
+    }
+}
+
+#[test]
 fn a_connection_that_may_be_a_tunnel_is_not_used_again() {
     let member = Member::start(|visit, number| {
         while let Some(head) = visit.head() {

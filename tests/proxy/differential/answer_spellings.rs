@@ -13,7 +13,7 @@ use Then::{Closes, Waits};
 
 /// The answer to a GET, what the member does behind it, and what the client hears: the statuses, and the body, with `…`
 /// where it breaks off.
-pub(super) const ANSWERS: [(&str, Then, &str); 86] = [
+pub(super) const ANSWERS: [(&str, Then, &str); 88] = [
     // Sound ones.
     ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Waits, "200 hello"),
     ("HTTP/1.1 200 OK\r\ncontent-length:5\r\nConnection: close\r\n\r\nhello", Closes, "200 hello"),
@@ -75,6 +75,8 @@ pub(super) const ANSWERS: [(&str, Then, &str); 86] = [
         Waits,
         "103 200 hello",
     ),
+    ("HTTP/1.1 103 Hints\r\n\r\n", Closes, "103 502"),
+    ("HTTP/1.1 103 Hints\r\n\r\nhello\r\n\r\n", Waits, "103 502"),
     ("HTTP/1.1 101 Unasked\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello", Waits, "502"),
     // Status lines that are none.
     ("", Closes, "502"),

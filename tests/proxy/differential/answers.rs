@@ -2,12 +2,15 @@
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use super::super::other_proxies::OtherProxy;
 use super::super::parts::{Member, Proxy, ok};
 use super::super::recorder::{chunks, exactly, line};
 use super::answer_spellings::{ANSWERS, ANSWERS_TO_HEAD, Then};
+use crate::fuzz::mutate;
 use crate::harness::PATIENCE;
+use crate::shutdown::rounds;
 
 /// What a client has heard: the statuses of an answer, its body, and whether that is whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,11 +24,15 @@ struct Heard {
 
 impl Heard {
     fn shown(&self) -> String {
-        let is_page = self.statuses == ["502"];
+        let is_page = self.is_refused();
         let body: String = self.body.iter().copied().map(char::from).filter(|_| !is_page).collect();
         let end = if self.is_whole { "" } else { "…" };
         let space = if is_page { "" } else { " " };
         format!("{}{space}{body}{end}", self.statuses.join(" "))
+    }
+
+    fn is_refused(&self) -> bool {
+        self.statuses.last().is_some_and(|status| status == "502")
     }
 
     /// Whether another client that heard `other` must take it for the same.
@@ -34,7 +41,7 @@ impl Heard {
             return other.is_whole && self.statuses == other.statuses && self.body == other.body;
         }
         // How much of what breaks off still comes differs; a whole answer must say that it went wrong.
-        !other.is_whole && self.body.starts_with(&other.body) || other.statuses == ["502"]
+        !other.is_whole && self.body.starts_with(&other.body) || other.is_refused()
     }
 }
 
@@ -114,14 +121,49 @@ fn hear(address: SocketAddr, method: &str, number: usize) -> Result<Heard, Strin
     Ok(heard)
 }
 
+/// The bytes that a spelling is.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+}
+
+/// Others as clients of the proxy.
+fn others(proxy: &Proxy) -> Vec<OtherProxy> {
+    let others = [OtherProxy::haproxy(proxy.address), OtherProxy::nginx(proxy.address)];
+    others.into_iter().flatten().collect()
+}
+
+/// What a client hears of the proxy, and what was wrong with what it hears through the others, which may refuse it where
+/// that is said.
+fn compare(
+    proxy: &Proxy,
+    others: &[OtherProxy],
+    method: &str,
+    number: usize,
+    may_refuse: bool,
+) -> (String, Vec<String>) {
+    let heard = match hear(proxy.address, method, number) {
+        Ok(heard) => heard,
+        Err(why) => return (String::new(), vec![why]),
+    };
+    let mut faults = Vec::new();
+    for OtherProxy { name, address, .. } in others {
+        // nginx takes an interim answer for the last one.
+        if *name == "nginx" && heard.statuses.len() > 1 {
+            continue;
+        }
+        match hear(*address, method, number) {
+            Ok(through) if heard.means(&through) || may_refuse && through.is_refused() => {}
+            through => faults.push(format!("heard {:?}, and through {name} {through:?}", heard.shown())),
+        }
+    }
+    (heard.shown(), faults)
+}
+
 #[test]
 fn an_answer_that_is_passed_on_means_the_same_to_other_clients() {
     let to_get = ANSWERS.iter().map(|row| ("GET", row));
     let cases: Vec<_> = to_get.chain(ANSWERS_TO_HEAD.iter().map(|row| ("HEAD", row))).collect();
-    let scripts: Vec<(Vec<u8>, Then)> = cases
-        .iter()
-        .map(|(_, (text, then, _))| (text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect(), *then))
-        .collect();
+    let scripts: Vec<(Vec<u8>, Then)> = cases.iter().map(|(_, (text, then, _))| (bytes(text), *then)).collect();
     let member = Member::start(move |visit, _| {
         while let Some(head) = visit.head() {
             let target = head.split(' ').nth(1).unwrap();
@@ -136,33 +178,75 @@ fn an_answer_that_is_passed_on_means_the_same_to_other_clients() {
         }
     });
     let proxy = Proxy::start(&[("h1", &[&member])], "", &["--threads", "1"]);
-    // They are clients of the proxy.
-    let others = [OtherProxy::haproxy(proxy.address), OtherProxy::nginx(proxy.address)];
-    let mut others: Vec<_> = others.into_iter().flatten().collect();
-    let mut faults = Vec::new();
+    let mut others = others(&proxy);
+    let mut all = Vec::new();
     for (number, (method, (text, _, expected))) in cases.iter().enumerate() {
-        let mut fault = |what: String| faults.push(format!("{method} {text:?}\n  {what}"));
-        let heard = match hear(proxy.address, method, number) {
-            Ok(heard) => heard,
-            Err(why) => {
-                fault(why);
-                continue;
-            }
-        };
-        if heard.shown() != *expected {
-            fault(format!("expected {expected:?}, heard {:?}", heard.shown()));
+        let (heard, mut faults) = compare(&proxy, &others, method, number, false);
+        if heard != *expected {
+            faults.push(format!("expected {expected:?}, heard {heard:?}"));
         }
-        for other in &others {
-            // nginx takes an interim answer for the last one.
-            if other.name == "nginx" && heard.statuses.len() > 1 {
-                continue;
-            }
-            match hear(other.address, method, number) {
-                Ok(through) if heard.means(&through) => {}
-                through => fault(format!("heard {:?}, and through {} {through:?}", heard.shown(), other.name)),
-            }
-        }
+        all.extend(faults.into_iter().map(|fault| format!("{method} {text:?}\n  {fault}")));
     }
-    assert!(faults.is_empty(), "{} of {} spellings:\n{}", faults.len(), cases.len(), faults.join("\n"));
+    assert!(all.is_empty(), "{} faults in {} spellings:\n{}", all.len(), cases.len(), all.join("\n"));
+    assert!(others.iter_mut().all(OtherProxy::is_alive));
+}
+
+/// What is put into spellings in the hope that somebody reads over it.
+const PIECES: [&[u8]; 22] = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"\0",
+    b"\xa0",
+    b":",
+    b";",
+    b",",
+    b"0",
+    b"5",
+    b"-",
+    b"+",
+    b"\r\n ",
+    b"\r\n\r\n",
+    b"\r\nContent-Length: 5\r\n",
+    b"\r\nContent-Length: 0\r\n",
+    b"\r\nTransfer-Encoding: chunked\r\n",
+    b"\r\nConnection: close\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra",
+    b"0\r\n\r\n",
+];
+
+#[test]
+fn answers_spelled_at_random_mean_the_same_to_other_clients() {
+    let spelling = Arc::new(Mutex::new(Vec::new()));
+    let script = Arc::clone(&spelling);
+    // It closes behind each of them, so that nobody waits for more.
+    let member = Member::start(move |visit, _| {
+        while let Some(head) = visit.head() {
+            if !head.starts_with("GET /second ") {
+                return visit.send(&*script.lock().unwrap());
+            }
+            visit.send(ok("second"));
+        }
+    });
+    let proxy = Proxy::start(&[("h1", &[&member])], "", &["--threads", "1"]);
+    let mut others = others(&proxy);
+    let sound: Vec<_> = ANSWERS.iter().filter(|(.., expected)| !expected.contains("502")).collect();
+    let seed = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut all, mut went_through) = (Vec::new(), 0);
+    let rounds = 3 * rounds();
+    for _ in 0..rounds {
+        let mut text = bytes(sound[random.usize(..sound.len())].0);
+        mutate(&mut random, &mut text, &PIECES, 3);
+        spelling.lock().unwrap().clone_from(&text);
+        let method = ["GET", "GET", "GET", "HEAD"][random.usize(..4)];
+        let (heard, faults) = compare(&proxy, &others, method, 0, true);
+        went_through += usize::from(!heard.contains("502"));
+        all.extend(faults.into_iter().map(|fault| format!("{method} {}\n  {fault}", text.escape_ascii())));
+    }
+    assert!(all.is_empty(), "FUZZ_SEED={seed}: {} faults in {rounds} spellings:\n{}", all.len(), all.join("\n"));
+    assert!(went_through > rounds / 10, "{went_through} of {rounds} went through");
     assert!(others.iter_mut().all(OtherProxy::is_alive));
 }
