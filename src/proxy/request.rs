@@ -13,7 +13,7 @@ use crate::proxy::head::for_member;
 use crate::proxy::identity::forwarded::OwnFields;
 use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
-use crate::proxy::services::{Balancer, host_name};
+use crate::proxy::services::{Balancer, HostRoutes, host_name};
 use crate::proxy::world::World;
 use crate::settings::proxy::config::ForwardedStyle;
 
@@ -53,10 +53,7 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
     let name = String::from_utf8_lossy(host_name(host));
     let shown = Some(&*name).filter(|name| !name.is_empty());
     let routes = world.shared.routes();
-    let request_id = |world: &mut World| {
-        let make = || RequestId::sent(&head.fields).unwrap_or_else(|| world.request_ids.make());
-        routes.clients.request_id.then(make)
-    };
+    let request_id = |world: &mut World| request_id(&head.fields, &routes, world);
     let Some(service) = routes.find(host).map(Arc::clone) else {
         match shown {
             Some(name) => log::warn!("unknown host: {}", name.escape_debug()),
@@ -104,6 +101,19 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             page(world, Page::BadGateway, shown, request_id)
         }
     }
+}
+
+/// The name of a request, if it has one: the client's own, or a new one.
+fn request_id(fields: &Fields<'_>, routes: &HostRoutes, world: &mut World) -> Option<RequestId> {
+    let make = || RequestId::sent(fields).unwrap_or_else(|| world.request_ids.make());
+    routes.clients.request_id.then(make)
+}
+
+/// The same, for one that was read before.
+pub(super) fn request_id_of(bytes: &[u8], world: &mut World) -> Option<RequestId> {
+    let mut slots = FieldSlots::default();
+    let head = RawHead::parse(bytes, &mut slots).ok()?;
+    request_id(&head.fields, &world.shared.routes(), world)
 }
 
 /// The host that a request is for, and where its body ends.

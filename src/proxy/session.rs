@@ -16,7 +16,7 @@ use crate::proxy::identity::proxy_header::{self, ConnectionEnds};
 use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
 use crate::proxy::progress::RequestProgress;
-use crate::proxy::request::{Asked, read_request};
+use crate::proxy::request::{Asked, read_request, request_id_of};
 use crate::proxy::services::Balancer;
 use crate::proxy::session_state::{CLIENT_PATIENCE, ClientTimeouts, Closed, QueuedRequest, SessionPhase, TUNNEL_IDLE};
 use crate::proxy::socket::{Received, Socket};
@@ -135,7 +135,7 @@ impl Session {
             Some(exchange) if exchange.waits_for_client(world) => self.give_up(Page::RequestTimeout, world)?,
             Some(_) => self.fail(MemberFailure::TimedOut, world)?,
             None if self.expects_proxy_header => return Err(Closed),
-            None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, false, None, world),
+            None if self.head_began.is_some() => self.refuse(&Page::RequestTimeout, world),
             None => return Err(Closed),
         }
         self.moved = world.now;
@@ -208,8 +208,7 @@ impl Session {
     }
 
     fn flush(&mut self) -> Result<bool, Closed> {
-        let sent = self.client.send(&mut self.outgoing).map_err(|_| Closed)?;
-        Ok(sent > 0)
+        self.client.send(&mut self.outgoing).map(|sent| sent > 0).map_err(|_| Closed)
     }
 
     fn linger(&mut self, left: usize, world: &mut World) -> Result<bool, Closed> {
@@ -238,7 +237,7 @@ impl Session {
             Ok(None) => return self.receive_head(world),
             Err(Rejection { status, .. }) => {
                 let page = if matches!(status.0, 414 | 431) { Page::HeadTooLarge } else { Page::BadRequest };
-                self.refuse(&page, false, None, world);
+                self.refuse(&page, world);
                 return Ok(true);
             }
         };
@@ -326,7 +325,7 @@ impl Session {
         world.ends = self.ends();
         (self.expects_proxy_header, self.head_began) = (false, None);
         if !self.permit.count_for(self.peer) {
-            self.refuse(&Page::ServiceUnavailable, false, None, world);
+            self.refuse(&Page::ServiceUnavailable, world);
         } else if !self.received.is_empty() {
             self.head_began = Some(world.now);
         }
@@ -334,13 +333,13 @@ impl Session {
     }
 
     /// Answers with a page what is no request.
-    fn refuse(&mut self, page: &Page, has_no_body: bool, host: Option<&str>, world: &mut World) {
-        world.answered(self.peer, Some(page), host);
+    fn refuse(&mut self, page: &Page, world: &mut World) {
+        world.answered(self.peer, Some(page), None);
         if self.entry.is_none() {
             let head = self.received.data().to_vec();
             self.enter(&head, world);
         }
-        self.send_page(page, has_no_body, None, world);
+        self.send_page(page, false, None, world);
         self.phase = SessionPhase::Ending;
     }
 
@@ -349,8 +348,7 @@ impl Session {
         if self.exchange.as_mut().ok_or(Closed)?.ask_again(failure, world) {
             return Ok(());
         }
-        let page = if failure == MemberFailure::TimedOut { Page::GatewayTimeout } else { Page::BadGateway };
-        self.give_up(page, world)
+        self.give_up(if failure == MemberFailure::TimedOut { Page::GatewayTimeout } else { Page::BadGateway }, world)
     }
 
     fn give_up(&mut self, page: Page, world: &mut World) -> Result<(), Closed> {
@@ -372,7 +370,9 @@ impl Session {
     fn turn_down(&mut self, head: &[u8], service: &Balancer, world: &mut World) {
         let page = Page::ServiceUnavailable;
         service.counts.answered_without_member(page.status().0);
-        self.refuse(&page, head.starts_with(b"HEAD "), Some(&service.domain), world);
+        world.answered(self.peer, Some(&page), Some(&service.domain));
+        self.send_page(&page, head.starts_with(b"HEAD "), request_id_of(head, world), world);
+        self.phase = SessionPhase::Ending;
     }
 
     /// Answers a request without asking a member.

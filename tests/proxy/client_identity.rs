@@ -129,6 +129,13 @@ fn requests_have_a_name_that_member_and_client_both_know() {
     let proxy = start(&dead, "", &["request_id: true"], "");
     let answer = proxy.client().ask(b"POST / HTTP/1.1\r\nHost: h1\r\nX-Request-Id: d\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((answer.status, answer.field("X-Request-Id")), (502, Some("d")));
+    let (busy, _release) = Member::holding(ok("ok"));
+    let proxy = start(&busy, "", &["request_id: true"], "      max_requests_per_member: 1\n      queue: {length: 0}\n");
+    let mut first = proxy.client();
+    first.send(&get("h1"));
+    eventually("the member is busy", || busy.heads().len() == 1);
+    let answer = proxy.client().ask(b"GET / HTTP/1.1\r\nHost: h1\r\nX-Request-Id: e\r\n\r\n");
+    assert_eq!((answer.status, answer.field("X-Request-Id")), (503, Some("e")));
 }
 
 const V2_V6: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x29\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07\
