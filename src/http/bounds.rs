@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Most bytes of a request head: request line, fields and the empty line. More is 431. Go's default of 1 MiB is for
 /// cookies nobody sends here.
 pub const HEAD_BYTES: usize = 16 * 1024;
+/// How long the empty line is that ends a head.
+pub const HEAD_END: usize = 2;
+/// Most bytes of a head before that.
+pub const HEAD_LIMIT: usize = HEAD_BYTES - HEAD_END;
 /// Most fields of a request head. More is 431.
 pub const HEAD_FIELDS: usize = 64;
 /// Most bytes of a request target. More is 414.

@@ -38,8 +38,14 @@ pub(super) enum StreamStep {
 }
 
 impl BodyStream {
+    /// A body of any size, framed like this, which goes on in chunks or as it is.
     pub(super) fn new(framing: Framing, is_chunked: bool) -> Self {
-        let decoder = BodyDecoder::streaming(framing);
+        Self::at_most(u64::MAX, framing, is_chunked)
+    }
+
+    /// The same, of `limit` bytes at most.
+    pub(super) fn at_most(limit: u64, framing: Framing, is_chunked: bool) -> Self {
+        let decoder = BodyDecoder::streaming(framing, limit);
         let is_done = framing == Framing::Empty;
         Self { decoder, is_chunked, trailers: Vec::new(), passed: 0, is_done, is_fast: false }
     }

@@ -70,7 +70,8 @@ impl ProxiedRequest {
         // Nobody knows of a connection that was kept whether it is still there: what cannot be done twice is sent on one that was
         // looked at in this very moment.
         let attempt = Attempt::first(service, asking.is_idempotent, world)?;
-        let body = BodyStream::new(framing, framing == Framing::Chunked);
+        let limit = attempt.service.limits.body.unwrap_or(u64::MAX);
+        let body = BodyStream::at_most(limit, framing, framing == Framing::Chunked);
         let order = if asking.expects_continue { Order::HeadAlone } else { Order::Whole };
         if let Some(connection) = world.connections.get_mut(attempt.connection) {
             connection.outgoing.keep();
@@ -182,7 +183,10 @@ impl ProxiedRequest {
             StreamStep::Some => moved = true,
             StreamStep::Nothing => {}
             StreamStep::CutShort => return RequestProgress::ClientFailed,
-            StreamStep::Malformed(_) => return RequestProgress::Malformed,
+            StreamStep::Malformed(rejection) => {
+                let limit = self.attempt.service.limits.body.filter(|_| rejection.status.0 == 413);
+                return RequestProgress::Refused(limit.map_or(Page::BadRequest, Page::BodyTooLarge));
+            }
         }
         if !connection.is_broken {
             match connection.socket.send(&mut connection.outgoing) {

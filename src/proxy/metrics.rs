@@ -43,7 +43,7 @@ impl ProxyMetrics {
         page: Option<&Page>,
         host: Option<&str>,
     ) {
-        let host = if page == Some(&Page::HeadTooLarge) { None } else { host };
+        let host = host.filter(|_| page.is_none_or(|page| page.status().0 != 413));
         let error = page.map_or(0, |page| page.status().0);
         counter.count(&self.status, peer.map(|peer| peer.ip()), error, host);
     }
@@ -122,7 +122,7 @@ mod tests {
         metrics.answered(&mut counter, peer, None, Some("H1"));
         metrics.answered(&mut counter, peer, None, Some("h1"));
         metrics.answered(&mut counter, peer, Some(&Page::BadRequest), None);
-        metrics.answered(&mut counter, peer, Some(&Page::HeadTooLarge), Some("h1"));
+        metrics.answered(&mut counter, peer, Some(&Page::HeadTooLarge(1)), Some("h1"));
         let text = metrics.render([&balancer].into_iter());
         for line in [
             "# HELP request_processing_seconds Time spent processing requests",

@@ -1,10 +1,6 @@
 //! The pages that the proxy answers itself.
 
-use crate::http::bounds::HEAD_BYTES;
 use crate::proxy::identity::request_id::RequestId;
-
-/// Most bytes of a request's head, before the empty line that ends it.
-const HEAD_LIMIT: usize = HEAD_BYTES - 2;
 
 /// An answer of the proxy's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +11,10 @@ pub(super) enum Page {
     UnsupportedMethod(String),
     /// 408
     RequestTimeout,
-    /// 413
-    HeadTooLarge,
+    /// 413: a head of more than so many bytes.
+    HeadTooLarge(usize),
+    /// 413: a body of more than so many bytes.
+    BodyTooLarge(u64),
     /// 502: no member answers properly.
     BadGateway,
     /// 503: nobody can take it now.
@@ -32,7 +30,7 @@ impl Page {
         match self {
             Self::BadRequest | Self::UnsupportedMethod(_) => (400, "Bad Request"),
             Self::RequestTimeout => (408, "Request Timeout"),
-            Self::HeadTooLarge => (413, "Request Entity Too Large"),
+            Self::HeadTooLarge(_) | Self::BodyTooLarge(_) => (413, "Request Entity Too Large"),
             Self::BadGateway => (502, "Bad Gateway"),
             Self::ServiceUnavailable => (503, "Service Unavailable"),
             Self::GatewayTimeout => (504, "Gateway Timeout"),
@@ -44,8 +42,11 @@ impl Page {
         let (status, reason) = self.status();
         match self {
             Self::DryRun => String::from("<h1>200 OK (dry-run)</h1>"),
-            Self::HeadTooLarge => {
-                format!("<h1>Error {status}: {reason} (header size must not exceed {HEAD_LIMIT} bytes)</h1>")
+            Self::HeadTooLarge(limit) => {
+                format!("<h1>Error {status}: {reason} (header size must not exceed {limit} bytes)</h1>")
+            }
+            Self::BodyTooLarge(limit) => {
+                format!("<h1>Error {status}: {reason} (body size must not exceed {limit} bytes)</h1>")
             }
             Self::UnsupportedMethod(method) => {
                 // The only characters of a token that mean something in HTML.

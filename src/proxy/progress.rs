@@ -1,6 +1,7 @@
 //! How far a request has got.
 
 use crate::proxy::attempt::MemberFailure;
+use crate::proxy::pages::Page;
 
 /// What a step of a request comes to.
 pub(super) enum RequestProgress {
@@ -12,8 +13,8 @@ pub(super) enum RequestProgress {
     },
     /// The client is gone.
     ClientFailed,
-    /// Its body is malformed.
-    Malformed,
+    /// Its body is malformed or too large.
+    Refused(Page),
     /// The member does not answer properly.
     Failed(MemberFailure),
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::http::bounds::HEAD_END;
 use crate::http::message::fields::{FieldSlots, Fields};
 use crate::http::message::head::{Framing, HttpVersion, RawHead, absolute_form, framing, is_authority, keeps_alive};
 use crate::http::message::rejection::Rejection;
@@ -15,7 +16,7 @@ use crate::proxy::identity::request_id::RequestId;
 use crate::proxy::pages::Page;
 use crate::proxy::services::{Balancer, HostRoutes, host_name};
 use crate::proxy::world::World;
-use crate::settings::proxy::config::ForwardedStyle;
+use crate::settings::proxy::config::{ForwardedStyle, RequestLimits};
 
 /// Methods that are passed on.
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
@@ -62,6 +63,10 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
         let request_id = request_id(world);
         return page(world, Page::BadRequest, shown, request_id);
     };
+    if let Some(too_large) = too_large(bytes, framing, service.limits) {
+        let request_id = request_id(world);
+        return page(world, too_large, shown, request_id);
+    }
     let keep_alive = keeps_alive(&head.fields, head.version) && head.method != "CONNECT";
     if world.shared.is_dry_run {
         world.answered(peer, None, shown);
@@ -101,6 +106,13 @@ pub(super) fn read_request(bytes: &[u8], peer: Option<SocketAddr>, world: &mut W
             page(world, Page::BadGateway, shown, request_id)
         }
     }
+}
+
+/// What a service says that does not take so large a request, as far as its head tells.
+fn too_large(head: &[u8], framing: Framing, limits: RequestLimits) -> Option<Page> {
+    let head_limit = limits.head.filter(|limit| head.len() - HEAD_END > *limit);
+    let is_over = |limit: &u64| matches!(framing, Framing::Length(length) if length > *limit);
+    head_limit.map(Page::HeadTooLarge).or_else(|| limits.body.filter(is_over).map(Page::BodyTooLarge))
 }
 
 /// The name of a request, if it has one: the client's own, or a new one.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::proxy::counts::ServiceCounts;
 use crate::proxy::identity::ClientRules;
 use crate::proxy::members::{Availability, Member};
-use crate::settings::proxy::config::{HealthConfig, ServiceConfig, ServiceTimeouts, Strategy, bare_name, domain_key};
+use crate::settings::proxy::config::{
+    HealthConfig, RequestLimits, ServiceConfig, ServiceTimeouts, Strategy, bare_name, domain_key,
+};
 use crate::sync::lock;
 
 /// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
@@ -41,6 +43,7 @@ pub(super) struct Balancer {
     pub(super) most_tried: usize,
     pub(super) counts: Arc<ServiceCounts>,
     pub(super) timeouts: ServiceTimeouts,
+    pub(super) limits: RequestLimits,
     /// Most requests at a member at a time.
     most_under_way: usize,
     /// How many requests wait for a member at most, and how long.
@@ -53,7 +56,7 @@ pub(super) struct Balancer {
 
 impl Balancer {
     pub(super) fn new(config: &ServiceConfig, members: Vec<Arc<Member>>, most_tried: usize) -> Self {
-        let ServiceConfig { name, domain, strategy, health, timeouts, .. } = config.clone();
+        let ServiceConfig { name, domain, strategy, health, timeouts, limits, .. } = config.clone();
         let (turns, budget) = (Mutex::new(vec![0; members.len()]), AtomicI64::new(BUDGET));
         let most_under_way = config.max_requests_per_member.unwrap_or(usize::MAX);
         let queue = (config.queue.length.unwrap_or(QUEUE_LENGTH), config.queue.time.unwrap_or(QUEUE_TIME));
@@ -67,6 +70,7 @@ impl Balancer {
             most_tried,
             counts: Arc::default(),
             timeouts,
+            limits,
             most_under_way,
             queue,
             waiting,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::http::bounds::{LINGER, LINGER_BYTES};
+use crate::http::bounds::{HEAD_LIMIT, LINGER, LINGER_BYTES};
 use crate::http::message::head::EndFinder;
 use crate::http::message::rejection::Rejection;
 use crate::proxy::access_line::{AccessEntry, RequestEnd};
@@ -177,7 +177,7 @@ impl Session {
                     Ok(true)
                 }
                 RequestProgress::ClientFailed => Err(Closed),
-                RequestProgress::Malformed => self.give_up(Page::BadRequest, world).map(|()| true),
+                RequestProgress::Refused(page) => self.give_up(page, world).map(|()| true),
                 RequestProgress::Failed(failure) => self.fail(failure, world).map(|()| true),
             };
         }
@@ -236,7 +236,8 @@ impl Session {
             Ok(Some(length)) => length,
             Ok(None) => return self.receive_head(world),
             Err(Rejection { status, .. }) => {
-                let page = if matches!(status.0, 414 | 431) { Page::HeadTooLarge } else { Page::BadRequest };
+                let page =
+                    if matches!(status.0, 414 | 431) { Page::HeadTooLarge(HEAD_LIMIT) } else { Page::BadRequest };
                 self.refuse(&page, world);
                 return Ok(true);
             }

@@ -143,6 +143,7 @@ Usage: testero proxy [OPTIONS]
     proxy.max_connections_per_client: 50    [any number]
     proxy.services[].health: {path: /, interval: 5s, timeout: 2s, healthy: 2, unhealthy: 3, status: 200-399} [not asked]
     proxy.services[].timeouts: {connect: 1s, answer: 10s, idle: 75s, head: 10s} [-t for the first two]
+    proxy.services[].limits: {head: 8Ki, body: 10Mi}   of a request [16Ki, any size]
     proxy.services[].retries: 2             on how many further members a request is tried [2]
     proxy.services[].max_requests_per_member: 20, queue: {length: 100, time: 1s} [any number]
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::parts::{Member, Proxy};
+use super::parts::{Member, Proxy, get, ok};
 
 #[test]
 fn bodies_of_any_size_go_both_ways_in_any_frame() {
@@ -113,4 +113,49 @@ fn long_bodies_are_moved_by_the_kernel_to_readers_that_rest_and_break_off_where_
         }
     }
     assert!(pipes() > before, "no byte of these comes into the proxy's memory");
+}
+
+#[test]
+fn a_service_may_have_limits_of_its_own() {
+    let member = Member::start(|visit, _| {
+        while let Some(head) = visit.head() {
+            if head.contains("chunked") {
+                let _ = visit.until(b"0\r\n\r\n");
+            } else if head.contains("Content-Length: 1000") {
+                visit.exactly(1000).unwrap();
+            }
+            visit.send(ok("ok"));
+        }
+    });
+    let proxy = Proxy::start(&[("h1", &[&member])], "      limits: {head: 200, body: 1k}\n", &[]);
+    let ask = |request: String| proxy.client().ask(request.as_bytes());
+    let head = |length: usize| {
+        let start = "GET / HTTP/1.1\r\nHost: h1\r\nX-A: ";
+        format!("{start}{}\r\n\r\n", "a".repeat(length - start.len() - 2))
+    };
+    assert_eq!(ask(head(200)).status, 200);
+    let answer = ask(head(201));
+    let too_large = |what: &str, limit: u32| {
+        format!("<h1>Error 413: Request Entity Too Large ({what} size must not exceed {limit} bytes)</h1>")
+    };
+    assert_eq!((answer.status, answer.body), (413, too_large("header", 200)));
+    let post = |fields: &str, body: &str| ask(format!("POST / HTTP/1.1\r\nHost: h1\r\n{fields}\r\n\r\n{body}"));
+    assert_eq!(post("Content-Length: 1000", &"x".repeat(1000)).status, 200);
+    let heads = member.heads().len();
+    // Before a byte of it is asked for.
+    let answer = post("Content-Length: 1001\r\nExpect: 100-continue", "");
+    assert_eq!((answer.status, answer.body, member.heads().len()), (413, too_large("body", 1000), heads));
+    let chunk = |size: usize| format!("{size:x}\r\n{}\r\n", "x".repeat(size));
+    let chunked = |sizes: [usize; 2]| {
+        post("Transfer-Encoding: chunked", &format!("{}{}0\r\n\r\n", chunk(sizes[0]), chunk(sizes[1])))
+    };
+    assert_eq!(chunked([999, 1]).status, 200);
+    let answer = chunked([999, 2]);
+    assert_eq!((answer.status, answer.body), (413, too_large("body", 1000)));
+    // Answers have none.
+    let large = Member::answering(ok(&"y".repeat(5000)));
+    let proxy = Proxy::start(&[("h1", &[&large])], "      limits: {body: 0}\n", &[]);
+    assert_eq!(proxy.client().ask(&get("h1")).body.len(), 5000);
+    assert_eq!(proxy.client().ask(b"PUT / HTTP/1.1\r\nHost: h1\r\nContent-Length: 1\r\n\r\nx").status, 413);
+    assert!(proxy.metrics().contains("status_total{client=\"127.0.0.1\",error=\"413\",host=\"None\"} 1.0"));
 }

@@ -66,7 +66,7 @@ fn receive_head(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<()
 
 /// Hands on a body as it comes.
 pub(super) fn read_body(reader: &mut impl BufRead, framing: Framing, piece: BodyPieces<'_>) -> io::Result<()> {
-    let mut decoder = BodyDecoder::streaming(framing);
+    let mut decoder = BodyDecoder::streaming(framing, u64::MAX);
     while !decoder.is_done() {
         let received = more(reader)?;
         if received.is_empty() {

@@ -128,10 +128,10 @@ enum BodyState {
 }
 
 impl BodyDecoder {
-    /// For a body that is passed on as it comes. However many chunks it has, each line between them is bounded, and so is
+    /// For a body that is passed on as it comes, with at most `limit` bytes of data where it comes in chunks. However many chunks it has, each line between them is bounded, and so is
     /// the trailer section as a whole.
-    pub fn streaming(framing: Framing) -> Self {
-        Self { overhead_left: usize::MAX, ..Self::new(framing, u64::MAX) }
+    pub fn streaming(framing: Framing, limit: u64) -> Self {
+        Self { overhead_left: usize::MAX, ..Self::new(framing, limit) }
     }
 
     /// For a body that is delimited like this, with at most `limit` bytes of data where it comes in chunks.
@@ -322,7 +322,7 @@ mod tests {
     fn a_stream_of_small_chunks_has_no_end_but_its_trailers_have() {
         let chunks = b"1\r\nx\r\n".repeat(CHUNK_OVERHEAD_BYTES);
         let trailers = b"a: b\r\n".repeat(CHUNK_OVERHEAD_BYTES);
-        let mut decoder = BodyDecoder::streaming(Framing::Chunked);
+        let mut decoder = BodyDecoder::streaming(Framing::Chunked, u64::MAX);
         let mut length = 0;
         let mut bytes = &chunks[..];
         while let Some(piece) = decoder.next(&mut bytes).unwrap() {

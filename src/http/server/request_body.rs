@@ -25,7 +25,7 @@ pub(super) struct BodyProgress {
 
 impl BodyProgress {
     pub(super) fn new(framing: Framing, expects_continue: bool) -> Self {
-        Self { decoder: BodyDecoder::streaming(framing), is_awaited: expects_continue, trouble: None }
+        Self { decoder: BodyDecoder::streaming(framing, u64::MAX), is_awaited: expects_continue, trouble: None }
     }
 
     /// A body of which nothing is left.

@@ -87,6 +87,8 @@ pub struct ServiceConfig {
     pub health: Option<HealthConfig>,
     /// How long things may take, where it is not as it is for all.
     pub timeouts: ServiceTimeouts,
+    /// How large its requests may be.
+    pub limits: RequestLimits,
     /// Most requests at one of its members at a time; at least 1.
     pub max_requests_per_member: Option<usize>,
     /// What becomes of requests beyond that.
@@ -171,6 +173,15 @@ pub struct ServiceTimeouts {
     pub head: Option<Duration>,
     /// Between any two reads of an answer.
     pub answer: Option<Duration>,
+}
+
+/// How large a service's requests may be, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// A head, without the empty line that ends it; [`HEAD_LIMIT`](crate::http::bounds::HEAD_LIMIT) at most.
+    pub head: Option<usize>,
+    /// A body, without its frame.
+    pub body: Option<u64>,
 }
 
 /// What becomes of requests that no member may take yet.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::units::duration::span;
+use crate::units::quantity::{Unit, quantity};
 use crate::yaml::{Node, NodeKind, NodePath};
 
 /// More than anybody reads at a time; a file has room for a hundred thousand.
@@ -185,6 +186,20 @@ impl<'f> ConfigReader<'f> {
                 self.fault(&at, format_args!("expected a duration longer than 0, instead got {}", at.node));
             }
             Some(Ok(length)) => return Some(length),
+        }
+        None
+    }
+
+    /// An amount of bytes like `64Ki`, `most` at most.
+    pub(super) fn bytes(&mut self, of: &ConfigValue<'_>, key: &str, most: u64) -> Option<u64> {
+        let at = self.optional(of, key)?;
+        match at.node.text().map(|text| quantity(text, Unit::Bytes)) {
+            None => self.fault(&at, format_args!("expected an amount like 64Ki or 1000, instead got {}", at.node)),
+            Some(Err(why)) => self.fault(&at, format_args!("{}: {why}; an amount is like 64Ki or 1000", at.node)),
+            Some(Ok(bytes)) if bytes > most => {
+                self.fault(&at, format_args!("expected {most} bytes at most, instead got {}", at.node));
+            }
+            Some(Ok(bytes)) => return Some(bytes),
         }
         None
     }

@@ -3,19 +3,21 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use crate::http::bounds::HEAD_LIMIT;
 use crate::settings::proxy::config::{
-    HealthConfig, MemberAddress, MemberConfig, ProxyProtocolVersion, QueueConfig, ServiceConfig, ServiceTimeouts,
-    Strategy,
+    HealthConfig, MemberAddress, MemberConfig, ProxyProtocolVersion, QueueConfig, RequestLimits, ServiceConfig,
+    ServiceTimeouts, Strategy,
 };
 use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 
-const SERVICE_KEYS: [&str; 10] = [
+const SERVICE_KEYS: [&str; 11] = [
     "name",
     "domain",
     "hosts",
     "strategy",
     "health",
     "timeouts",
+    "limits",
     "max_requests_per_member",
     "queue",
     "proxy_protocol",
@@ -59,6 +61,7 @@ impl RequiredPart<'_> {
         let strategy = reader.choice(at, "strategy", &STRATEGIES).unwrap_or_default();
         let health = reader.optional(at, "health").and_then(|health| self::health(reader, &health));
         let timeouts = reader.optional(at, "timeouts").map(|timeouts| self::timeouts(reader, &timeouts));
+        let limits = reader.optional(at, "limits").map(|limits| self::limits(reader, &limits));
         let max_requests_per_member = reader.count(at, "max_requests_per_member", 1);
         let queue = reader.optional(at, "queue").map(|queue| self::queue(reader, &queue));
         let proxy_protocol = reader.choice(at, "proxy_protocol", &PROXY_PROTOCOLS);
@@ -71,6 +74,7 @@ impl RequiredPart<'_> {
             strategy,
             health,
             timeouts: timeouts.unwrap_or_default(),
+            limits: limits.unwrap_or_default(),
             max_requests_per_member,
             queue: queue.unwrap_or_default(),
             proxy_protocol,
@@ -181,6 +185,16 @@ fn timeouts(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> ServiceTimeo
         idle: reader.span(at, "idle"),
         head: reader.span(at, "head"),
         answer: reader.span(at, "answer"),
+    }
+}
+
+fn limits(reader: &mut ConfigReader<'_>, at: &ConfigValue<'_>) -> RequestLimits {
+    if !reader.is_mapping(at, &["head", "body"]) {
+        return RequestLimits::default();
+    }
+    RequestLimits {
+        head: reader.bytes(at, "head", HEAD_LIMIT as u64).map(|bytes| bytes as usize),
+        body: reader.bytes(at, "body", u64::MAX),
     }
 }
 

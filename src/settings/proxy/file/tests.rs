@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::proxy::config::{
-    HealthConfig, MemberAddress, MemberConfig, QueueConfig, ServiceTimeouts, Strategy,
+    HealthConfig, MemberAddress, MemberConfig, QueueConfig, RequestLimits, ServiceTimeouts, Strategy,
 };
 
 pub(super) type Loaded = Result<(ProxyConfig, Vec<String>), Vec<String>>;
@@ -86,6 +86,7 @@ proxy:
       hosts: [{address: 10.0.0.1, port: 80, weight: 0}, {address: a-b_c.d., port: 80, weight: 65535}]
       health: {path: '/up?x=1', interval: 1.5s, timeout: 500ms, healthy: 1, unhealthy: 2, status: 200-204}
       timeouts: {connect: 1, idle: 1m30s, head: '10', answer: 0.5}
+      limits: {head: 8Ki, body: 1.5M}
       max_requests_per_member: 20
       queue: {length: 0, time: 2s}
       retries: 0
@@ -123,6 +124,8 @@ proxy:
         answer: Some(millis(500)),
     };
     assert_eq!(a.timeouts, timeouts);
+    assert_eq!(a.limits, RequestLimits { head: Some(8192), body: Some(1_500_000) });
+    assert_eq!(b.limits, RequestLimits::default());
     assert_eq!((a.max_requests_per_member, a.retries), (Some(20), Some(0)));
     assert_eq!(a.queue, QueueConfig { length: Some(0), time: Some(millis(2000)) });
     assert_eq!(b.health, Some(HealthConfig { status: 204..=204, ..HealthConfig::default() }));
@@ -287,6 +290,11 @@ fn what_may_be_missing_must_be_right_where_it_is_said() {
         ("timeouts: 10", "timeouts (line 14): expected a dict, instead got 10"),
         ("timeouts: {idle: -1s}", "timeouts.idle (line 14): \"-1s\" is no duration"),
         ("timeouts: {head: true}", "timeouts.head (line 14): \"true\" is no duration"),
+        ("limits: 1Mi", "limits (line 14): expected a dict, instead got 1Mi"),
+        ("limits: {head: 16Ki}", "limits.head (line 14): expected 16382 bytes at most, instead got 16Ki"),
+        ("limits: {body: -1}", "limits.body (line 14): -1: "),
+        ("limits: {body: 5 MB}", "limits.body (line 14): 5 MB: \" MB\" is no suffix; an amount is like 64Ki or 1000"),
+        ("limits: {body: [1]}", "limits.body (line 14): expected an amount like 64Ki or 1000, instead got [1]"),
         ("queue: []", "queue (line 14): expected a dict, instead got []"),
         ("queue: {length: -1}", "queue.length (line 14): expected a number from 0"),
         ("queue: {time: 0s}", "queue.time (line 14): expected a duration longer than 0"),
