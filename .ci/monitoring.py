@@ -176,7 +176,7 @@ def queries(prometheus, metrics_file, since=None):
             wrong.append(f"{rule['name']}: {rule['health']}: {rule.get('lastError')}")
         for alert in rule.get("alerts", []):
             texts = " ".join(alert["annotations"].values())
-            if re.search(r"error|<no value>|%!|\{\{", texts):
+            if re.search(r"<error|<no value>|%!|\{\{", texts):
                 wrong.append(f"{rule['name']}: {texts}")
             if alert["state"] == "firing":
                 print(f"{rule['name']}: {alert['annotations']['description']}")
