@@ -28,8 +28,9 @@ is() { # MEMBER STATE
 }
 # How often the proxies have set a member aside.
 aside() { logs "member $1[.].* is set aside" | wc -l; }
-fires() { alerts | grep " $1 firing" || { alerts; return 1; }; }
-tells() { alerts | grep -E " $1 (pending|firing)" || { alerts; return 1; }; }
+fires() { clients 4 >/dev/null; alerts | grep " $1 firing" || { alerts; return 1; }; }
+# Whether it is on its way, while clients ask: where nobody does there is no share of errors.
+tells() { clients 4 >/dev/null; alerts | grep -E " $1 (pending|firing)" || { alerts; return 1; }; }
 scraped() { query "count(testero_proxy_build_info{namespace=\"$namespace\"})" | grep '"2"'; }
 both_read() { [[ $(logs 'read again: .* 2 services' | wc -l) == 2 ]] || { logs 'read again|configuration'; return 1; }; }
 restarts() { kubectl -n "$namespace" get pod -l app.kubernetes.io/name=testero-proxy -o jsonpath='{.items[*].status.containerStatuses[0].restartCount}'; }
@@ -94,7 +95,7 @@ kube-prometheus-stack, a NetworkPolicy keeps it out, or the operator does not ru
     within 180 "TesteroProxyAllMembersOut fires" fires TesteroProxyAllMembersOut
     step alerts
     for name in ErrorAnswers ErrorBudgetBurnsFast AvailabilityBudgetBurnsFast; do
-      claim "TesteroProxy$name is on its way" tells "TesteroProxy$name"
+      within 90 "TesteroProxy$name is on its way" tells "TesteroProxy$name"
     done
   fi
   means "members that come back get no requests"
