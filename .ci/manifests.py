@@ -379,6 +379,8 @@ def main():
     rendered = render()
     base = rendered["k8s"]
     base_pods = [template for document in base for template in pod_templates(document)]
+    proxy = rendered["k8s/proxy"]
+    proxy_pods = [template for document in proxy for template in pod_templates(document)]
     complaints, checks, unchecked = [], 0, set()
 
     def check(where, found):
@@ -387,11 +389,12 @@ def main():
         complaints.extend(f"{where}: {complaint}" for complaint in found)
 
     for where, objects in rendered.items():
-        # What comes without pods of its own is for those of the base.
+        # What comes without pods of its own is for those of the base, or of the proxy's.
+        theirs, their_pods = (proxy, proxy_pods) if where.startswith("k8s/proxy/") else (base, base_pods)
         own = [template for document in objects for template in pod_templates(document)]
         check(where, against_schemas(objects, oldest(where)))
         check(where, pods(objects))
-        check(where, selectors([*objects, *([] if own else base)], own or base_pods))
+        check(where, selectors([*objects, *([] if own else theirs)], own or their_pods))
         unchecked |= {d["kind"] for d in objects if d["apiVersion"].rpartition("/")[0] in UNCHECKED_GROUPS}
     check("k8s", files_fit(base_pods[0]["spec"]))
     check("k8s", same(base, rendered["chart"]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# What a real Prometheus operator makes of k8s/monitoring and of the chart's monitors, and whether the dashboard's queries find
-# anything. About five minutes. The cluster is up, has the image and the add-on monitoring; jq, and a python3 with PyYAML
+# What a real Prometheus operator makes of k8s/monitoring, of the chart's monitors and of k8s/proxy/monitoring, and whether the
+# dashboards' queries find anything. About five minutes. The cluster is up, has the image and the add-on monitoring; jq, and a python3 with PyYAML
 # ($PYTHON, if not the usual one):
 #   tests/kubernetes/cluster run bats tests/kubernetes/monitoring.bats
 load ../../k8s/checks/recipe
@@ -18,12 +18,17 @@ setup_file() {
   cp -r ../monitoring ../monitoring-service
   sed -i -e 's/^  - podmonitor/  # - podmonitor/' -e 's/^  # - servicemonitor/  - servicemonitor/' ../monitoring-service/kustomization.yaml
   sed -e 's/monitoring-pods/monitoring-service/' -e 's#\.\./\.\./monitoring#../../monitoring-service#' pods/kustomization.yaml >service/kustomization.yaml
+  # A proxy with its monitoring, and the testero that its configuration has as a member.
+  mkdir proxied
+  printf '%s: %s\n' apiVersion kustomize.config.k8s.io/v1beta1 kind Kustomization namespace monitoring-proxied \
+    resources '[../../base, ../../proxy/base, ../../proxy/monitoring]' >proxied/kustomization.yaml
   local name
-  for name in pods service chart; do own "monitoring-$name"; done
-  for name in pods service; do kubectl apply -k "$name"; done
+  for name in pods service chart proxied; do own "monitoring-$name"; done
+  for name in pods service proxied; do kubectl apply -k "$name"; done
   helm install testero ../chart --namespace monitoring-chart --values ../chart/ci/monitoring.yaml \
     --set podMonitor.labels.release=kube-prometheus-stack,prometheusRule.labels.release=kube-prometheus-stack
-  for name in pods service chart; do namespace=monitoring-$name ready; done
+  for name in pods service chart proxied; do namespace=monitoring-$name ready; done
+  namespace=monitoring-proxied deployment=testero-proxy ready
 }
 
 teardown_file() { end_file; }
@@ -52,7 +57,8 @@ evaluated() { # NAMESPACE RULES
   local is
   is=$(prometheus rules | jq -r --arg namespace "$1" '.data.groups[] | select(.file | contains($namespace)) | .rules[] | .name + " " + .health')
   printf '%s\n' "$is"
-  [[ $is == "$2" ]]
+  # By group, which is not the file's order.
+  [[ $(sort <<<"$is") == "$(sort <<<"$2")" ]]
 }
 
 @test "a PodMonitor's pod is scraped once, with the labels that the alerts and the dashboard want" {
@@ -92,9 +98,21 @@ evaluated() { # NAMESPACE RULES
   for name in pods service chart; do
     within 180 "Prometheus evaluates the rules of monitoring-$name" evaluated "monitoring-$name" "$expected"
   done
+  expected=$(sed -nE 's/^ *- (alert|record): (.*)/\2 ok/p' k8s/proxy/monitoring/prometheusrule.yaml)
+  within 180 "Prometheus evaluates the proxy's rules" evaluated monitoring-proxied "$expected"
 }
 
-@test "Grafana's sidecar would find the dashboard, as it is in the repository" {
+@test "both proxies are scraped, with the labels that their rules and their dashboard want" {
+  within 180 "the proxies are scraped" scraped_as monitoring-proxied \
+    '{"container":"proxy","endpoint":"metrics","job":"testero-proxy","namespace":"monitoring-proxied"}
+"1"
+{"container":"proxy","endpoint":"metrics","job":"testero-proxy","namespace":"monitoring-proxied"}
+"1"'
+}
+
+@test "Grafana's sidecar would find the dashboards, as they are in the repository" {
+  kubectl -n monitoring-proxied get configmap -l grafana_dashboard=1 -o json |
+    jq -j '.items[].data["testero-proxy.json"]' | cmp - k8s/proxy/monitoring/dashboards/testero-proxy.json
   kubectl -n monitoring-pods get configmap -l grafana_dashboard=1 -o json >"$BATS_TEST_TMPDIR/found"
   jq -j '.items[].data["testero.json"]' "$BATS_TEST_TMPDIR/found" | cmp - k8s/monitoring/dashboards/testero.json
 }
@@ -116,5 +134,19 @@ evaluated() { # NAMESPACE RULES
   within 120 "the metrics were scraped for 45 s" results 'qps{namespace="monitoring-pods"} offset 45s' 1
   in_pod http /metrics >"$BATS_TEST_TMPDIR/metrics"
   NAMESPACE=monitoring-pods RATE_INTERVAL=1m "${PYTHON:-python3}" .ci/monitoring.py queries \
+    "http://$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
+}
+
+@test "every query of the proxy's dashboard and every rule of its own answers" {
+  local namespace=monitoring-proxied
+  # A rate wants something in each of a few scrapes.
+  for _ in $(seq 8); do
+    in_pod http --url http://testero-proxy /api/mem/getact
+    run in_pod http --url http://testero-proxy.monitoring-proxied /
+    [[ $output == *'400 Bad Request'* ]]
+    sleep 8
+  done
+  kubectl -n monitoring-proxied exec deploy/testero-proxy -- /testero http --url http://127.0.0.1:8000 /metrics >"$BATS_TEST_TMPDIR/metrics"
+  SUBJECT=proxy NAMESPACE=monitoring-proxied RATE_INTERVAL=1m "${PYTHON:-python3}" .ci/monitoring.py queries \
     "http://$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
 }
