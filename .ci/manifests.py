@@ -448,6 +448,8 @@ def main():
     rendered = render()
     base = rendered["k8s"]
     base_pods = [template for document in base for template in pod_templates(document)]
+    proxy = rendered["k8s/proxy"]
+    proxy_pods = [template for document in proxy for template in pod_templates(document)]
     complaints, checks, unchecked = [], 0, set()
 
     def check(where, found):
@@ -456,21 +458,20 @@ def main():
         complaints.extend(f"{where}: {complaint}" for complaint in found)
 
     for where, objects in rendered.items():
-        # What comes without pods of its own is for those of the base.
+        # What comes without pods of its own is for those of the base, or of the proxy's.
+        theirs, their_pods = (proxy, proxy_pods) if where.startswith("k8s/proxy/") else (base, base_pods)
         own = [template for document in objects for template in pod_templates(document)]
-        around = rendered["k8s/proxy"] if where.startswith("k8s/proxy/") else base
-        its_pods = own or [template for document in around for template in pod_templates(document)]
         check(where, against_schemas(objects, oldest(where)))
         check(where, pods(objects))
-        check(where, selectors([*objects, *([] if own else around)], its_pods))
+        check(where, selectors([*objects, *([] if own else theirs)], own or their_pods))
         unchecked |= {d["kind"] for d in objects if d["apiVersion"].rpartition("/")[0] in UNCHECKED_GROUPS}
     check("k8s", files_fit(base_pods[0]["spec"]))
     check("k8s", same(base, rendered["chart"]))
     check("k8s", versions(base, CHART, "testero"))
     inside = rendered["proxy's chart with clusterip.yaml"]
-    check("k8s/proxy", same(rendered["k8s/proxy"], inside))
+    check("k8s/proxy", same(proxy, inside))
     check("k8s/proxy", same_inside(inside, rendered["proxy's chart"]))
-    check("k8s/proxy", versions(rendered["k8s/proxy"], PROXY_CHART, "proxy"))
+    check("k8s/proxy", versions(proxy, PROXY_CHART, "proxy"))
     check("k8s", copies())
     check("k8s", recipes())
     check("the checks", check_the_checks(base))

@@ -164,7 +164,7 @@ node-ports() {
 
 logged() { # PATTERN…
   local log pattern
-  log=$(kubectl -n "$namespace" logs deploy/"${deployment:-testero-proxy}")
+  log=$(kubectl -n "$namespace" logs -l "$proxies" --tail=-1)
   for pattern in "$@"; do
     grep -E -m 1 -- "$pattern" <<<"$log" || { echo "no $pattern"; head -n 20 <<<"$log"; return 1; }
   done
