@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 
 import kubernetes_validate
+import wrong_values
 import yaml
 
 K8S = pathlib.Path("k8s")
@@ -395,53 +396,11 @@ def check_the_checks(base):
     right = yaml.safe_load((PROXY / "base" / "config.yaml").read_text())
     for config in (right, json.dumps(right)):
         chart(PROXY_CHART, "--set-json", f"app.config={json.dumps(config)}")
-    for folder, option in wrong_values():
-        refused = subprocess.run(["helm", "template", folder, *option], capture_output=True, text=True)
-        if refused.returncode == 0:
-            yield f"{folder} takes {' '.join(option)}"
-
-
-def wrong_values():
-    """Charts, and options of helm that they must refuse."""
-    for wrong in ("replicas=two", "replicaz=2", "service.typo=1", "persistence.enabled=maybe", "token.valeu=x"):
-        yield CHART, ["--set", wrong]
-    for wrong in ("replicaz=2", "app.typo=1", "app.command.timeout=0", "app.command.logLevel=trace", "app.service.type=x",
-                  "app.data.service.nodePort=30303", "app.config.proxy.listen.port=1", "httpRoute.enabled=true"):
-        yield PROXY_CHART, ["--set", wrong]
-    for config in wrong_configurations():
-        # A mapping is judged by the schema as well, a text by the templates alone.
-        yield PROXY_CHART, ["--set-json", f"app.config={json.dumps(config)}"]
-        yield PROXY_CHART, ["--set-json", f"app.config={json.dumps(json.dumps(config))}"]
-    yield PROXY_CHART, ["--set-json", 'app.config="proxy: ["']
-
-
-def wrong_configurations():
-    """The proxy's configuration with one thing wrong each."""
-    right = yaml.safe_load((PROXY / "base" / "config.yaml").read_text())
-    service = right["proxy"]["services"][0]
-    yield from ({}, {"proxy": []}, {"proxy": {}})
-    for path, value in (
-        (["listen"], None),
-        (["listen", "address"], 1),
-        (["listen", "port"], 70000),
-        (["listen", "port"], "8080"),
-        (["listen", "port"], 8000),
-        (["services"], []),
-        (["services"], [service, service]),
-        (["services"], [service, {**service, "name": "other", "domain": service["domain"].upper()}]),
-        (["services", 0, "name"], None),
-        (["services", 0, "domain"], 5),
-        (["services", 0, "hosts"], []),
-        (["services", 0, "hosts", 0], "testero:8080"),
-        (["services", 0, "hosts", 0, "address"], None),
-        (["services", 0, "hosts", 0, "port"], 0),
-    ):
-        wrong = copy.deepcopy(right)
-        place = wrong["proxy"]
-        for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
-        yield wrong
+    for folder, wrong in ((CHART, wrong_values.CONSUMER), (PROXY_CHART, wrong_values.proxy(right))):
+        for option in wrong:
+            refused = subprocess.run(["helm", "template", folder, *option], capture_output=True, text=True)
+            if refused.returncode == 0:
+                yield f"{folder} takes {' '.join(option)}"
 
 
 def main():
