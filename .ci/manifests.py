@@ -5,6 +5,7 @@ purpose, because a check that cannot fail is none.
 """
 
 import copy
+import json
 import pathlib
 import re
 import subprocess
@@ -13,10 +14,13 @@ import tempfile
 import tomllib
 
 import kubernetes_validate
+import wrong_values
 import yaml
 
 K8S = pathlib.Path("k8s")
 CHART = K8S / "chart"
+PROXY = K8S / "proxy"
+PROXY_CHART = PROXY / "chart"
 # The oldest that clouds still sell, the newest there is a schema of, and some between them.
 VERSIONS = ["1.30.0", "1.32.0", "1.34.0", "1.36.0", "1.37.0"]
 # Kinds of others, whose schemas are not to be had here.
@@ -53,19 +57,22 @@ def kustomize(folder):
         return documents(run("kubectl", "kustomize", overlay))
 
 
-def chart(*options):
-    return documents(run("helm", "template", "testero", CHART, "--namespace", "default", *options))
+def chart(folder, *options):
+    """The objects of a chart, as a release with the chart's own name."""
+    release = yaml.safe_load((folder / "Chart.yaml").read_text())["name"]
+    return documents(run("helm", "template", release, folder, "--namespace", "default", *options))
 
 
 def render():
     """Everything there is to render, by name."""
     folders = sorted(path.parent for path in K8S.rglob("kustomization.yaml"))
     rendered = {str(folder): kustomize(folder) for folder in folders}
-    rendered["chart"] = chart()
-    run("helm", "lint", "--strict", CHART)
-    for values in sorted((CHART / "ci").glob("*.yaml")):
-        run("helm", "lint", "--strict", CHART, "--values", values)
-        rendered[f"chart with {values.name}"] = chart("--values", values)
+    for what, folder in {"chart": CHART, "proxy's chart": PROXY_CHART}.items():
+        rendered[what] = chart(folder)
+        run("helm", "lint", "--strict", folder)
+        for values in sorted((folder / "ci").glob("*.yaml")):
+            run("helm", "lint", "--strict", folder, "--values", values)
+            rendered[f"{what} with {values.name}"] = chart(folder, "--values", values)
     return rendered
 
 
@@ -136,7 +143,8 @@ def restricted(pod):
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(field):
             yield f"{field} is set"
-    if common.get("sysctls"):
+    # Of those that the standard allows, the one that is used here.
+    if {sysctl["name"] for sysctl in common.get("sysctls", [])} - {"net.ipv4.ip_unprivileged_port_start"}:
         yield "sysctls are set"
     volumes = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
     for volume in pod.get("volumes", []):
@@ -268,28 +276,44 @@ def same(base, chart_):
             spec.pop("podSelector", None)
             if "template" in spec:
                 spec["template"] = spec["template"]["spec"]
+                for constraint in spec["template"].get("topologySpreadConstraints", []):
+                    constraint.pop("labelSelector")
         if ours != theirs:
             yield f"{name(document)}: kustomize\n{yaml.safe_dump(ours)}\nand the chart\n{yaml.safe_dump(theirs)}"
 
 
-def versions(base):
+def same_inside(inside, default):
+    """The proxy's defaults are node ports. They change how it is reached, and nothing else."""
+    reached = ("Service", "NetworkPolicy")
+    ours, theirs = ([d for d in one if d["kind"] not in reached] for one in (inside, default))
+    if ours != theirs:
+        yield "the defaults differ from ci/clusterip.yaml in more than Services and policy"
+    ports = {port["nodePort"] for d in default if d["kind"] == "Service" for port in d["spec"]["ports"]}
+    if ports != {30303, 30300}:
+        yield f"the node ports are {ports}"
+
+
+def versions(base, folder, container):
     crate = tomllib.loads(pathlib.Path("Cargo.toml").read_text())["package"]["version"]
-    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    about = yaml.safe_load((folder / "Chart.yaml").read_text())
     pod = find(base, "Deployment")["spec"]["template"]
     said = {
         "the chart's version": about["version"],
         "the chart's appVersion": str(about["appVersion"]),
         "the version label": pod["metadata"]["labels"]["app.kubernetes.io/version"],
-        "the image's tag": find_container(pod["spec"], "testero")["image"].rpartition(":")[2],
+        "the image's tag": find_container(pod["spec"], container)["image"].rpartition(":")[2],
     }
     yield from (f"{what} is {version}, the crate's is {crate}" for what, version in said.items() if version != crate)
 
 
-def rules(monitoring):
-    """The chart can't read files above it, so it has the rules once more: the same ones."""
-    spec = find(monitoring, "PrometheusRule")["spec"]
-    if spec != yaml.safe_load((CHART / "files" / "rules.yaml").read_text()):
-        yield "k8s/chart/files/rules.yaml is not the spec of k8s/monitoring/prometheusrule.yaml"
+def copies():
+    """A chart can't read files above it, so it has some once more: the same ones."""
+    for monitoring, folder in ((K8S / "monitoring", CHART), (PROXY / "monitoring", PROXY_CHART)):
+        rule, rules = monitoring / "prometheusrule.yaml", folder / "files" / "rules.yaml"
+        if yaml.safe_load(rule.read_text())["spec"] != yaml.safe_load(rules.read_text()):
+            yield f"{rules} is not the spec of {rule}"
+    if (PROXY / "base" / "config.yaml").read_text() != (PROXY_CHART / "files" / "config.yaml").read_text():
+        yield f"{PROXY_CHART}/files/config.yaml is not {PROXY}/base/config.yaml"
 
 
 def recipes():
@@ -369,10 +393,14 @@ def check_the_checks(base):
     tight["volumes"][0]["emptyDir"]["sizeLimit"] = "1Gi"
     if not [*files_fit(tight)]:
         yield "a volume as small as HIGHFILELIM passes"
-    for wrong in ("replicas=two", "replicaz=2", "service.typo=1", "persistence.enabled=maybe", "token.valeu=x"):
-        refused = subprocess.run(["helm", "template", CHART, "--set", wrong], capture_output=True, text=True)
-        if refused.returncode == 0:
-            yield f"the chart takes --set {wrong}"
+    right = yaml.safe_load((PROXY / "base" / "config.yaml").read_text())
+    for config in (right, json.dumps(right)):
+        chart(PROXY_CHART, "--set-json", f"app.config={json.dumps(config)}")
+    for folder, wrong in ((CHART, wrong_values.CONSUMER), (PROXY_CHART, wrong_values.proxy(right))):
+        for option in wrong:
+            refused = subprocess.run(["helm", "template", folder, *option], capture_output=True, text=True)
+            if refused.returncode == 0:
+                yield f"{folder} takes {' '.join(option)}"
 
 
 def main():
@@ -398,8 +426,12 @@ def main():
         unchecked |= {d["kind"] for d in objects if d["apiVersion"].rpartition("/")[0] in UNCHECKED_GROUPS}
     check("k8s", files_fit(base_pods[0]["spec"]))
     check("k8s", same(base, rendered["chart"]))
-    check("k8s", versions(base))
-    check("k8s", rules(rendered["k8s/monitoring"]))
+    check("k8s", versions(base, CHART, "testero"))
+    inside = rendered["proxy's chart with clusterip.yaml"]
+    check("k8s/proxy", same(proxy, inside))
+    check("k8s/proxy", same_inside(inside, rendered["proxy's chart"]))
+    check("k8s/proxy", versions(proxy, PROXY_CHART, "proxy"))
+    check("k8s", copies())
     check("k8s", recipes())
     check("the checks", check_the_checks(base))
 
