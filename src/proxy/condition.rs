@@ -22,7 +22,12 @@ impl MemberCondition {
             Availability::Down => Self { state: "down", is_up: false, reason: Some("it fails its checks".into()) },
             Availability::Aside { failures, left } => {
                 let seconds = left.as_secs() + 1;
-                let reason = format!("{failures} failures one after the other, is asked again in {seconds} s");
+                // It may have answered since, what it had been asked before.
+                let why = match failures {
+                    0 => String::from("it failed"),
+                    _ => format!("{failures} failures one after the other"),
+                };
+                let reason = format!("{why}, is asked again in {seconds} s");
                 Self { state: "aside", is_up: false, reason: Some(reason) }
             }
         }

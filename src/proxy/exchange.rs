@@ -300,7 +300,7 @@ impl ProxiedRequest {
             version == HttpVersion::Http11 && matches!(head.framing, Framing::Chunked | Framing::UntilClose);
         let has_end = is_chunked || matches!(head.framing, Framing::Empty | Framing::Length(_));
         self.member_lives_on = head.keep_alive && !self.asking.is_connect;
-        self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_draining();
+        self.client_lives_on = self.asking.keep_alive && has_end && self.body.is_done() && !world.shared.is_leaving();
         let manner = AnswerManner { version, is_chunked, keep_alive: self.client_lives_on };
         push_head(head, manner, self.asking.request_id.as_ref(), outgoing, world);
         self.answer = AnswerStage::Body(BodyStream::new(head.framing, is_chunked));

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,11 +20,16 @@ use crate::proxy::members::clock;
 use crate::proxy::world::ProxyState;
 use crate::settings::proxy::config::ProxyConfig;
 use crate::settings::proxy::file;
+use crate::sync::lock;
 
 /// How often the file is looked at.
 const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// How often names are asked for.
 const RESOLVE: Duration = Duration::from_secs(5);
+/// How many names are asked for at a time.
+const LOOK_UPS: usize = 32;
+/// What asking for a name takes of the stack, and more.
+const STACK_BYTES: usize = 128 * 1024;
 
 /// Keeps the routes.
 pub(super) struct Keeper {
@@ -31,6 +37,8 @@ pub(super) struct Keeper {
     state: Arc<ProxyState>,
     config: ProxyConfig,
     names: ResolvedNames,
+    /// What is wrong with names, as it was told.
+    troubles: HashMap<String, String>,
     /// The file as it was read last.
     stamp: Option<FileStamp>,
     resolved: Instant,
@@ -63,11 +71,13 @@ impl Keeper {
         told.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(SIGHUP, told)?;
         let stamp = FileStamp::of(&path);
-        let mut keeper = Self { path, state, config, names: HashMap::new(), stamp, resolved: Instant::now(), hangups };
+        let (names, troubles, resolved) = (HashMap::new(), HashMap::new(), Instant::now());
+        let mut keeper = Self { path, state, config, names, troubles, stamp, resolved, hangups };
         keeper.resolve();
         let first = routes(&keeper.config, &keeper.names, None, clock(Instant::now()));
         keeper.state.route(first);
         keeper.limit_clients();
+        keeper.state.metrics.configured(true);
         Ok(keeper)
     }
 
@@ -111,9 +121,11 @@ impl Keeper {
                 self.resolve();
                 self.put_in_place();
                 self.limit_clients();
+                self.state.metrics.configured(true);
                 log::info!("configuration file read again: {}: {}", self.path.display(), self.config.summary());
             }
             Err(faults) => {
+                self.state.metrics.configured(false);
                 faults.iter().for_each(|fault| log::error!("{fault}"));
                 log::error!("the configuration stays as it was: {} is not taken", self.path.display());
             }
@@ -131,34 +143,62 @@ impl Keeper {
         let mut is_changed = false;
         let wanted = names(&self.config);
         self.names.retain(|name, _| wanted.contains(name));
-        for name in wanted {
-            let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|one| one.ip()).collect::<Vec<_>>());
+        self.troubles.retain(|name, _| wanted.contains(name));
+        for (name, found) in look_up(&wanted) {
             match found {
                 Ok(mut found) if !found.is_empty() => {
                     found.sort();
                     found.dedup();
                     is_changed |= self.take(name, found);
                 }
-                Ok(_) => self.unknown(&name, "it has no address"),
-                Err(error) => self.unknown(&name, &error.to_string()),
+                Ok(_) => self.unknown(name, String::from("it has no address")),
+                Err(error) => self.unknown(name, error.to_string()),
             }
         }
+        let is_unknown = |name: &String| !self.names.contains_key(name);
+        *lock(&self.state.unknown_names) = wanted.into_iter().filter(is_unknown).collect();
         self.resolved = Instant::now();
         is_changed
     }
 
-    fn take(&mut self, name: String, found: Vec<IpAddr>) -> bool {
-        if self.names.get(&name) == Some(&found) {
-            return false;
+    fn take(&mut self, name: &str, found: Vec<IpAddr>) -> bool {
+        let was_troubled = self.troubles.remove(name).is_some();
+        let is_new = self.names.get(name) != Some(&found);
+        if is_new || was_troubled {
+            log::info!("member {name} is at {found:?}");
         }
-        log::info!("member {name} is at {found:?}");
-        self.names.insert(name, found);
-        true
+        if is_new {
+            self.names.insert(name.to_owned(), found);
+        }
+        is_new
     }
 
-    fn unknown(&self, name: &str, why: &str) {
-        let stays =
-            if self.names.contains_key(name) { "its addresses stay as they were" } else { "nothing goes to it" };
-        log::warn!("member {name}: {why}: {stays}");
+    /// What is wrong is told once, not each time that the name is asked for.
+    fn unknown(&mut self, name: &str, why: String) {
+        if self.troubles.get(name) != Some(&why) {
+            let is_known = self.names.contains_key(name);
+            let stays = if is_known { "its addresses stay as they were" } else { "nothing goes to it" };
+            log::warn!("member {name}: {why}: {stays}");
+            self.troubles.insert(name.to_owned(), why);
+        }
     }
+}
+
+/// What DNS says of names. A server that does not answer costs its time once, not for each of them.
+fn look_up(names: &[String]) -> Vec<(&str, io::Result<Vec<IpAddr>>)> {
+    let look_up = |name: &str| Ok((name, 0).to_socket_addrs()?.map(|one| one.ip()).collect());
+    let mut all = Vec::with_capacity(names.len());
+    for some in names.chunks(LOOK_UPS) {
+        thread::scope(|scope| {
+            let threads: Vec<_> = some
+                .iter()
+                .map(|name| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || look_up(name)))
+                .collect();
+            for (name, thread) in some.iter().zip(threads) {
+                let failed = || Err(io::Error::other("it could not be asked for"));
+                all.push((name.as_str(), thread.and_then(|thread| thread.join().unwrap_or_else(|_| failed()))));
+            }
+        });
+    }
+    all
 }

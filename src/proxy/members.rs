@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) times: Arc<MemberTimes>,
     pub(super) answers: StatusClasses,
     pub(super) connections: Arc<ConnectionCounts>,
+    /// How often it was set aside or found down.
+    pub(super) ejections: AtomicU64,
     /// Active checks say that it is down.
     is_down: AtomicBool,
     /// Failures one after the other.
@@ -94,6 +96,7 @@ impl Member {
             times,
             answers: StatusClasses::default(),
             connections: Arc::default(),
+            ejections: AtomicU64::new(0),
             is_down: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             set_aside: AtomicU32::new(0),
@@ -154,12 +157,16 @@ impl Member {
         let times = self.set_aside.fetch_add(1, Ordering::Relaxed).min(10);
         let length = (ASIDE * 2_u32.pow(times)).min(LONGEST_ASIDE);
         self.aside_until.store(now + length.as_millis() as u64, Ordering::Relaxed);
+        self.ejections.fetch_add(1, Ordering::Relaxed);
         Some(length)
     }
 
     /// What active checks have found. Says whether that is new.
     pub(super) fn checked(&self, is_up: bool, now: u64) -> bool {
         let was_down = self.is_down.swap(!is_up, Ordering::Relaxed);
+        if !was_down && !is_up {
+            self.ejections.fetch_add(1, Ordering::Relaxed);
+        }
         if was_down && is_up {
             self.came.store(now, Ordering::Relaxed);
             self.aside_until.store(0, Ordering::Relaxed);

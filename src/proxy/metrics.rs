@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::proxy::members::Member;
 use crate::proxy::pages::Page;
@@ -19,6 +20,10 @@ pub(super) struct ProxyMetrics {
     /// Connections of clients: now, and that there ever were.
     pub(super) clients: AtomicUsize,
     pub(super) clients_accepted: AtomicU64,
+    /// Whether the configuration was refused when it was read last.
+    pub(super) config_refused: AtomicBool,
+    /// When it was taken last, in seconds of the epoch.
+    pub(super) config_taken: AtomicU64,
 }
 
 /// Statuses of the proxy's own pages; the last stands for any other.
@@ -46,6 +51,15 @@ impl ProxyMetrics {
         let host = host.filter(|_| page.is_none_or(|page| page.status().0 != 413));
         let error = page.map_or(0, |page| page.status().0);
         counter.count(&self.status, peer.map(|peer| peer.ip()), error, host);
+    }
+
+    /// The configuration was read, and taken or not.
+    pub(super) fn configured(&self, is_taken: bool) {
+        self.config_refused.store(!is_taken, Ordering::Relaxed);
+        if is_taken {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            self.config_taken.store(now, Ordering::Relaxed);
+        }
     }
 
     /// A page of the proxy's own was sent.

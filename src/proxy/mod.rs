@@ -65,7 +65,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::kernel::shutdown::Stop;
-use crate::service::lifecycle::Role;
+use crate::service::lifecycle::{Role, unready};
 use crate::settings::proxy::ProxySettings;
 use crate::settings::proxy::config::ProxyConfig;
 
@@ -130,7 +130,11 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
     let operation = Arc::new(OperatorService::new(Arc::clone(&shared), &settings.identity));
     let role_stop = role.stop.clone();
     let mut serving = role.serve(Arc::clone(&operation) as _)?;
-    serving.until_signal(&operation.ready, settings.shutdown_delay);
+    let signal = serving.signal(|_| false);
+    log::info!("Signal received: {}", signal.name());
+    // Who is told that its connection ends asks somebody else next, and never finds a connection closed.
+    shared.leave();
+    unready(&operation.ready, settings.shutdown_delay);
     shared.drain();
     stop.stop();
     for worker in workers {

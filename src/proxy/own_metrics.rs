@@ -9,6 +9,7 @@ use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
 use crate::service::exposition::{Exposition, MetricKind, SampleValue};
 use crate::settings::Identity;
+use crate::sync::lock;
 use crate::units::decimal::Plain;
 
 /// A member of a service, which may stand there more than once.
@@ -44,6 +45,14 @@ fn all_together(shared: &ProxyState, page: &mut Exposition) {
     for (code, count) in metrics.pages() {
         page.sample("_total", &[("code", code)], &count);
     }
+    let taken = u64::from(!metrics.config_refused.load(Ordering::Relaxed));
+    let help = "1 where the configuration was taken when it was read last, 0 where it was refused.";
+    page.gauge("testero_proxy_config_last_reload_successful", help, &taken);
+    let taken_at = metrics.config_taken.load(Ordering::Relaxed);
+    let help = "When the configuration was taken last.";
+    page.gauge("testero_proxy_config_last_reload_success_timestamp_seconds", help, &taken_at);
+    let unknown = lock(&shared.unknown_names).len();
+    page.gauge("testero_proxy_unknown_names", "Names of members that nobody knows an address of.", &unknown);
     let lost = shared.access.as_ref().map_or(0, |access| access.lost());
     page.counter("testero_proxy_access_log_lost_lines", "Lines of the access log that nobody will read.", &lost);
 }
@@ -120,6 +129,10 @@ fn by_member(services: &[&Balancer], page: &mut Exposition) {
     });
     family("testero_proxy_member_up", MetricKind::Gauge, "1 where a member gets requests.", &|members| {
         u64::from(members.iter().any(|member| MemberCondition::of(member).is_up))
+    });
+    let help = "How often a member was set aside or found down.";
+    family("testero_proxy_member_ejections", MetricKind::Counter, help, &|members| {
+        sum(members, |member| member.ejections.load(Ordering::Relaxed))
     });
     family(
         "testero_proxy_member_connections_idle",

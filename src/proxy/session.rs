@@ -20,7 +20,7 @@ use crate::proxy::request::{Asked, read_request, request_id_of};
 use crate::proxy::services::Balancer;
 use crate::proxy::session_state::{CLIENT_PATIENCE, ClientTimeouts, Closed, QueuedRequest, SessionPhase, TUNNEL_IDLE};
 use crate::proxy::socket::{Received, Socket};
-use crate::proxy::tell::{end_by_page, service_of, tell};
+use crate::proxy::tell::{count_page, end_by_page, tell};
 use crate::proxy::world::World;
 use crate::settings::proxy::config::ServiceTimeouts;
 
@@ -84,7 +84,7 @@ impl Session {
     /// Whether it has no request.
     pub(super) fn is_idle(&self) -> bool {
         let has_head = self.head_began.is_some() && !self.expects_proxy_header;
-        self.exchange.is_none() && self.queued.is_none() && self.outgoing.is_empty() && !has_head
+        !has_head && self.exchange.is_none() && self.queued.is_none() && self.outgoing.is_empty()
     }
 
     /// Does all that can be done without waiting.
@@ -172,8 +172,8 @@ impl Session {
                     if let Some(exchange) = self.exchange.take() {
                         exchange.finish(self.peer, world);
                     }
-                    let serves = lives_on && !world.shared.is_draining();
-                    self.phase = if serves { SessionPhase::Serving } else { SessionPhase::Ending };
+                    let goes_on = lives_on && !world.shared.is_leaving();
+                    self.phase = if goes_on { SessionPhase::Serving } else { SessionPhase::Ending };
                     Ok(true)
                 }
                 RequestProgress::ClientFailed => Err(Closed),
@@ -378,9 +378,7 @@ impl Session {
 
     /// Answers a request without asking a member.
     fn answer_with(&mut self, head: &[u8], page: &Page, has_no_body: bool, id: Option<RequestId>, world: &mut World) {
-        if let Some(service) = service_of(head, page, world) {
-            service.counts.answered_without_member(page.status().0);
-        }
+        count_page(head, page, world);
         self.send_page(page, has_no_body, id, world);
     }
 

@@ -10,6 +10,7 @@ use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
 use crate::service::json::{Value, list};
 use crate::settings::proxy::config::Strategy;
+use crate::sync::lock;
 
 /// The headings of the table's columns, before those of the classes.
 const HEADINGS: [&str; 6] = ["SERVICE", "MEMBER", "STATE", "UNDER WAY", "IDLE", "IN USE"];
@@ -64,8 +65,17 @@ pub(super) fn text(shared: &ProxyState) -> String {
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(out, "{}", line.trim_end());
     }
+    for name in &*lock(&shared.unknown_names) {
+        let _ = writeln!(out, "\n{} has no address: nothing goes to it", name.escape_debug());
+    }
     let clients = shared.metrics.clients.load(Ordering::Relaxed);
     let _ = writeln!(out, "\n{clients} connections of clients");
+    if shared.metrics.config_refused.load(Ordering::Relaxed) {
+        let _ = writeln!(
+            out,
+            "\nThe configuration file was refused when it was read last; the log says why. What is here is the old one"
+        );
+    }
     out
 }
 
@@ -74,7 +84,9 @@ pub(super) fn json(shared: &ProxyState) -> Value {
     let routes = shared.routes();
     crate::object! {
         "version": env!("CARGO_PKG_VERSION"),
-        "draining": shared.is_draining(),
+        "draining": shared.is_leaving(),
+        "config_refused": shared.metrics.config_refused.load(Ordering::Relaxed),
+        "names_without_address": list(&mut lock(&shared.unknown_names).iter().map(|name| Value::of(name))),
         "client_connections": shared.metrics.clients.load(Ordering::Relaxed),
         "services": list(&mut sorted(routes.all()).into_iter().map(service_json)),
     }

@@ -1,13 +1,10 @@
 //! What becomes of requests, for the access log.
 
-use std::sync::Arc;
-
 use crate::http::message::fields::FieldSlots;
 use crate::http::message::head::RawHead;
 use crate::proxy::access_line::{AccessEntry, RequestEnd, RequestOutcome};
 use crate::proxy::exchange::ProxiedRequest;
 use crate::proxy::pages::Page;
-use crate::proxy::services::Balancer;
 use crate::proxy::world::World;
 
 /// Tells the access log how a request ended, if there is one, and the request has a line to come.
@@ -30,12 +27,17 @@ pub(super) fn end_by_page(page: &Page, answer: &[u8]) -> RequestEnd {
     RequestEnd::Page(page.status().0, answer.len() - head)
 }
 
-/// Whose request a page answers that stands for a member's answer.
-pub(super) fn service_of(head: &[u8], page: &Page, world: &World) -> Option<Arc<Balancer>> {
-    if matches!(page.status().0, 400..500) {
-        return None;
-    }
+/// Counts a page that stands for a member's answer, at the service that it is of.
+pub(super) fn count_page(head: &[u8], page: &Page, world: &World) {
+    let status = page.status().0;
     let mut slots = FieldSlots::default();
-    let head = RawHead::parse(head, &mut slots).ok()?;
-    world.shared.routes().find(head.fields.first("host")?).map(Arc::clone)
+    if matches!(status, 400..500) {
+        return;
+    }
+    if let Ok(head) = RawHead::parse(head, &mut slots)
+        && let Some(host) = head.fields.first("host")
+        && let Some(service) = world.shared.routes().find(host)
+    {
+        service.counts.answered_without_member(status);
+    }
 }

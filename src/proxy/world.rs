@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
@@ -43,21 +43,25 @@ pub(super) struct ProxyState {
     /// Where there is a line for each request.
     pub(super) access: Option<Arc<AccessWriter>>,
     pub(super) clients: Arc<ClientConnections>,
+    leaving: AtomicBool,
     draining: AtomicBool,
+    /// Names of members that nobody knows an address of.
+    pub(super) unknown_names: Mutex<Vec<String>>,
 }
 
 impl ProxyState {
     /// Without routes yet.
     pub(super) fn new(timeout: Duration, is_dry_run: bool) -> Self {
-        let (metrics, draining) = (ProxyMetrics::default(), AtomicBool::new(false));
         Self {
             routes: RwLock::default(),
             timeout,
             is_dry_run,
-            metrics,
+            metrics: ProxyMetrics::default(),
             access: None,
             clients: Arc::default(),
-            draining,
+            leaving: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            unknown_names: Mutex::default(),
         }
     }
 
@@ -70,7 +74,16 @@ impl ProxyState {
         Arc::clone(&self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Whether no connection is to go on after its answer.
+    /// Whether clients are told to go elsewhere with their next request.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody is accepted any more, and nothing kept.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

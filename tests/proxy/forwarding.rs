@@ -292,6 +292,22 @@ fn what_is_under_way_ends_before_it_stops() {
 }
 
 #[test]
+fn who_asks_a_proxy_that_is_to_end_is_told_to_ask_another_one_next() {
+    let member = Member::answering(ok("ok"));
+    let proxy = Proxy::start(&[("h1", &[&member])], "", &["--shutdown-delay", "30s"]);
+    let mut kept = proxy.client();
+    assert_eq!(kept.ask(&get("h1")).field("Connection"), None);
+    proxy.process.signal(libc::SIGTERM);
+    eventually("it is unready", || proxy.process.log().contains("Unready"));
+    for mut client in [kept, proxy.client()] {
+        let answer = client.ask(&get("h1"));
+        assert_eq!((answer.status, answer.field("Connection")), (200, Some("close")));
+        assert_eq!(client.rest(), b"", "it is closed by then, and not under a request");
+    }
+    proxy.process.signal(libc::SIGTERM);
+}
+
+#[test]
 fn a_client_that_goes_away_takes_its_request_with_it() {
     let member = Member::start(|visit, _| {
         visit.head();

@@ -83,10 +83,15 @@ fn a_changed_file_is_taken_and_a_broken_one_is_not() {
     std::fs::write(&path, "proxy: [").unwrap();
     eventually("it says so", || proxy.process.log().contains("the configuration stays as it was"));
     assert_eq!(client.ask(&get("h1")).body, "two");
+    let taken = |is: &str| format!("\ntestero_proxy_config_last_reload_successful {is}\n");
+    assert!(proxy.metrics().contains(&taken("0")));
+    assert!(proxy.process.get("/status").contains("\nThe configuration file was refused when it was read last"));
     // At once, where it is told to.
     std::fs::write(&path, text).unwrap();
     proxy.process.signal(libc::SIGHUP);
     eventually("the first one answers again", || client.ask(&get("h1")).body == "one");
+    assert!(proxy.metrics().contains(&taken("1")));
+    assert!(!proxy.process.get("/status").contains("refused"));
 }
 
 #[test]
@@ -139,4 +144,6 @@ fn a_member_that_is_a_name_is_found_and_one_that_is_not_is_no_end() {
     proxy.process.signal(libc::SIGHUP);
     eventually("it is said", || proxy.process.log().contains("member nowhere.invalid: "));
     eventually("nobody is asked", || proxy.client().ask(&get("h1")).status == 502);
+    assert!(proxy.process.get("/status").contains("\nnowhere.invalid has no address: nothing goes to it\n"));
+    assert!(proxy.metrics().contains("\ntestero_proxy_unknown_names 1\n"));
 }

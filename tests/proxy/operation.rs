@@ -182,6 +182,7 @@ fn a_member_that_is_set_aside_is_seen_to_be_and_why() {
     assert!(table.lines().nth(1).unwrap().contains("  3 failures one after the other, "), "{table}");
     let page = Page::classic(&proxy.process);
     assert_eq!(page.value("testero_proxy_member_up", &[("member", &dead.to_string())]), 0.0);
+    assert_eq!(page.value("testero_proxy_member_ejections_total", &[("member", &dead.to_string())]), 1.0);
     // Without a member it is not available, whoever asks or does not.
     let available = || Page::classic(&proxy.process).value("testero_proxy_available_seconds_total", &[]);
     std::thread::sleep(Duration::from_millis(1500));
