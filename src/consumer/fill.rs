@@ -5,7 +5,7 @@
 //! nothing to shrink in a page or in many. Each page begins with its serial number, so KSM finds no twins.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 
 use crate::kernel::mapping::{Backing, Mapping, page_size};
 
@@ -66,24 +66,28 @@ impl Fill {
     /// # Errors
     /// When the kernel has no memory for the noise, or does not write all of it.
     pub fn write_to(&mut self, file: &mut impl Write, length: usize) -> io::Result<()> {
-        let noise = self.take_noise()?;
-        let pages: Vec<_> = (0..length.div_ceil(PAGE)).map(|_| self.next_page()).collect();
-        let mut slices = Vec::with_capacity(2 * pages.len());
+        let mut noise = self.take_noise()?;
+        let bytes = noise.bytes_mut();
         let mut left = length;
-        for (label, place) in &pages {
-            let count = left.min(PAGE);
-            slices.push(IoSlice::new(&label[..count.min(LABEL)]));
-            slices.push(IoSlice::new(&noise.bytes()[place + LABEL.min(count)..place + count]));
-            left -= count;
-        }
-        let mut rest = &mut slices[..];
-        while !rest.is_empty() {
-            match file.write_vectored(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => IoSlice::advance_slices(&mut rest, count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        while left > 0 {
+            // The pages of a round follow each other.
+            let start = self.place;
+            let pages = left.div_ceil(PAGE).min((NOISE - start) / PAGE + 1);
+            let count = left.min(pages * PAGE);
+            let mut below = [[0; LABEL]; NOISE / PAGE + 1];
+            for below in &mut below[..pages] {
+                let (label, place) = self.next_page();
+                below.copy_from_slice(&bytes[place..place + LABEL]);
+                bytes[place..place + LABEL].copy_from_slice(&label);
             }
+            let written = file.write_all(&bytes[start..start + count]);
+            // The next rounds take the noise as it was.
+            for (page, below) in below[..pages].iter().enumerate() {
+                let place = start + page * PAGE;
+                bytes[place..place + LABEL].copy_from_slice(below);
+            }
+            written?;
+            left -= count;
         }
         self.noise = Some(noise);
         Ok(())
@@ -152,37 +156,10 @@ mod tests {
         bytes
     }
 
-    /// Takes a third of what it is offered at a time, and is interrupted now and then.
-    struct Reluctant(Vec<u8>, usize);
-
-    impl Write for Reluctant {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.write_vectored(&[IoSlice::new(bytes)])
-        }
-
-        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            self.1 += 1;
-            if self.1.is_multiple_of(5) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let before = self.0.len();
-            let most = slices.iter().map(|slice| slice.len()).sum::<usize>().div_ceil(3);
-            for slice in slices {
-                let room = most - (self.0.len() - before);
-                self.0.extend(&slice[..slice.len().min(room)]);
-            }
-            Ok(self.0.len() - before)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn what_is_written_is_what_pages_are_filled_with() {
         let (mut writing, mut filling) = (Fill::new(), Fill::new());
-        let (mut written, mut expected) = (Reluctant(Vec::new(), 0), Vec::new());
+        let (mut written, mut expected) = (Vec::new(), Vec::new());
         let mut pages = vec![0; 400 * PAGE];
         for length in [0, 1, LABEL, LABEL + 1, PAGE - 1, PAGE, PAGE + 1, 300 * PAGE + 7] {
             writing.write_to(&mut written, length).unwrap();
@@ -193,7 +170,7 @@ mod tests {
             writing.noise = filling.noise.take();
             expected.extend_from_slice(&pages[..length]);
         }
-        assert!(written.0 == expected);
+        assert!(written == expected);
     }
 
     #[test]

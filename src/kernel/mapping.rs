@@ -188,7 +188,7 @@ impl Mapping {
     }
 
     /// The bytes of the mapping, which is no file's.
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is `length` readable and writable bytes, zero until written, and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
