@@ -15,7 +15,7 @@ machine_router=10.240.0.252   # the namespace's own address; the node's is the m
 machine_gateway=169.254.1.1   # the machine's way out: link-local, so it takes no address of the cluster
 machine_mib=${CLUSTER_CGROUP2_MIB:-3072}
 machine_disk=8G               # sparse
-machine_ready_s=240
+machine_ready_s=150
 # What the kernel package has as modules: the disk's go into the initramfs, the others onto the disk.
 machine_disk_modules=(virtio_pci virtio_blk)
 machine_modules=(virtio_net overlay bridge veth)
@@ -199,12 +199,30 @@ addon_cgroup2() {
       registerWithTaints: [{key: "cgroup2", value: "only", effect: "NoSchedule"}]}' >"$dir/kubelet.json"
   machine_initramfs
   machine_root "$dir/root"
-  # No journal and no cleaning in the background: the disk lives as long as the machine.
-  truncate -s "$machine_disk" "$dir/disk.img"
-  mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$dir/root" "$dir/disk.img"
-  rm -r "$dir/root"
   step "the machine boots" cgroup2-console
-  mkfifo "$dir"/shell.{in,out}
+  # On a busy processor an emulated one may hang ("soft lockup") and not come back: then it is started once more.
+  if ! machine_boots; then
+    echo "cluster: no node cgroup2 after $machine_ready_s s: its machine is started once more" >&2
+    stop cgroup2 cgroup2-machine
+    machine_boots || fail "there is no node cgroup2 after twice $machine_ready_s s"
+  fi
+  rm -r "$dir/root"
+  kubectl wait --for=condition=Ready node/cgroup2 --timeout="${machine_ready_s}s" >/dev/null
+  ! grep '^cgroup2: cannot import' "$state/log/cgroup2-console.log" >&2 || fail "the node lacks an image"
+  # A pod that asks a Service whose endpoint is on the machine as well: the answer would not pass the namespace, which has
+  # translated the question. Only then it gets the namespace's address; the policies of other nodes must see the pod's own.
+  on cgroup2 iptables -w -t nat -A POSTROUTING -s "10.244.$machine_number.0/24" -o machine -m conntrack --ctstate DNAT -j MASQUERADE
+  proxy cgroup2
+  policies cgroup2
+}
+
+# With a new disk of what is in its root. For use in a condition, where bash does not end at a command that fails.
+machine_boots() {
+  rm -f "$dir"/shell.{in,out} "$dir/disk.img"
+  # No journal and no cleaning in the background: the disk lives as long as the machine.
+  truncate -s "$machine_disk" "$dir/disk.img" &&
+    mke2fs -q -F -t ext4 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$dir/root" "$dir/disk.img" &&
+    mkfifo "$dir"/shell.{in,out} || fail "the machine gets no disk"
   # -cpu max has RDRAND: no wait for entropy. cache=unsafe: nothing of the disk outlives the machine. The terminal is a log,
   # the second port the shell.
   start cgroup2 cgroup2-machine qemu-system-x86_64 \
@@ -214,15 +232,8 @@ addon_cgroup2() {
     -drive "file=$dir/disk.img,format=raw,if=virtio,cache=unsafe" \
     -netdev tap,id=net,ifname=machine,script=no,downscript=no -device virtio-net-pci,netdev=net,romfile= \
     -serial "file:$state/log/cgroup2-console.log" -chardev "pipe,id=shell,path=$dir/shell" -serial chardev:shell
-  wait_for "$machine_ready_s" machine_registered || fail "there is no node cgroup2 after $machine_ready_s s"
+  wait_for "$machine_ready_s" machine_registered || return
   started cgroup2 cgroup2-machine || { tail -n 5 "$state/log/cgroup2-machine.log" >&2; fail "the machine has ended"; }
-  kubectl wait --for=condition=Ready node/cgroup2 --timeout="${machine_ready_s}s" >/dev/null
-  ! grep '^cgroup2: cannot import' "$state/log/cgroup2-console.log" >&2 || fail "the node lacks an image"
-  # A pod that asks a Service whose endpoint is on the machine as well: the answer would not pass the namespace, which has
-  # translated the question. Only then it gets the namespace's address; the policies of other nodes must see the pod's own.
-  on cgroup2 iptables -w -t nat -A POSTROUTING -s "10.244.$machine_number.0/24" -o machine -m conntrack --ctstate DNAT -j MASQUERADE
-  proxy cgroup2
-  policies cgroup2
 }
 
 # It is there, or it will never be.
