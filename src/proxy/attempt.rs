@@ -92,6 +92,9 @@ impl Attempt {
             self.member.under_way.fetch_sub(1, Ordering::Relaxed);
             member.under_way.fetch_add(1, Ordering::Relaxed);
             (self.member, self.connection) = (member, key);
+            if self.service.waiting.load(Ordering::Relaxed) > 0 {
+                world.tell_of_room();
+            }
             if let Some(connection) = world.connections.get_mut(key) {
                 connection.outgoing = request;
             }
@@ -117,6 +120,11 @@ impl Attempt {
             world.keep(self.connection, &self.member);
         } else {
             world.drop_connection(self.connection);
+        }
+        let is_waited_for = self.service.waiting.load(Ordering::Relaxed) > 0;
+        drop(self);
+        if is_waited_for {
+            world.tell_of_room();
         }
     }
 }

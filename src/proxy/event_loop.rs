@@ -15,6 +15,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 
 use crate::kernel::shutdown::Stop;
 use crate::proxy::pages::Page;
+use crate::proxy::services::Balancer;
 use crate::proxy::session::Session;
 use crate::proxy::session_state::Closed;
 use crate::proxy::slab::{Key, Slab};
@@ -58,7 +59,7 @@ impl EventLoop {
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, stop.bell(), EventData::new_u64(EventToken::Stop.to_bits()), EventFlags::IN)?;
-        let world = World::new(epoll, shared);
+        let world = World::new(epoll, shared)?;
         let sessions = Slab::default();
         let worker = Self {
             sessions,
@@ -97,6 +98,9 @@ impl EventLoop {
                 let epoll::Event { flags, data } = *event;
                 self.told(EventToken::of_bits(data.u64()), flags);
             }
+            while std::mem::take(&mut self.world.has_room) {
+                self.ask_queued();
+            }
             self.look();
             if self.ends_at.is_some_and(|end| self.sessions.len() == 0 || end <= self.world.now) {
                 return Ok(());
@@ -117,6 +121,7 @@ impl EventLoop {
         match token {
             EventToken::Listener => self.accept(),
             EventToken::Stop => self.stop(),
+            EventToken::Room => self.world.told_of_room(),
             EventToken::Client(key) => {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.client.told(flags);
@@ -136,6 +141,30 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    /// Asks for the requests that wait, in the order that they came: of each service until one finds no room.
+    fn ask_queued(&mut self) {
+        let (mut still, mut busy) = (Vec::new(), Vec::new());
+        for key in std::mem::take(&mut self.world.queued) {
+            let Some(service) = self.waited_for(key) else { continue };
+            if !busy.iter().any(|other| Arc::ptr_eq(other, &service)) {
+                self.work(key);
+                if self.waited_for(key).is_none() {
+                    continue;
+                }
+                busy.push(service);
+            }
+            still.push(key);
+        }
+        // Behind those: who has come meanwhile.
+        still.append(&mut self.world.queued);
+        self.world.queued = still;
+    }
+
+    /// The service that a session's request waits for.
+    fn waited_for(&mut self, key: Key) -> Option<Arc<Balancer>> {
+        Some(Arc::clone(&self.sessions.get_mut(key)?.queued.as_ref()?.service))
     }
 
     fn work(&mut self, key: Key) {

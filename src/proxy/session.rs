@@ -39,7 +39,7 @@ pub(super) struct Session {
     outgoing: Buffer,
     finder: EndFinder,
     exchange: Option<Box<ProxiedRequest>>,
-    queued: Option<QueuedRequest>,
+    pub(super) queued: Option<QueuedRequest>,
     phase: SessionPhase,
     /// When something was last sent or received.
     moved: Instant,
@@ -152,7 +152,7 @@ impl Session {
             exchange.abandon(world);
         }
         if let Some(queued) = self.queued.take() {
-            queued.service.leave_queue();
+            queued.leave(world);
         }
     }
 
@@ -264,7 +264,7 @@ impl Session {
                 self.exchange = Some(exchange);
             }
             Asked::Busy(service) => match service.queue_up(world.now) {
-                Some(until) => self.queued = Some(QueuedRequest::new(head, service, until, world.now)),
+                Some(until) => self.queued = Some(QueuedRequest::enter(head, service, until, world)),
                 None => self.turn_down(&head, &service, world),
             },
             Asked::Page { page, has_no_body, lives_on, request_id } => {
@@ -278,20 +278,21 @@ impl Session {
 
     /// Asks for a queued request once more. Says whether it waits no longer.
     fn ask_queued(&mut self, world: &mut World) -> bool {
-        let Some(QueuedRequest { head, service, until, .. }) = self.queued.take() else { return false };
-        match read_request(&head, self.peer, world) {
-            Asked::Busy(_) if world.now < until => {
-                self.queued = Some(QueuedRequest::new(head, service, until, world.now));
+        let Some(mut queued) = self.queued.take() else { return false };
+        match read_request(&queued.head, self.peer, world) {
+            Asked::Busy(_) if world.now < queued.until => {
+                queued.look_later(world.now);
+                self.queued = Some(queued);
                 return false;
             }
-            Asked::Busy(_) => self.turn_down(&head, &service, world),
+            Asked::Busy(_) => self.turn_down(&queued.head, &queued.service, world),
             Asked::Member(exchange) => self.exchange = Some(exchange),
             Asked::Page { page, has_no_body, request_id, .. } => {
-                self.answer_with(&head, &page, has_no_body, request_id, world);
+                self.answer_with(&queued.head, &page, has_no_body, request_id, world);
                 self.phase = SessionPhase::Ending;
             }
         }
-        service.leave_queue();
+        queued.leave(world);
         true
     }
 

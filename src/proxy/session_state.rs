@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::http::bounds::{HEAD_DEADLINE, IDLE};
 use crate::proxy::services::Balancer;
+use crate::proxy::world::World;
 use crate::settings::proxy::config::ServiceTimeouts;
 
 /// How long a client may take to take some of its answer, or to send some of its request's body.
 pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a request that waits for a member looks whether one has room.
-const QUEUE_LOOK: Duration = Duration::from_millis(10);
+/// How often a request that waits for a member looks whether one has room, though none is told to have: one that comes back
+/// tells nobody.
+const QUEUE_LOOK: Duration = Duration::from_millis(100);
 /// How long nothing may come through a tunnel.
 pub(super) const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 
@@ -31,13 +33,27 @@ pub(super) struct QueuedRequest {
     pub(super) head: Vec<u8>,
     pub(super) service: Arc<Balancer>,
     pub(super) until: Instant,
-    /// When it is asked for again: another thread may have done with a member's request, and tells nobody.
+    /// When it is asked for again.
     pub(super) next_look: Instant,
 }
 
 impl QueuedRequest {
-    pub(super) fn new(head: Vec<u8>, service: Arc<Balancer>, until: Instant, now: Instant) -> Self {
-        Self { head, service, until, next_look: now + QUEUE_LOOK }
+    /// The current session's, which waits from now on.
+    pub(super) fn enter(head: Vec<u8>, service: Arc<Balancer>, until: Instant, world: &mut World) -> Self {
+        world.queued.extend(world.current);
+        Self { head, service, until, next_look: world.now + QUEUE_LOOK }
+    }
+
+    /// There was no room.
+    pub(super) fn look_later(&mut self, now: Instant) {
+        self.next_look = now + QUEUE_LOOK;
+    }
+
+    /// It waits no longer.
+    pub(super) fn leave(self, world: &mut World) {
+        self.service.leave_queue();
+        let current = world.current;
+        world.queued.retain(|key| Some(*key) != current);
     }
 }
 

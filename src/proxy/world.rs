@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -24,6 +26,7 @@ use crate::proxy::services::HostRoutes;
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
 use crate::proxy::status_counter::StatusCounter;
+use crate::sync::lock;
 
 /// Most connections to a member that one thread keeps for later.
 const MOST_IDLE: usize = 1024;
@@ -45,6 +48,8 @@ pub(super) struct ProxyState {
     pub(super) clients: Arc<ClientConnections>,
     leaving: AtomicBool,
     draining: AtomicBool,
+    /// What each thread is woken by, when there may be room for a request that waits.
+    bells: Mutex<Vec<Arc<OwnedFd>>>,
     /// Names of members that nobody knows an address of.
     pub(super) unknown_names: Mutex<Vec<String>>,
 }
@@ -61,6 +66,7 @@ impl ProxyState {
             clients: Arc::default(),
             leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            bells: Mutex::default(),
             unknown_names: Mutex::default(),
         }
     }
@@ -139,6 +145,11 @@ pub(super) struct World {
     /// By session, those that are for its requests alone.
     private: HashMap<Key, Vec<Key>>,
     pub(super) stock: Stock,
+    /// Sessions with a request that waits for a member that has room, in the order that they came.
+    pub(super) queued: Vec<Key>,
+    /// There may be room for them.
+    pub(super) has_room: bool,
+    bell: Arc<OwnedFd>,
     /// Where heads are written before they go into a buffer.
     pub(super) scratch: Vec<u8>,
     pub(super) shared: Arc<ProxyState>,
@@ -154,13 +165,19 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(epoll: OwnedFd, shared: Arc<ProxyState>) -> Self {
-        Self {
+    pub(super) fn new(epoll: OwnedFd, shared: Arc<ProxyState>) -> io::Result<Self> {
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        epoll::add(&epoll, &bell, EventData::new_u64(EventToken::Room.to_bits()), EventFlags::IN)?;
+        lock(&shared.bells).push(Arc::clone(&bell));
+        Ok(Self {
             epoll,
             connections: Slab::default(),
             idle: HashMap::new(),
             private: HashMap::new(),
             stock: Stock::default(),
+            queued: Vec::new(),
+            has_room: false,
+            bell,
             scratch: Vec::new(),
             shared,
             status: StatusCounter::default(),
@@ -169,7 +186,22 @@ impl World {
             now: Instant::now(),
             current: None,
             ends: None,
+        })
+    }
+
+    /// Tells all threads that there may be room for a request that waits.
+    pub(super) fn tell_of_room(&mut self) {
+        self.has_room = true;
+        for bell in lock(&self.shared.bells).iter().filter(|bell| !Arc::ptr_eq(bell, &self.bell)) {
+            // One that rings already is enough.
+            let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
         }
+    }
+
+    /// Another thread has told so.
+    pub(super) fn told_of_room(&mut self) {
+        let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        self.has_room = true;
     }
 
     /// A request was answered: with a page of the proxy's own, where it is told.
@@ -314,6 +346,8 @@ impl World {
 pub(super) enum EventToken {
     Listener,
     Stop,
+    /// There may be room for a request that waits.
+    Room,
     Client(Key),
     Member(Key),
 }
@@ -321,19 +355,21 @@ pub(super) enum EventToken {
 impl EventToken {
     pub(super) fn to_bits(self) -> u64 {
         let (kind, key) = match self {
-            Self::Listener => (0, None),
-            Self::Stop => (1, None),
-            Self::Client(key) => (2, Some(key)),
-            Self::Member(key) => (3, Some(key)),
+            Self::Listener => return 0,
+            Self::Stop => return 1,
+            Self::Room => return 1 << 2,
+            Self::Client(key) => (2, key),
+            Self::Member(key) => (3, key),
         };
         // More than 2^30 connections at a time there are not.
-        key.map_or(0, |key| u64::from(key.generation) << 32 | u64::from(key.index) << 2) | kind
+        u64::from(key.generation) << 32 | u64::from(key.index) << 2 | kind
     }
 
     pub(super) fn of_bits(bits: u64) -> Self {
         let key = Key { index: (bits >> 2) as u32 & (u32::MAX >> 2), generation: (bits >> 32) as u32 };
         match bits & 3 {
-            0 => Self::Listener,
+            0 if bits == 0 => Self::Listener,
+            0 => Self::Room,
             1 => Self::Stop,
             2 => Self::Client(key),
             _ => Self::Member(key),
@@ -351,6 +387,7 @@ mod tests {
         for token in [
             EventToken::Listener,
             EventToken::Stop,
+            EventToken::Room,
             EventToken::Client(key),
             EventToken::Member(Key { index: 0, generation: 7 }),
         ] {

@@ -1,6 +1,7 @@
 //! How much at a time, and for how long.
 
 use std::io::Write;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::parts::{Member, Proxy, get, ok};
@@ -43,6 +44,34 @@ fn requests_wait_for_a_member_that_has_room_and_not_for_ever() {
     let answer = proxy.client().ask(&get("h1"));
     assert_eq!((answer.status, answer.body.as_str(), answer.field("Retry-After")), (503, UNAVAILABLE, Some("1")));
     assert_eq!(first.answer().status, 200);
+}
+
+#[test]
+fn a_request_that_waits_is_sent_as_soon_as_there_is_room_whichever_thread_makes_it() {
+    const CLIENTS: usize = 8;
+    const EACH: usize = 25;
+    let member = Member::start(|visit, _| {
+        while visit.head().is_some() {
+            thread::sleep(Duration::from_millis(2));
+            visit.send(ok("ok"));
+        }
+    });
+    let bounds = "      max_requests_per_member: 1\n      queue: {length: 100, time: 60s}\n";
+    let proxy = Proxy::start(&[("h1", &[&member])], bounds, &["--threads", "3"]);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = proxy.client();
+                for _ in 0..EACH {
+                    assert_eq!(client.ask(&get("h1")).status, 200);
+                }
+            });
+        }
+    });
+    // Nearly each of them finds the member busy. Who was only looked after now and then would take a multiple.
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(50) * (CLIENTS * EACH) as u32, "{took:?}");
 }
 
 #[test]
