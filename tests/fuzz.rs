@@ -29,7 +29,7 @@ fn fuzz(rounds: u64, make: impl Fn(&mut fastrand::Rng) -> Vec<u8>, check: impl F
             }
         }
     }
-    let given = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = given_seed();
     let first = given.unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
     let rounds = if given.is_some() { 1 } else { rounds };
     let mut accepted = 0;
@@ -41,6 +41,11 @@ fn fuzz(rounds: u64, make: impl Fn(&mut fastrand::Rng) -> Vec<u8>, check: impl F
     }
     let tenth = if given.is_some() { 0 } else { rounds / 10 };
     assert!((tenth..=rounds - tenth).contains(&accepted), "{accepted} of {rounds} accepted, from seed {first}");
+}
+
+/// The seed of a run that is to be repeated.
+pub(crate) fn given_seed() -> Option<u64> {
+    std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok())
 }
 
 fn pick<'a, T: ?Sized>(random: &mut fastrand::Rng, from: &[&'a T]) -> &'a T {

@@ -92,9 +92,7 @@ impl Attempt {
             self.member.under_way.fetch_sub(1, Ordering::Relaxed);
             member.under_way.fetch_add(1, Ordering::Relaxed);
             (self.member, self.connection) = (member, key);
-            if self.service.waiting.load(Ordering::Relaxed) > 0 {
-                world.tell_of_room();
-            }
+            world.tell_of_room(&self.service);
             if let Some(connection) = world.connections.get_mut(key) {
                 connection.outgoing = request;
             }
@@ -121,11 +119,9 @@ impl Attempt {
         } else {
             world.drop_connection(self.connection);
         }
-        let is_waited_for = self.service.waiting.load(Ordering::Relaxed) > 0;
+        let service = Arc::clone(&self.service);
         drop(self);
-        if is_waited_for {
-            world.tell_of_room();
-        }
+        world.tell_of_room(&service);
     }
 }
 

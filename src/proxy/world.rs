@@ -22,7 +22,7 @@ use crate::proxy::identity::request_id::RequestIdMaker;
 use crate::proxy::members::Member;
 use crate::proxy::metrics::ProxyMetrics;
 use crate::proxy::pages::Page;
-use crate::proxy::services::HostRoutes;
+use crate::proxy::services::{Balancer, HostRoutes};
 use crate::proxy::slab::{Key, Slab};
 use crate::proxy::socket::Socket;
 use crate::proxy::status_counter::StatusCounter;
@@ -189,8 +189,11 @@ impl World {
         })
     }
 
-    /// Tells all threads that there may be room for a request that waits.
-    pub(super) fn tell_of_room(&mut self) {
+    /// Tells all threads that there may be room for a request that waits for a member of this service, if one does.
+    pub(super) fn tell_of_room(&mut self, service: &Balancer) {
+        if service.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         self.has_room = true;
         for bell in lock(&self.shared.bells).iter().filter(|bell| !Arc::ptr_eq(bell, &self.bell)) {
             // One that rings already is enough.

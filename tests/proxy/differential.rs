@@ -5,3 +5,8 @@ mod answer_spellings;
 mod answers;
 mod requests;
 mod spellings;
+
+/// The bytes that a spelling is.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+}

@@ -8,7 +8,8 @@ use super::super::other_proxies::OtherProxy;
 use super::super::parts::{Member, Proxy, ok};
 use super::super::recorder::{chunks, exactly, line};
 use super::answer_spellings::{ANSWERS, ANSWERS_TO_HEAD, Then};
-use crate::fuzz::mutate;
+use super::bytes;
+use crate::fuzz::{given_seed, mutate};
 use crate::harness::PATIENCE;
 use crate::shutdown::rounds;
 
@@ -121,11 +122,6 @@ fn hear(address: SocketAddr, method: &str, number: usize) -> Result<Heard, Strin
     Ok(heard)
 }
 
-/// The bytes that a spelling is.
-fn bytes(text: &str) -> Vec<u8> {
-    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
-}
-
 /// Others as clients of the proxy.
 fn others(proxy: &Proxy) -> Vec<OtherProxy> {
     let others = [OtherProxy::haproxy(proxy.address), OtherProxy::nginx(proxy.address)];
@@ -233,7 +229,7 @@ fn answers_spelled_at_random_mean_the_same_to_other_clients() {
     let proxy = Proxy::start(&[("h1", &[&member])], "", &["--threads", "1"]);
     let mut others = others(&proxy);
     let sound: Vec<_> = ANSWERS.iter().filter(|(.., expected)| !expected.contains("502")).collect();
-    let seed = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed = given_seed().unwrap_or_else(|| fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut all, mut went_through) = (Vec::new(), 0);
     let rounds = 3 * rounds();

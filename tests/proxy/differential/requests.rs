@@ -4,8 +4,9 @@ use super::super::operation::file;
 use super::super::other_proxies::{OtherProxy, conversation};
 use super::super::parts::Proxy;
 use super::super::recorder::{Recorder, Seen};
+use super::bytes;
 use super::spellings::{CHUNKS, FRAMINGS, REQUESTS, UNFINISHED};
-use crate::fuzz::mutate;
+use crate::fuzz::{given_seed, mutate};
 use crate::harness::eventually;
 use crate::json::Json;
 use crate::shutdown::rounds;
@@ -26,7 +27,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut push = |text: &str, expected: String, is_answered: bool| {
-        let bytes = [text, SECOND].concat().chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let bytes = bytes(&[text, SECOND].concat());
         cases.push(Case { bytes, expected, is_answered });
     };
     let post = |length: Option<usize>| match length {
@@ -203,7 +204,7 @@ fn requests_spelled_at_random_mean_the_same_to_other_servers() {
     let mut others = others(&recorders);
     // What is sound is best to begin with: of two faults, the other one is never looked for.
     let cases: Vec<_> = cases().into_iter().filter(|case| !case.expected.is_empty()).collect();
-    let seed = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed = given_seed().unwrap_or_else(|| fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut all, mut went_through) = (Vec::new(), 0);
     let rounds = 3 * rounds();
