@@ -37,6 +37,12 @@ fn main() {
         println!("cargo:rerun-if-changed={page}");
         pack("page", &std::fs::read(page).expect(page));
     }
+    #[cfg(feature = "scenario")]
+    for (name, file) in [("day", "examples/day.csv"), ("schema", "schema.json")] {
+        let file = format!("src/settings/scenario/{file}");
+        println!("cargo:rerun-if-changed={file}");
+        pack(name, &std::fs::read(&file).expect(&file));
+    }
     #[cfg(feature = "openapi")]
     {
         for read in ["build", "src/parameters.rs", "src/consumer/api/table.rs"] {
@@ -49,7 +55,7 @@ fn main() {
 }
 
 /// Packs a text to a fifth of its size or less; the program unpacks it in some microseconds.
-#[cfg(any(feature = "page", feature = "openapi"))]
+#[cfg(any(feature = "page", feature = "openapi", feature = "scenario"))]
 fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
     let packed = lz4_flex::block::compress_prepend_size(text);

@@ -119,6 +119,24 @@ pub(crate) const JOB: &Members = &[
     ("expires", "Time"),
     ("expires_in_seconds", "MaybeReal"),
 ];
+pub(crate) const SCENARIO: &Members = &[
+    ("state", "waiting|playing|paused|over|stopped"),
+    ("reason", "Words"),
+    ("begins_in_seconds", "MaybeReal"),
+    ("second", "Real"),
+    ("round", "Whole"),
+    ("length", "MaybeReal"),
+    ("speed", "Real"),
+    ("tracks", "ScenarioTracks"),
+];
+pub(crate) const SCENARIO_TRACK: &Members = &[
+    ("track", "memory|disk|cpu|inode|pid|fd|io"),
+    ("wanted", "Real"),
+    ("held", "MaybeReal"),
+    ("limit", "MaybeReal"),
+    ("clipped", "Whole"),
+    ("note", "Words"),
+];
 pub(crate) const STATUS: &Members = &[
     ("version", "string"),
     ("now", "Now"),
@@ -187,7 +205,7 @@ pub(crate) const ERROR: &Members = &[
 pub(crate) const RELEASING: &Members = &[("ids", "Ids"), ("left?", "Left"), ("status", "=/api/status")];
 
 /// Errors: the response, its statuses, the codes for programs, and what it is. One without a response comes anywhere.
-pub(crate) const ERRORS: [(&str, &[u16], &str, &str); 12] = [
+pub(crate) const ERRORS: [(&str, &[u16], &str, &str); 13] = [
     (
         "400",
         &[400],
@@ -197,6 +215,7 @@ pub(crate) const ERRORS: [(&str, &[u16], &str, &str); 12] = [
     ("401", &[401], "token-needed", "It needs the token."),
     ("403", &[403], "foreign-site", "A browser sent it on behalf of another site."),
     ("NoJob", &[404], "not-found", "No job of this id runs."),
+    ("NoScenario", &[404], "not-found", "There is no scenario."),
     ("404", &[404], "faults-off", "Faults are off."),
     ("", &[405], "method-not-allowed", ""),
     (

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::http::Method;
 use crate::parameters::{Parameter, ParameterKind, ParameterList, Presence, Use};
 use crate::schemas::{self, kind, reference};
+#[cfg(feature = "scenario")]
+use crate::table::ScenarioStep;
 use crate::table::{Fault, Holder, JobRoute, Loader, ProbeRoute, ROUTES, Route};
 
 /// What a client must know before it reads on.
@@ -146,6 +148,12 @@ fn operation(path: &str, route: Route, method: Method, shared: &Map<String, Valu
     if is_open {
         value["security"] = json!([]);
     }
+    #[cfg(feature = "scenario")]
+    if route == Route::Scenario && matches!(method, Method::Post | Method::Put) {
+        let text = json!({ "schema": { "type": "string" } });
+        let content = json!({ "application/yaml": text, "application/json": {} });
+        value["requestBody"] = json!({ "required": true, "content": content });
+    }
     if takes_form(route, method) {
         let shared = BODIES.iter().find(|(known, _)| *known == list);
         value["requestBody"] = shared.map_or_else(|| body(list), |(_, name)| reference("requestBodies", name));
@@ -202,6 +210,14 @@ fn answers(route: Route, method: Method) -> &'static str {
         Route::Fault(_) | Route::Faults => "200:Told 404",
         Route::JobRoute(JobRoute::Cpu | JobRoute::Memory) => "200:JobStarted 422 503",
         Route::JobRoute(JobRoute::Bump) => "200:Told 503",
+        #[cfg(feature = "scenario")]
+        Route::Scenario => match method {
+            Method::Delete => "200:Told 404:NoScenario",
+            Method::Get => "200:Scenario 404:NoScenario",
+            _ => "202:Scenario 409 503",
+        },
+        #[cfg(feature = "scenario")]
+        Route::ScenarioStep(_) => "200:Scenario 404:NoScenario",
         #[cfg(feature = "page")]
         Route::Page => "",
         Route::OpenApi => "200:Contract",
@@ -256,6 +272,19 @@ fn summary(path: &str, route: Route, method: Method) -> String {
         Route::JobRoute(JobRoute::Memory) => "Holds so many MiB more, for so long.",
         Route::JobRoute(JobRoute::Bump) => "Raises a gauge in /metrics, for so long.",
         Route::JobRoute(JobRoute::Status) => "The same as /api/status.",
+        #[cfg(feature = "scenario")]
+        Route::Scenario => match method {
+            Method::Delete => "Ends the scenario: what it holds is given back.",
+            Method::Put => "Plays a scenario, in place of the one that is played.",
+            Method::Post => "Plays a scenario.",
+            _ => "Where the scenario is, and what its tracks want and hold.",
+        },
+        #[cfg(feature = "scenario")]
+        Route::ScenarioStep(ScenarioStep::Pause) => "The scenario stays where it is.",
+        #[cfg(feature = "scenario")]
+        Route::ScenarioStep(ScenarioStep::Resume) => "It goes on from there, with all its tracks.",
+        #[cfg(feature = "scenario")]
+        Route::ScenarioStep(ScenarioStep::Seek) => "It goes on elsewhere.",
         #[cfg(feature = "page")]
         Route::Page => "The page for browsers.",
         Route::OpenApi => "This document.",
@@ -283,6 +312,12 @@ fn id(path: &str, route: Route, method: Method) -> String {
         Route::Faults => String::from("faultsEnd"),
         Route::Jobs | Route::Fault(_) if deletes => first + "End",
         Route::Metrics if method == Method::Post => String::from("postMetrics"),
+        #[cfg(feature = "scenario")]
+        Route::Scenario => match method {
+            Method::Delete => first + "End",
+            Method::Post | Method::Put => lower(method) + "Scenario",
+            _ => first,
+        },
         Route::JobRoute(JobRoute::Cpu) => String::from("consumeCpu"),
         Route::JobRoute(_) => first[..1].to_lowercase() + &first[1..],
         Route::OpenApi => String::from("contract"),

@@ -196,6 +196,10 @@ pub(crate) fn schemas() -> Value {
             "description": "`cpu` has millicores and those achieved, `mem` the bytes it is to hold and those it holds.",
         })),
         "Jobs": { "type": "array", "items": schema("Job") },
+        "Scenario": with(object(SCENARIO), json!({
+            "description": "Amounts are bytes, millicores or numbers, and of io bytes a second. Null where it is not known.",
+        })),
+        "ScenarioTracks": { "type": "array", "items": object(SCENARIO_TRACK) },
         "Status": member(status, "faults_on", json!({ "description": "Whether there are faults on request." })),
         "Error": error(),
     })
@@ -284,6 +288,7 @@ pub(crate) fn responses() -> Value {
         "Jobs": answer("The jobs that run.", object(&[("jobs", "Jobs")])),
         "Job": answer("The job.", schema("Job")),
         "Told": answer("What was done.", object(&[("done", "string")])),
+        "Scenario": answer("The scenario.", schema("Scenario")),
     });
     for (name, statuses, codes, description) in ERRORS.iter().filter(|(name, ..)| !name.is_empty()) {
         let status = if let [status] = statuses { json!({ "const": status }) } else { json!({ "enum": statuses }) };

@@ -9,6 +9,8 @@ use lexopt::Parser;
 #[cfg(feature = "client")]
 use crate::client::{self, args};
 use crate::kernel::Kernel;
+#[cfg(feature = "crash")]
+use crate::settings::crash;
 #[cfg(feature = "fibonacci")]
 use crate::settings::fibonacci;
 #[cfg(feature = "client")]
@@ -16,6 +18,8 @@ use crate::settings::given::COMMON;
 use crate::settings::given::{Given, Vocabulary, Words, last};
 #[cfg(feature = "proxy")]
 use crate::settings::proxy;
+#[cfg(feature = "scenario")]
+use crate::settings::scenario::words::ScenarioWords;
 use crate::settings::token::TokenSource;
 use crate::settings::{ConsumerSettings, consumer, help};
 #[cfg(feature = "counter")]
@@ -35,6 +39,12 @@ pub enum Command {
     /// Pass requests on to the members of services.
     #[cfg(feature = "proxy")]
     Proxy(Box<proxy::ProxySettings>),
+    /// Crash parts of a system, as these words say.
+    #[cfg(feature = "crash")]
+    Crash(Box<crash::CrashSettings>, Vec<String>),
+    /// Look at scenarios.
+    #[cfg(feature = "scenario")]
+    Scenario(ScenarioWords),
     /// Ask a running service for something.
     #[cfg(feature = "client")]
     Ask(Box<client::ClientCommand>),
@@ -48,7 +58,7 @@ pub enum Command {
 
 /// First words that make it a service.
 #[cfg(feature = "client")]
-const ROLES: [&str; 6] = ["consumer", "fibonacci", "pex", "counter", "count", "proxy"];
+const ROLES: [&str; 8] = ["consumer", "fibonacci", "pex", "counter", "count", "proxy", "crash", "scenario"];
 
 /// `testero health`.
 const HEALTH: Vocabulary = Vocabulary {
@@ -121,6 +131,20 @@ impl Command {
                 let job = args::read(&role, Parser::from_args(arguments), variable, here)?;
                 return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
             }
+        }
+        #[cfg(feature = "crash")]
+        if role == "crash" {
+            let words: Vec<OsString> = arguments.collect();
+            let said = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            return Ok(match crash::CrashSettings::read(Parser::from_args(words), variable)? {
+                crash::CrashWords::Do(settings) => Self::Crash(settings, said),
+                crash::CrashWords::Help(text) => Self::Help(text),
+                crash::CrashWords::Version => Self::Version,
+            });
+        }
+        #[cfg(feature = "scenario")]
+        if role == "scenario" {
+            return ScenarioWords::read(Parser::from_args(arguments)).map(Self::Scenario);
         }
         let parser = Parser::from_args(arguments);
         let read = |parser, vocabulary| Given::read(parser, vocabulary, variable);

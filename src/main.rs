@@ -7,11 +7,17 @@ use testero::command::Command;
 use testero::consumer;
 #[cfg(feature = "counter")]
 use testero::counter;
+#[cfg(feature = "crash")]
+use testero::crash;
 #[cfg(feature = "fibonacci")]
 use testero::fibonacci;
 use testero::service::{health_check, logging};
+#[cfg(feature = "crash")]
+use testero::settings::Identity;
 #[cfg(feature = "proxy")]
 use testero::settings::proxy::{ProxySettings, file};
+#[cfg(feature = "scenario")]
+use testero::settings::scenario::words::ScenarioWords;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -51,6 +57,24 @@ fn main() -> ExitCode {
         #[cfg(feature = "proxy")]
         Command::Proxy(settings) => {
             return proxy(&settings).unwrap_or_else(|problem| {
+                complain(&problem);
+                ExitCode::FAILURE
+            });
+        }
+        #[cfg(feature = "crash")]
+        Command::Crash(settings, words) => {
+            logging::start_at(log::LevelFilter::Info, false, &Identity::default());
+            return match crash::run(&settings, &words) {
+                Ok(code) => ExitCode::from(code),
+                Err((code, problem)) => {
+                    complain(&problem);
+                    ExitCode::from(code)
+                }
+            };
+        }
+        #[cfg(feature = "scenario")]
+        Command::Scenario(words) => {
+            return scenario(&words).unwrap_or_else(|problem| {
                 complain(&problem);
                 ExitCode::FAILURE
             });
@@ -105,6 +129,31 @@ fn check(settings: &ProxySettings) -> Result<ExitCode, String> {
                 let _ = writeln!(stderr, "{fault}");
             }
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// `testero scenario`. What is wrong with a file goes to stderr, a line each.
+#[cfg(feature = "scenario")]
+fn scenario(words: &ScenarioWords) -> Result<ExitCode, String> {
+    let (path, limits) = match words {
+        ScenarioWords::Check { path, limits } => (path, limits),
+        ScenarioWords::Show(text) => return print(text).map(|()| ExitCode::SUCCESS),
+        ScenarioWords::Example(example) => return print(&example.text()).map(|()| ExitCode::SUCCESS),
+        ScenarioWords::Schema => {
+            return print(&testero::settings::scenario::examples::schema()).map(|()| ExitCode::SUCCESS);
+        }
+    };
+    match testero::settings::scenario::load(path) {
+        Ok(scenario) => {
+            let columns = testero::kernel::sys::terminal_columns().unwrap_or(usize::MAX);
+            print(&testero::scenario::summary::summary(&scenario, limits, columns)).map(|()| ExitCode::SUCCESS)
+        }
+        Err(faults) => {
+            for fault in faults {
+                let _ = writeln!(std::io::stderr(), "{fault}");
+            }
+            Ok(ExitCode::from(2))
         }
     }
 }

@@ -121,6 +121,8 @@ parameters! {
     IGNORE = "ignore", Switch, "";
     /// is how long after SIGTERM it is obeyed.
     DELAY = "delay", Span, "";
+    /// is how long after its beginning a scenario goes on, all rounds counted.
+    TO = "to", Span, "";
     /// is the MiB of a job.
     MEGABYTES = "megabytes", JobNumber, "";
     /// is the gauge that is raised.
@@ -318,6 +320,8 @@ lists! {
     FaultLog: [] + [required(LINES), optional(LOG_RATE)];
     /// `/fault/term`
     FaultTerm: [] + [optional(IGNORE), optional(DELAY)];
+    /// `/api/scenario/seek`
+    Seek: [] + [required(TO)];
     /// `/ConsumeCPU`
     ConsumeCpu: [required(MILLICORES), required(DURATION_SEC)] + [];
     /// `/ConsumeMem`

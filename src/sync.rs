@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+#[cfg(any(feature = "client", feature = "crash", feature = "fibonacci", feature = "proxy"))]
+use std::thread::{Scope, ScopedJoinHandle};
 
 /// A worker's stack: it fills pages and buffers that are elsewhere.
 pub(crate) const WORKER_STACK_BYTES: usize = 128 * 1024;
@@ -19,4 +21,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// there once.
 pub(crate) fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.to_owned()).stack_size(stack).spawn(work)
+}
+
+/// Starts a thread of a scope, as [`spawn`] does.
+#[cfg(any(feature = "client", feature = "crash", feature = "fibonacci", feature = "proxy"))]
+pub(crate) fn spawn_scoped<'s>(
+    scope: &'s Scope<'s, '_>,
+    name: &str,
+    stack: usize,
+    work: Box<dyn FnOnce() + Send + 's>,
+) -> io::Result<ScopedJoinHandle<'s, ()>> {
+    Builder::new().name(name.to_owned()).stack_size(stack).spawn_scoped(scope, work)
 }

@@ -52,11 +52,16 @@ impl Client {
 
     pub(crate) fn more(&mut self) -> io::Result<()> {
         let mut piece = [0; 4096];
-        match self.stream.read(&mut piece)? {
-            0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.received.extend_from_slice(&piece[..count]);
-                Ok(())
+        loop {
+            match self.stream.read(&mut piece) {
+                // A machine that is stopped for a while, as virtual ones are, does that to a read with a timeout.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.received.extend_from_slice(&piece[..count]);
+                    return Ok(());
+                }
             }
         }
     }

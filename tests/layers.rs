@@ -6,12 +6,12 @@ use std::path::Path;
 
 /// Modules by height: each uses only those below it.
 const LAYERS: [&[&str]; 7] = [
-    &["parameters", "sync", "units", "yaml"],
-    &["kernel"],
-    &["http"],
+    &["parameters", "sorting", "sync", "units", "yaml"],
+    &["kernel", "scenario"],
+    &["http", "redis"],
     &["settings"],
     &["service"],
-    &["client", "consumer", "counter", "fibonacci", "proxy"],
+    &["client", "consumer", "counter", "crash", "fibonacci", "proxy"],
     &["command", "main"],
 ];
 

@@ -16,6 +16,8 @@ mod counted;
 #[cfg(feature = "counter")]
 mod counter;
 mod cpu;
+#[cfg(feature = "crash")]
+mod crash;
 mod disk;
 mod edge;
 mod ending;
@@ -41,6 +43,8 @@ mod outcomes;
 #[cfg(feature = "page")]
 mod page;
 mod parameters;
+#[cfg(feature = "scenario")]
+mod playing;
 mod process;
 #[cfg(feature = "proxy")]
 mod proxy;
@@ -49,4 +53,6 @@ mod ramps;
 #[cfg(all(feature = "fibonacci", feature = "counter", feature = "client"))]
 mod readme;
 mod releases;
+#[cfg(feature = "scenario")]
+mod scenario;
 mod shutdown;

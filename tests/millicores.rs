@@ -180,7 +180,9 @@ fn a_new_load_takes_the_place_of_the_running_one_only_when_it_says_so() {
     let first = load(&testero, "time=60&cpu=100m&replace=true").text("id").to_owned();
     let busy = testero.send("POST", "/api/cpu/load?time=60&cpu=50m", &[("Accept", "application/json")], "");
     assert_eq!((busy.status, busy.field("Retry-After")), (409, Some("1")), "{busy:?}");
-    assert_eq!(testero.get("/api/cpu/load?time=60&cpu=50m"), "Server busy, try again later\n");
+    // Until its threads run it is pending.
+    let text = "Server busy, try again later\n";
+    eventually("it is busy", || testero.get("/api/cpu/load?time=60&cpu=50m") == text);
     // What is refused replaces nothing.
     refused(&testero, "time=60&cpu=9m&replace=true", 400, "invalid", "10m");
     refused(&testero, "time=60&cpu=900000m&replace=true", 422, "over-limit", "cores");

@@ -74,7 +74,7 @@ pub(crate) fn is_log_line(line: &str) -> bool {
     shape == "9999/99/99 99:99:99 " && !text.is_empty()
 }
 
-fn kill(pid: u32, signal: i32) {
+pub(crate) fn kill(pid: u32, signal: i32) {
     // SAFETY: kill takes no pointers; the pid is that of a child or grandchild of ours that is not reaped yet.
     unsafe { libc::kill(pid as i32, signal) };
 }

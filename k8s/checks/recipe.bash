@@ -24,7 +24,8 @@
 #   sweep_class NAME…            the recipe's PriorityClasses are removed, too, when the check is interrupted
 #   asks NAMESPACE POD URL       a pod asks for a URL
 #   quantity QUANTITY            512Mi as a number
-#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | cluster-wide WHAT | node-pressure
+#   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | program NAME WHERE |
+#         cluster-wide WHAT | node-pressure
 #                                or the check is skipped, with the reason
 #   clean_up                     run the block clean-up, and nothing is left
 #
@@ -388,6 +389,8 @@ needs() {
     cluster-wide)
       [[ -n ${TESTERO_CLUSTER_WIDE:-} ]] || skip "--cluster-wide is missing: this changes $2"
       [[ $(kubectl auth can-i patch nodes 2>/dev/null) == yes ]] || skip "the right to patch nodes is missing" ;;
+    program) # NAME WHERE
+      command -v "$2" >/dev/null || skip "$2 is missing on this machine: $3" ;;
     node-pressure)
       [[ -n ${TESTERO_NODE_PRESSURE:-} ]] || skip "--node-pressure NODE is missing: this fills a node up" ;;
     *) echo "needs: unknown: $1" >&2; return 1 ;;

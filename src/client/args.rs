@@ -16,6 +16,7 @@ use crate::http::client::{Url, with_port};
 use crate::parameters::AMOUNT;
 use crate::settings::consumer;
 use crate::settings::token::TokenSource;
+use crate::sorting::sort_by_key;
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
 
@@ -174,7 +175,7 @@ impl Arguments {
         if !self.has("time") {
             parameters.push((TIME.parameter, String::from(LOAD_TIME)));
         }
-        parameters.sort_by_key(|(name, _)| *name != TIME.parameter);
+        sort_by_key(&mut parameters, &|(name, _)| *name != TIME.parameter);
         Ok(parameters)
     }
 

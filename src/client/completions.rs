@@ -1,6 +1,7 @@
 //! What a shell offers while one types: made of the same table that the words are read by.
 
 use crate::client::commands::{COMMANDS, COMMON, Flag, METHODS, SHELLS, Takes};
+use crate::sorting::sort_by;
 
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ fn choices() -> Vec<(&'static str, String)> {
             _ => None,
         })
         .collect();
-    all.sort_unstable();
+    sort_by(&mut all, &Ord::cmp);
     all.dedup();
     all
 }

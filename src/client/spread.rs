@@ -1,6 +1,5 @@
 //! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -11,7 +10,8 @@ use crate::client::call::{Call, outcome};
 use crate::client::reply::{Object, good, printable};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble, print};
 use crate::http::client::{Taker, Url};
-use crate::sync::lock;
+use crate::sorting::{sort_by, sort_by_key};
+use crate::sync::{lock, spawn_scoped};
 use crate::units::quantity::{Amount, Unit, in_words};
 
 /// Most pods at once: each has a thread here while it works.
@@ -64,7 +64,7 @@ struct Pod {
     /// Its name, where it tells one.
     name: Option<String>,
     /// All names that were told at this address.
-    seen: BTreeSet<String>,
+    seen: Vec<String>,
     /// What it holds or uses though it refused, where that is known.
     kept: Option<u64>,
     /// What it can hold, in the unit.
@@ -76,13 +76,13 @@ struct Pod {
 impl Spread {
     pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
         let mut pods = self.pods()?;
-        on_each(&mut pods, |pod| pod.result = self.greet(pod, token).map(|()| 0));
+        on_each(&mut pods, &|pod| pod.result = self.greet(pod, token).map(|()| 0));
         tell_of_balancers(&mut pods);
         // Of two families of addresses a pod has one each.
-        let mut names = BTreeSet::new();
-        pods.retain(|pod| pod.name.as_ref().is_none_or(|name| names.insert(name.clone())));
+        let mut names = Vec::new();
+        pods.retain(|pod| pod.name.as_ref().is_none_or(|name| add(&mut names, name)));
         self.divide(&mut pods);
-        on_each(&mut pods, |pod| {
+        on_each(&mut pods, &|pod| {
             if pod.result.is_ok() {
                 pod.result = self.send(pod, token);
                 if matches!(pod.result, Err(Trouble::Refused(_))) && pod.seen.len() < 2 {
@@ -95,7 +95,7 @@ impl Spread {
 
     /// A pod for every address behind the names, each once.
     fn pods(&self) -> Result<Vec<Pod>, Trouble> {
-        let mut all: BTreeMap<SocketAddr, Pod> = BTreeMap::new();
+        let mut all: Vec<Pod> = Vec::new();
         let until = Instant::now() + PATIENCE;
         for service in &self.services {
             let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
@@ -113,13 +113,16 @@ impl Spread {
             let count = |is_ipv4| found.iter().filter(|address| address.is_ipv4() == is_ipv4).count();
             let is_alone = count(true) <= 1 && count(false) <= 1;
             for address in found {
-                all.entry(address).or_insert_with(|| Pod::at(address, is_alone.then(|| service.clone())));
+                if all.iter().all(|pod| pod.address != address) {
+                    all.push(Pod::at(address, is_alone.then(|| service.clone())));
+                }
             }
         }
         if all.len() > MOST_PODS {
             return Err(Trouble::Refused(format!("{} pods are more than {MOST_PODS}", all.len())));
         }
-        Ok(all.into_values().collect())
+        sort_by_key(&mut all, &|pod| pod.address);
+        Ok(all)
     }
 
     /// Learns what a pod is called, and what it can hold.
@@ -135,7 +138,9 @@ impl Spread {
         let mut looks = if pod.alone.is_some() && pod.name.is_some() { LOOKS } else { 0 };
         while looks > 0 && begun.elapsed() < LOOKING {
             looks -= 1;
-            pod.seen.extend(status(pod, token).ok().as_ref().and_then(name));
+            if let Some(name) = status(pod, token).ok().as_ref().and_then(name) {
+                add(&mut pod.seen, &name);
+            }
         }
         Ok(())
     }
@@ -239,7 +244,7 @@ impl Spread {
 
 impl Pod {
     fn at(address: SocketAddr, alone: Option<String>) -> Self {
-        Self { address, alone, name: None, seen: BTreeSet::new(), kept: None, room: 0, part: 0, result: Ok(0) }
+        Self { address, alone, name: None, seen: Vec::new(), kept: None, room: 0, part: 0, result: Ok(0) }
     }
 
     fn label(&self) -> String {
@@ -261,19 +266,23 @@ fn name(status: &Object) -> Option<String> {
 /// Says on stderr where one address has several pods behind it, or may have: once for each service.
 fn tell_of_balancers(pods: &mut Vec<Pod>) {
     let alone = |pod: &Pod| pod.alone.clone().filter(|_| pod.result.is_ok());
-    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for pod in pods.iter() {
-        if let Some(service) = alone(pod) {
-            let names = behind.entry(service).or_default();
-            // Two addresses may well be two pods.
-            if pod.seen.len() > 1 {
-                names.extend(pod.seen.iter().cloned());
-            }
+    let mut services = Vec::new();
+    pods.iter().filter_map(alone).for_each(|service| _ = add(&mut services, &service));
+    sort_by(&mut services, &Ord::cmp);
+    let names_of = |service: &str| {
+        let mut names = Vec::new();
+        // Two addresses may well be two pods.
+        for pod in pods.iter().filter(|pod| pod.seen.len() > 1 && alone(pod).as_deref() == Some(service)) {
+            pod.seen.iter().for_each(|name| _ = add(&mut names, name));
         }
-    }
+        sort_by(&mut names, &Ord::cmp);
+        names
+    };
+    let behind: Vec<(String, Vec<String>)> =
+        services.into_iter().map(|service| (service.clone(), names_of(&service))).collect();
     for (service, names) in &behind {
         if names.len() > 1 {
-            let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let names = names.join(", ");
             complain(&format!(
                 "{service}: several pods answer at one address ({names}), so which of them gets the amount is chance; a \
                  headless Service has an address for each"
@@ -285,15 +294,25 @@ fn tell_of_balancers(pods: &mut Vec<Pod>) {
             ));
         }
     }
-    let mut kept = BTreeSet::new();
+    let has_several = |service: &str| behind.iter().any(|(known, names)| known == service && names.len() > 1);
+    let mut kept = Vec::new();
     pods.retain_mut(|pod| match alone(pod) {
-        Some(service) if behind[&service].len() > 1 => {
+        Some(service) if has_several(&service) => {
             // Which of them does it is not known. Its address of the other family leads to the same pods.
             pod.name = None;
-            kept.insert(service)
+            add(&mut kept, &service)
         }
         _ => true,
     });
+}
+
+/// Adds a name that is not among the known ones yet; says whether it did.
+fn add(known: &mut Vec<String>, name: &str) -> bool {
+    let is_new = known.iter().all(|one| one != name);
+    if is_new {
+        known.push(name.to_owned());
+    }
+    is_new
 }
 
 /// Writes a line to stderr, where nobody may be to read it.
@@ -302,12 +321,11 @@ fn complain(words: &str) {
 }
 
 /// Does it for all pods at once.
-fn on_each(pods: &mut [Pod], work: impl Fn(&mut Pod) + Sync) {
+fn on_each(pods: &mut [Pod], work: &(dyn Fn(&mut Pod) + Sync)) {
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for (place, pod) in pods.iter_mut().enumerate() {
-            let builder = thread::Builder::new().stack_size(STACK_BYTES);
-            if let Err(error) = builder.spawn_scoped(scope, || work(pod)) {
+            if let Err(error) = spawn_scoped(scope, "pod", STACK_BYTES, Box::new(|| work(pod))) {
                 lock(&failed).push((place, error.to_string()));
             }
         }

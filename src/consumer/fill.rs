@@ -11,8 +11,21 @@ use crate::kernel::mapping::{Backing, Mapping, page_size};
 
 /// Contents come in pages of this many bytes.
 pub const PAGE: usize = 4096;
-/// How much noise there is: twice what LZ4 looks back, and little enough for a processor's cache.
-const NOISE: usize = 128 * 1024;
+/// How long a round of the noise is, in bytes: more than LZ4 looks back, and whole pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round(usize);
+
+impl Round {
+    /// For memory: it stays in a processor's cache, whose pace is the limit.
+    pub const OF_MEMORY: Self = Self(128 << 10);
+    /// For files: a mebibyte is one write, for which the kernel takes the largest folios it has.
+    pub const OF_FILES: Self = Self(1 << 20);
+
+    const fn pages(self) -> usize {
+        self.0 / PAGE
+    }
+}
+
 /// How long a page's serial number is.
 const LABEL: usize = 8;
 /// By how much a round begins later than the one before: a number without a factor in common with a page.
@@ -22,26 +35,27 @@ const SHIFT: usize = 61;
 #[derive(Debug)]
 pub struct Fill {
     serial: u64,
-    /// The noise and a page more, from where the last page of a round is taken. A mapping, so that the kernel has it back
+    length: Round,
+    /// The noise of a round and a page more, since rounds begin later and later. A mapping, so that the kernel has it back
     /// when it is not needed, whatever an allocator would keep.
     noise: Option<Mapping>,
     /// Where the next page begins.
     place: usize,
     /// Where this round began.
-    round: usize,
+    begin: usize,
 }
 
 impl Default for Fill {
     fn default() -> Self {
-        Self::new()
+        Self::new(Round::OF_MEMORY)
     }
 }
 
 impl Fill {
     /// A source unlike any other: its pages differ from those of another process on the same machine, too. The noise is
     /// made when it is needed.
-    pub fn new() -> Self {
-        Self { serial: 0, noise: None, place: 0, round: 0 }
+    pub const fn new(length: Round) -> Self {
+        Self { serial: 0, length, noise: None, place: 0, begin: 0 }
     }
 
     /// Fills `pages`, whose length must be a multiple of [`PAGE`].
@@ -72,9 +86,9 @@ impl Fill {
         while left > 0 {
             // The pages of a round follow each other.
             let start = self.place;
-            let pages = left.div_ceil(PAGE).min((NOISE - start) / PAGE + 1);
+            let pages = left.div_ceil(PAGE).min((self.begin + self.length.0 - start) / PAGE);
             let count = left.min(pages * PAGE);
-            let mut below = [[0; LABEL]; NOISE / PAGE + 1];
+            let mut below = [[0; LABEL]; Round::OF_FILES.pages()];
             for below in &mut below[..pages] {
                 let (label, place) = self.next_page();
                 below.copy_from_slice(&bytes[place..place + LABEL]);
@@ -95,7 +109,7 @@ impl Fill {
 
     /// The noise, made if need be. Without it an error leaves none behind, and the next call makes it anew.
     fn take_noise(&mut self) -> io::Result<Mapping> {
-        self.noise.take().map_or_else(noise, Ok)
+        self.noise.take().map_or_else(|| noise(self.length), Ok)
     }
 
     /// The label of the next page, and where in the noise it begins.
@@ -103,9 +117,9 @@ impl Fill {
         let place = self.place;
         self.serial += 1;
         self.place += PAGE;
-        if self.place > NOISE {
-            self.round = (self.round + SHIFT) % PAGE;
-            self.place = self.round;
+        if self.place >= self.begin + self.length.0 {
+            self.begin = (self.begin + SHIFT) % PAGE;
+            self.place = self.begin;
         }
         (label(self.serial), place)
     }
@@ -117,11 +131,11 @@ impl Fill {
 }
 
 /// Random printable bytes (Marsaglia's xorshift, 64 of 95 letters).
-fn noise() -> io::Result<Mapping> {
+fn noise(round: Round) -> io::Result<Mapping> {
     // The standard library's hash keys are random; an all-zero state would stay zero.
     let mut state = RandomState::new().hash_one(()) | 1;
     // Whole pages, whatever their size.
-    let length = (NOISE + PAGE).next_multiple_of(page_size() as usize);
+    let length = (round.0 + PAGE).next_multiple_of(page_size() as usize);
     let mut noise = Mapping::new(length, Backing::Private)?;
     noise.write(0, length, &mut |bytes| {
         for word in bytes.chunks_exact_mut(8) {
@@ -150,7 +164,7 @@ mod tests {
     fn pages() -> Vec<u8> {
         let mut bytes = vec![0; PAGES * PAGE];
         let (one, two) = bytes.split_at_mut(PAGES / 2 * PAGE);
-        let mut content = Fill::new();
+        let mut content = Fill::new(Round::OF_MEMORY);
         content.fill(one).unwrap();
         content.fill(two).unwrap();
         bytes
@@ -158,10 +172,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_pages_are_filled_with() {
-        let (mut writing, mut filling) = (Fill::new(), Fill::new());
+        let new = || Fill::new(Round::OF_FILES);
+        let (mut writing, mut filling) = (new(), new());
         let (mut written, mut expected) = (Vec::new(), Vec::new());
         let mut pages = vec![0; 400 * PAGE];
-        for length in [0, 1, LABEL, LABEL + 1, PAGE - 1, PAGE, PAGE + 1, 300 * PAGE + 7] {
+        for length in [0, 1, LABEL, LABEL + 1, PAGE - 1, PAGE, PAGE + 1, 300 * PAGE + 7, 256 * PAGE] {
             writing.write_to(&mut written, length).unwrap();
             // Both have the same noise.
             filling.noise = writing.noise.take();
@@ -192,8 +207,8 @@ mod tests {
     #[test]
     fn two_sources_differ() {
         let (mut one, mut two) = (vec![0; PAGE], vec![0; PAGE]);
-        Fill::new().fill(&mut one).unwrap();
-        Fill::new().fill(&mut two).unwrap();
+        Fill::new(Round::OF_MEMORY).fill(&mut one).unwrap();
+        Fill::new(Round::OF_MEMORY).fill(&mut two).unwrap();
         assert_ne!(one, two);
     }
 

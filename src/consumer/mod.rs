@@ -16,6 +16,7 @@
 //! | [`load`] | CPU used to measure, disks kept busy |
 //! | [`jobs`] | the interface of Kubernetes' resource-consumer |
 //! | [`faults`] | what an operator makes go wrong |
+//! | `scenario` | plays curves over time on all of these; a feature |
 
 pub mod admission;
 pub mod api;
@@ -27,6 +28,8 @@ pub mod fill;
 pub mod jobs;
 pub mod load;
 pub mod memory;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 
 use std::io;
 use std::sync::Arc;
@@ -36,7 +39,7 @@ use std::time::{Duration, Instant};
 use crate::http::bounds::{CONNECTION_BYTES, leaving_for};
 use crate::kernel::Kernel;
 use crate::kernel::clock::ProcessStart;
-use crate::kernel::cpu::cores;
+use crate::kernel::cpu::{cores, quota};
 use crate::kernel::meminfo::MemInfo;
 use crate::kernel::shutdown::{Signal, Stop};
 use crate::service::access::Access;
@@ -91,7 +94,7 @@ pub struct Consumer {
     ids: Arc<Ids>,
     custom_metrics: CustomMetrics,
     health: Probe,
-    ready: Probe,
+    ready: Arc<Probe>,
     faults: Arc<Faults>,
     faults_on: bool,
     access: Access,
@@ -106,6 +109,11 @@ pub struct Consumer {
     died: Vec<String>,
     stop: Stop,
     started: ProcessStart,
+    #[cfg(feature = "scenario")]
+    scenario: Arc<scenario::ScenarioPlayer>,
+    /// A scenario is being received: one at a time, so that many do not fill the memory.
+    #[cfg(feature = "scenario")]
+    receiving: std::sync::Mutex<Option<Instant>>,
 }
 
 /// What bounds CPU loads.
@@ -164,38 +172,70 @@ impl Consumer {
             Arc::new(Group::new(store, forced_note, Arc::clone(&ids), stop.clone(), ttl))
         };
         let loads = |name, work| Arc::new(LoadGroup::new(name, work, Arc::clone(&ids), stop.clone(), ttl));
+        let memory_store = Arc::clone(&memory);
+        let (memory, disk) = (group(memory), group(Arc::new(disk)));
+        let (inode, pid, descriptor) = (group(Arc::new(inodes)), group(Arc::new(pids)), group(Arc::new(descriptors)));
+        let (cpu, io) = (loads("cpu", "CPU load"), loads("io", "IO load"));
+        let (ready, faults, moved) = (Arc::<Probe>::default(), Arc::<Faults>::default(), Arc::<Moved>::default());
+        #[cfg(feature = "scenario")]
+        let scenario = {
+            let rate = load::io::IoRate::Unbounded;
+            let io_spec = load::io::IoSpec { rate, folder: Arc::clone(&folder), moved: Arc::clone(&moved) };
+            let host = crate::kernel::sys::host_name();
+            let pod = settings.identity.pod.clone().unwrap_or_else(|| host.clone());
+            let cast = scenario::cast::ScenarioCast {
+                groups: [&memory, &disk, &inode, &pid, &descriptor].map(Arc::clone),
+                cpu: Arc::clone(&cpu),
+                millicores: cores() * 1000,
+                cpu_limit: cpu_limit(&kernel, cores()) as f64,
+                number: settings.number,
+                io: Arc::clone(&io),
+                io_spec,
+                ready: Arc::clone(&ready),
+                faults: Arc::clone(&faults),
+                faults_on: settings.faults,
+                pod,
+                stop: stop.clone(),
+            };
+            let kept = scenario::kept::KeptScenario::new(parent, &host);
+            Arc::new(scenario::ScenarioPlayer::new(cast, kept, settings.scenario.clone()))
+        };
         Ok(Self {
             jobs: Jobs::new(
                 Arc::clone(&ids),
                 settings.number,
-                Arc::clone(&memory),
+                memory_store,
                 ForcedNote::new(Arc::clone(&folder), kernel.clone(), "jobs"),
                 ttl,
                 stop.clone(),
             ),
-            memory: group(memory),
-            disk: group(Arc::new(disk)),
-            inode: group(Arc::new(inodes)),
-            pid: group(Arc::new(pids)),
-            descriptor: group(Arc::new(descriptors)),
-            cpu: loads("cpu", "CPU load"),
-            io: loads("io", "IO load"),
+            memory,
+            disk,
+            inode,
+            pid,
+            descriptor,
+            cpu,
+            io,
             ids,
             custom_metrics: CustomMetrics::default(),
             health: Probe::default(),
-            ready: Probe::default(),
-            faults: Arc::default(),
+            ready,
+            faults,
             faults_on: settings.faults,
             access: Access::new(settings.token.clone(), settings.token_reads)?,
             http: HttpMetrics::new(api::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,
-            moved: Arc::default(),
+            moved,
             kernel,
             identity: settings.identity.clone(),
             died,
             stop: stop.clone(),
             started: ProcessStart::now(),
+            #[cfg(feature = "scenario")]
+            scenario,
+            #[cfg(feature = "scenario")]
+            receiving: std::sync::Mutex::default(),
         })
     }
 
@@ -301,6 +341,11 @@ impl Consumer {
     }
 }
 
+/// What shares of millicores are shares of: the quota, where there is one, and all cores otherwise.
+fn cpu_limit(kernel: &Kernel, cores: u64) -> u64 {
+    quota(kernel).0.map_or(cores * 1000, |quota| quota.millicores.min(cores * 1000))
+}
+
 /// Runs the service until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -324,6 +369,8 @@ pub fn run(settings: &ConsumerSettings) -> io::Result<()> {
 fn serve(role: Role, consumer: &Arc<Consumer>, settings: &ConsumerSettings) -> io::Result<Serving> {
     let mut serving = role.serve(Arc::clone(consumer) as _)?;
     consumer.take_at_start(&settings.start);
+    #[cfg(feature = "scenario")]
+    consumer.scenario.begin_with_the_service();
     loop {
         let signal = serving.signal(|signal| signal.is_term() && consumer.faults.term() == Term::Ignored);
         if consumer.obeys(&signal) {

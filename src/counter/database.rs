@@ -1,17 +1,18 @@
 //! The total in a Redis: one atomic INCR a request, over connections that stay.
 //!
-//! The connections belong to a few threads, and requests hand these what they want and wait: so nothing in between, not
-//! even a name server, holds a request for longer than its time.
+//! A few threads ask the Redis, and requests hand these what they want and wait: so nothing in between, not even a name
+//! server, holds a request for longer than its time. The threads share their connections, so there are as many as were
+//! needed at once, and one is enough for requests that follow each other.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redis::{Client, ConnectionAddr, RedisConnectionInfo, RedisResult, Value, cmd};
-
-use crate::counter::connection::RedisConnection;
 use crate::counter::store::{PATIENCE, Total};
+use crate::redis::connection::RedisConnection;
+use crate::redis::server::RedisServer;
+use crate::redis::value::RedisValue;
 use crate::sync::{lock, spawn};
 
 /// What the original calls the number.
@@ -45,22 +46,28 @@ enum RedisCommand {
     Check,
 }
 
+/// What the threads share. There are at most as many connections as threads: one is opened only when none is idle.
+struct ConnectionPool {
+    server: RedisServer,
+    /// Connections over which nothing is on its way: the one that was used last is at the end, and is taken first.
+    idle: Mutex<Vec<RedisConnection>>,
+    waiting: Mutex<Receiver<TotalRequest>>,
+}
+
 impl Redis {
     /// Starts the threads; they connect when they are asked something.
     ///
     /// # Errors
     /// When there are no threads.
-    pub fn start(client: &Client) -> io::Result<Self> {
+    pub fn start(server: &RedisServer) -> io::Result<Self> {
         let (asks, waiting) = channel();
-        let waiting = Arc::new(Mutex::new(waiting));
-        let info = client.get_connection_info();
-        let door = Door { address: info.addr().clone(), login: info.redis_settings().clone() };
+        let pool = ConnectionPool { server: server.clone(), idle: Mutex::default(), waiting: Mutex::new(waiting) };
+        let pool = Arc::new(pool);
         for _ in 0..CONNECTIONS {
-            let (door, waiting) = (door.clone(), Arc::clone(&waiting));
-            spawn("redis", STACK_BYTES, Box::new(move || serve(&door, &waiting)))?;
+            let pool = Arc::clone(&pool);
+            spawn("redis", STACK_BYTES, Box::new(move || pool.serve()))?;
         }
-        let place = format!("the Redis at {}, database {}", info.addr(), info.redis_settings().db());
-        Ok(Self { asks: Mutex::new(asks), place })
+        Ok(Self { asks: Mutex::new(asks), place: server.to_string() })
     }
 
     fn ask(&self, what: RedisCommand) -> Result<u64, String> {
@@ -88,77 +95,96 @@ impl Total for Redis {
     }
 }
 
-/// How a connection is made.
-#[derive(Clone)]
-struct Door {
-    address: ConnectionAddr,
-    /// Who counts, and in which database.
-    login: RedisConnectionInfo,
-}
-
-impl Door {
-    /// Connects, logs in, and chooses the database: each step waits for its reply, so that the reason is known when a Redis
-    /// turns a client away.
-    fn open(&self, deadline: Instant) -> RedisResult<RedisConnection> {
-        let mut open = RedisConnection::to(&self.address, deadline)?;
-        if let Some(password) = self.login.password() {
-            let mut result = open.ask(cmd("AUTH").arg(self.login.username()).arg(password), deadline);
-            // Before version 6 there are no users.
-            if result.as_ref().is_err_and(|error| error.detail().is_some_and(|why| why.contains("number of arguments")))
-            {
-                result = open.ask(cmd("AUTH").arg(password), deadline);
+impl ConnectionPool {
+    /// Answers what is asked, one thing at a time.
+    fn serve(&self) {
+        loop {
+            let next = lock(&self.waiting).recv();
+            let Ok(TotalRequest { what, deadline, answer }) = next else { return };
+            if Instant::now() >= deadline {
+                continue;
             }
-            result?;
+            let idle = lock(&self.idle).pop();
+            let mut result = self.attempt(idle, what, deadline);
+            if result.is_err() && Instant::now() < deadline {
+                // Once more, over a new connection: the old one may have been of a Redis that was restarted, and so may be
+                // all that are idle.
+                lock(&self.idle).clear();
+                result = self.attempt(None, what, deadline);
+            }
+            // Who asked may have given up.
+            let _ = answer.try_send(match (result, what) {
+                (Ok(RedisValue::Int(total)), RedisCommand::Increment) if total > 0 => Ok(total.unsigned_abs()),
+                // A further try would count once more.
+                (Ok(RedisValue::Int(total)), RedisCommand::Increment) => {
+                    Err(format!("{KEY} is {total}, and totals begin at 1"))
+                }
+                (Ok(_), RedisCommand::Increment) => Err(String::from("the answer to INCR is no number")),
+                (Ok(_), RedisCommand::Check) => Ok(0),
+                (Err(error), _) => Err(error.to_string()),
+            });
         }
-        if self.login.db() != 0 {
-            open.ask(cmd("SELECT").arg(self.login.db()), deadline)?;
-        }
-        Ok(open)
+    }
+
+    /// One try, within a second. What goes wrong costs the connection.
+    fn attempt(&self, idle: Option<RedisConnection>, what: RedisCommand, deadline: Instant) -> io::Result<RedisValue> {
+        let deadline = deadline.min(Instant::now() + PATIENCE);
+        let mut open = match idle {
+            Some(open) => open,
+            None => self.server.open(deadline)?,
+        };
+        let words: &[&[u8]] = match what {
+            RedisCommand::Increment => &[b"INCR", KEY.as_bytes()],
+            RedisCommand::Check => &[b"PING"],
+        };
+        let reply = open.ask(words, deadline)?.accepted()?;
+        lock(&self.idle).push(open);
+        Ok(reply)
     }
 }
 
-/// Answers what is asked, one thing at a time.
-fn serve(door: &Door, waiting: &Mutex<Receiver<TotalRequest>>) {
-    let mut connection = None;
-    loop {
-        let next = lock(waiting).recv();
-        let Ok(TotalRequest { what, deadline, answer }) = next else { return };
-        if Instant::now() >= deadline {
-            continue;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::test_server::TestRedis;
+    use std::thread;
+
+    /// How many connections a Redis has, but for the one that asks.
+    fn connections(server: &TestRedis) -> usize {
+        let RedisValue::BulkString(list) = server.say(&["CLIENT", "LIST"]).unwrap() else { panic!("no list") };
+        String::from_utf8(list).unwrap().lines().count() - 1
+    }
+
+    /// Waits until that is so: what a test has closed is seen a little later.
+    fn eventually(server: &TestRedis, is_so: impl Fn(usize) -> bool) {
+        let begin = Instant::now();
+        while !is_so(connections(server)) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{}", connections(server));
+            thread::sleep(Duration::from_millis(10));
         }
-        let mut result = attempt(door, &mut connection, what, deadline);
-        // Once more, over a new connection: the old one may have been of a Redis that was restarted.
-        if result.is_err() && Instant::now() < deadline {
-            result = attempt(door, &mut connection, what, deadline);
+    }
+
+    #[test]
+    fn requests_that_follow_each_other_have_one_connection() {
+        let Some(server) = TestRedis::start(&[]) else { return };
+        let redis = Redis::start(&RedisServer::at(&server.url()).unwrap()).unwrap();
+        for _ in 0..40 {
+            redis.next().unwrap();
+            redis.check().unwrap();
         }
-        // Who asked may have given up.
-        let _ = answer.try_send(match (result, what) {
-            (Ok(Value::Int(total)), RedisCommand::Increment) if total > 0 => Ok(total.unsigned_abs()),
-            // A further try would count once more.
-            (Ok(Value::Int(total)), RedisCommand::Increment) => Err(format!("{KEY} is {total}, and totals begin at 1")),
-            (Ok(_), RedisCommand::Increment) => Err(String::from("the answer to INCR is no number")),
-            (Ok(_), RedisCommand::Check) => Ok(0),
-            (Err(error), _) => Err(error.to_string()),
+        eventually(&server, |open| open == 1);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| (0..20).for_each(|_| redis.next().map(drop).unwrap()));
+            }
         });
+        eventually(&server, |open| (1..=CONNECTIONS).contains(&open));
+        // All that are idle are of no use any more, and one request finds that out for all.
+        server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+        eventually(&server, |open| open == 0);
+        redis.next().unwrap();
+        eventually(&server, |open| open == 1);
+        // At least what was asked: where an answer was late, it was asked once more.
+        assert!(redis.next().unwrap() >= 40 + 320 + 2);
     }
-}
-
-/// One try, within a second. What goes wrong costs the connection.
-fn attempt(
-    door: &Door,
-    connection: &mut Option<RedisConnection>,
-    what: RedisCommand,
-    deadline: Instant,
-) -> RedisResult<Value> {
-    let deadline = deadline.min(Instant::now() + PATIENCE);
-    let mut open = match connection.take() {
-        Some(open) => open,
-        None => door.open(deadline)?,
-    };
-    let reply = match what {
-        RedisCommand::Increment => open.ask(cmd("INCR").arg(KEY), deadline)?,
-        RedisCommand::Check => open.ask(&cmd("PING"), deadline)?,
-    };
-    *connection = Some(open);
-    Ok(reply)
 }

@@ -5,10 +5,8 @@
 //! total    where the total is counted: one of two stores
 //! shared   a file that all instances on the machine share
 //! database a Redis, which all instances of a cluster share
-//! connection one connection to it: commands and replies, bounded in time and bytes
 //! ```
 
-mod connection;
 pub mod database;
 pub mod file_store;
 mod routes;
@@ -47,7 +45,7 @@ pub fn run(settings: &CounterSettings) -> io::Result<()> {
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();
     let total: Box<dyn Total> = match &settings.store {
-        StoreSetting::Redis(client) => Box::new(Redis::start(client)?),
+        StoreSetting::Redis(server) => Box::new(Redis::start(server)?),
         StoreSetting::File(folder) => Box::new(FileStore::open(folder)?),
     };
     log::info!("The total is counted in {}", total.place());

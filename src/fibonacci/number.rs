@@ -3,10 +3,10 @@
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;
-use std::thread::{self, Builder};
+use std::thread;
 
 use super::transform::{Transform, add, mul};
-use crate::sync::lock;
+use crate::sync::{lock, spawn_scoped};
 
 /// Decimal digits of a limb.
 const LIMB_DIGITS: usize = 18;
@@ -172,11 +172,15 @@ fn on_two_cores<T: Default + Send>(length: usize, one: impl FnOnce() -> T + Send
     let one = Mutex::new(Some(one));
     // It is called once.
     let first = || lock(&one).take().map_or_else(T::default, |one| one());
+    let result = Mutex::new(T::default());
     thread::scope(|scope| {
-        let thread = Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, first);
+        let thread = spawn_scoped(scope, "transform", STACK_BYTES, Box::new(|| *lock(&result) = first()));
         let other = other();
         let theirs = match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Ok(thread) => {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+                std::mem::take(&mut *lock(&result))
+            }
             // Where there may be no more threads, one does both.
             Err(_) => first(),
         };

@@ -16,6 +16,7 @@ use super::journal::{self, End};
 use super::sequence::{Position, last_index};
 use super::state_store::{CSV, JOURNAL, NEW, StateStore};
 use crate::settings::fibonacci::MOST_DIGITS;
+use crate::sorting::sort_by;
 
 /// What was found in a folder.
 pub struct Found {
@@ -58,7 +59,7 @@ impl StateStore {
         }
         let mut journals: Vec<(u64, &String)> =
             names.iter().filter_map(|name| Some((generation(name)?, name))).collect();
-        journals.sort_unstable_by(|one, other| other.cmp(one));
+        sort_by(&mut journals, &|one, other| other.cmp(one));
 
         let (mut best, mut damaged, mut stale) = (None::<Candidate>, Vec::new(), Vec::new());
         let mut behind = Vec::new();

@@ -34,7 +34,7 @@ pub fn log_stamp(time: SystemTime) -> String {
 }
 
 /// `2026-01-31 12:00:00,123`: what stands in front of the proxy's log lines.
-#[cfg(feature = "proxy")]
+#[cfg(any(feature = "crash", feature = "proxy"))]
 pub fn millis_stamp(time: SystemTime) -> String {
     let millis = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_millis());
     let t = local(seconds(time));

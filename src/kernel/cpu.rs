@@ -79,6 +79,12 @@ pub fn cores() -> u64 {
     sched_getaffinity(None).map_or(1, |set| u64::from(set.count()).max(1))
 }
 
+/// How many threads can work at the same time: one a core, and no more than the quota has whole cores; at least one.
+pub fn parallelism(kernel: &Kernel) -> usize {
+    let quota = quota(kernel).0.map_or(u64::MAX, |quota| (quota.millicores / 1000).max(1));
+    usize::try_from(cores().min(quota)).unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +108,10 @@ mod tests {
         assert_eq!(throttling, Some(Throttling { periods: 10, throttled_periods: 4, throttled_us: 900 }));
         write("cg/pod/one/cpu.max", "5000 20000\n");
         assert_eq!(quota(&Kernel::below(root.path())).0, Some(Quota { millicores: 250, period_us: 20_000 }));
+        // Less than a core keeps one thread busy for a while.
+        assert_eq!(parallelism(&Kernel::below(root.path())), 1);
+        let unlimited = tempfile::tempdir().unwrap();
+        assert_eq!(parallelism(&Kernel::below(unlimited.path())) as u64, cores());
     }
 
     #[test]

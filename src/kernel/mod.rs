@@ -10,12 +10,15 @@
 //! | `pressure` | PSI: how long tasks waited for CPU, memory, io |
 //! | `process` | this process: its memory, threads, descriptors, time |
 //! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC |
+//! | `child`, `program` | processes of ours: signalled by pid and start time, run to their end |
 //! | `filesystem` | statvfs(3) and the file system's kind |
 //!
 //! All paths are taken below a root folder, `/` in the running program, so that tests can bring a machine as a folder.
 //! A source that is not there bounds nothing: the smallest of those that are there counts.
 
 pub mod cgroup;
+#[cfg(feature = "crash")]
+pub mod child;
 pub mod clock;
 pub mod container;
 pub mod cpu;
@@ -25,6 +28,8 @@ pub mod meminfo;
 mod mountinfo;
 pub mod pressure;
 pub mod process;
+#[cfg(feature = "crash")]
+pub mod program;
 pub mod rlimit;
 pub mod shutdown;
 pub mod signals;

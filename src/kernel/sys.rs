@@ -60,7 +60,7 @@ pub fn give_way() {
 }
 
 /// How many columns the terminal has that stdout is.
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "crash", feature = "scenario"))]
 pub fn terminal_columns() -> Option<usize> {
     let columns = usize::from(rustix::termios::tcgetwinsize(io::stdout()).ok()?.ws_col);
     (columns > 0).then_some(columns)

@@ -9,6 +9,7 @@ use crate::proxy::members::Member;
 use crate::proxy::services::{Balancer, HostRoutes};
 use crate::proxy::times::MemberTimes;
 use crate::settings::proxy::config::{MemberAddress, ProxyConfig, ServiceConfig};
+use crate::sorting::sort_by;
 
 /// Most members that a request is sent to, unless the file says how often it is sent again.
 const MOST_TRIED: usize = 3;
@@ -81,7 +82,7 @@ pub(super) fn names(config: &ProxyConfig) -> Vec<String> {
             MemberAddress::Ip(_) => None,
         })
         .collect();
-    names.sort();
+    sort_by(&mut names, &Ord::cmp);
     names.dedup();
     names
 }

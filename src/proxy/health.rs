@@ -12,6 +12,7 @@ use crate::proxy::members::{Member, clock};
 use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
 use crate::settings::proxy::config::HealthConfig;
+use crate::sync::spawn_scoped;
 
 /// How long to wait where nobody is to be checked: the routes may change.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,16 +38,13 @@ pub(super) fn run(state: &ProxyState, stop: &Stop) {
                 checked.extend(service.members.iter().map(|member| (service, health, Arc::clone(member))));
             }
         }
-        let results: Vec<bool> = thread::scope(|scope| {
-            let check = |(service, health, member): &(&Balancer, &HealthConfig, Arc<Member>)| {
-                let (domain, member) = (service.domain.clone(), Arc::clone(member));
-                let health = (*health).clone();
-                let thread = thread::Builder::new().stack_size(STACK_BYTES);
-                thread.spawn_scoped(scope, move || passes(&domain, &member, &health)).ok()
-            };
-            let threads: Vec<_> = checked.iter().map(check).collect();
-            // Where there is no thread for it, a check says nothing against a member.
-            threads.into_iter().map(|thread| thread.is_none_or(|thread| thread.join().unwrap_or(true))).collect()
+        // Where there is no thread for it, a check says nothing against a member.
+        let mut results = vec![true; checked.len()];
+        thread::scope(|scope| {
+            for ((service, health, member), result) in checked.iter().zip(&mut results) {
+                let check = || *result = passes(&service.domain, member, health);
+                let _ = spawn_scoped(scope, "check", STACK_BYTES, Box::new(check));
+            }
         });
         let known: Vec<usize> = routes.all().flat_map(|service| &service.members).map(|member| member.id).collect();
         streaks.retain(|id, _| known.contains(id));

@@ -20,7 +20,8 @@ use crate::proxy::members::clock;
 use crate::proxy::world::ProxyState;
 use crate::settings::proxy::config::ProxyConfig;
 use crate::settings::proxy::file;
-use crate::sync::lock;
+use crate::sorting::sort_by;
+use crate::sync::{lock, spawn_scoped};
 
 /// How often the file is looked at.
 const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -147,7 +148,7 @@ impl Keeper {
         for (name, found) in look_up(&wanted) {
             match found {
                 Ok(mut found) if !found.is_empty() => {
-                    found.sort();
+                    sort_by(&mut found, &Ord::cmp);
                     found.dedup();
                     is_changed |= self.take(name, found);
                 }
@@ -187,18 +188,17 @@ impl Keeper {
 /// What DNS says of names. A server that does not answer costs its time once, not for each of them.
 fn look_up(names: &[String]) -> Vec<(&str, io::Result<Vec<IpAddr>>)> {
     let look_up = |name: &str| Ok((name, 0).to_socket_addrs()?.map(|one| one.ip()).collect());
-    let mut all = Vec::with_capacity(names.len());
-    for some in names.chunks(LOOK_UPS) {
+    let failed = || Err(io::Error::other("it could not be asked for"));
+    let mut all: Vec<_> = names.iter().map(|name| (name.as_str(), failed())).collect();
+    for some in all.chunks_mut(LOOK_UPS) {
+        let mut lost = Vec::new();
         thread::scope(|scope| {
-            let threads: Vec<_> = some
-                .iter()
-                .map(|name| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || look_up(name)))
-                .collect();
-            for (name, thread) in some.iter().zip(threads) {
-                let failed = || Err(io::Error::other("it could not be asked for"));
-                all.push((name.as_str(), thread.and_then(|thread| thread.join().unwrap_or_else(|_| failed()))));
+            for (place, (name, found)) in some.iter_mut().enumerate() {
+                let ask = Box::new(|| *found = look_up(name));
+                lost.extend(spawn_scoped(scope, "name", STACK_BYTES, ask).err().map(|error| (place, error)));
             }
         });
+        lost.into_iter().for_each(|(place, error)| some[place].1 = Err(error));
     }
     all
 }

@@ -10,6 +10,7 @@ use crate::proxy::pages::Page;
 use crate::proxy::services::Balancer;
 use crate::proxy::status_counter::{StatusCounter, StatusSeries};
 use crate::proxy::times::Order;
+use crate::sorting::sort_by;
 
 /// What is counted of all services together.
 #[derive(Default)]
@@ -77,7 +78,7 @@ impl ProxyMetrics {
     /// The original's metrics, with those of these services.
     pub(super) fn render<'s>(&self, services: impl Iterator<Item = &'s Balancer>) -> String {
         let mut members: Vec<_> = services.flat_map(|service| &service.members).collect();
-        members.sort_by(|one, other| (&one.server, one.port).cmp(&(&other.server, other.port)));
+        sort_by(&mut members, &|one, other| (&one.server, one.port).cmp(&(&other.server, other.port)));
         // Their times are those of all members with this host and port.
         members.dedup_by(|one, other| (&one.server, one.port) == (&other.server, other.port));
         let mut out = String::new();

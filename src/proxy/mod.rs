@@ -64,6 +64,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::kernel::Kernel;
+use crate::kernel::cpu::parallelism;
 use crate::kernel::shutdown::Stop;
 use crate::service::lifecycle::{Role, unready};
 use crate::settings::proxy::ProxySettings;
@@ -106,26 +108,25 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
     let shared = Arc::new(shared);
     let stop = Stop::new()?;
     let keeper = Keeper::begin(settings.file.clone(), config, Arc::clone(&shared))?;
-    let threads =
-        settings.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS));
+    let threads = settings.threads.unwrap_or_else(|| parallelism(&Kernel::default()).min(MOST_THREADS));
     let mut workers = Vec::new();
     for number in 0..threads {
         let worker = EventLoop::new(Arc::clone(&listener), Arc::clone(&shared), stop.clone(), settings.drain)?;
-        workers.push(start(&format!("worker-{number}"), move || worker.run())?);
+        workers.push(start(&format!("worker-{number}"), Box::new(move || worker.run()))?);
     }
-    workers.push(start("keeper", {
-        let stop = stop.clone();
-        move || {
-            keeper.run(&stop);
-            Ok(())
-        }
-    })?);
+    let keeper_stop = stop.clone();
+    let keep = move || {
+        keeper.run(&keeper_stop);
+        Ok(())
+    };
+    workers.push(start("keeper", Box::new(keep))?);
     for (name, act) in [("health", health::run as Beside), ("watch", watch::run)] {
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        workers.push(start(name, move || {
+        let act = move || {
             act(&shared, &stop);
             Ok(())
-        })?);
+        };
+        workers.push(start(name, Box::new(act))?);
     }
     let operation = Arc::new(OperatorService::new(Arc::clone(&shared), &settings.identity));
     let role_stop = role.stop.clone();
@@ -150,6 +151,7 @@ pub fn run(settings: &ProxySettings, config: ProxyConfig) -> io::Result<()> {
     Ok(())
 }
 
-fn start(name: &str, act: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<JoinHandle<io::Result<()>>> {
+/// Starts a thread. What it does is boxed, so that the code that starts one is there once.
+fn start(name: &str, act: Box<dyn FnOnce() -> io::Result<()> + Send>) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(act)
 }

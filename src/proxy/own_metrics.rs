@@ -9,6 +9,7 @@ use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
 use crate::service::exposition::{Exposition, MetricKind, SampleValue};
 use crate::settings::Identity;
+use crate::sorting::sort_by;
 use crate::sync::lock;
 use crate::units::decimal::Plain;
 
@@ -23,7 +24,7 @@ struct NamedMember<'m> {
 pub(super) fn render(shared: &ProxyState, identity: &Identity) -> String {
     let routes = shared.routes();
     let mut services: Vec<_> = routes.all().collect();
-    services.sort_by(|one, other| one.name.cmp(&other.name));
+    sort_by(&mut services, &|one, other| one.name.cmp(&other.name));
     let mut page = Exposition::new(false);
     let mut labels = vec![("version", env!("CARGO_PKG_VERSION"))];
     labels.extend(identity.labels());

@@ -10,6 +10,7 @@ use crate::proxy::members::{Availability, Member};
 use crate::settings::proxy::config::{
     HealthConfig, RequestLimits, ServiceConfig, ServiceTimeouts, Strategy, bare_name, domain_key,
 };
+use crate::sorting::sort_by;
 use crate::sync::lock;
 
 /// What a request adds to the budget for asking again, and what asking again costs: a fifth of the requests may.
@@ -193,7 +194,7 @@ impl HostRoutes {
     pub(super) fn new(services: impl IntoIterator<Item = (String, Balancer)>) -> Self {
         let by_key = |(domain, service): (String, _)| (domain_key(domain.as_bytes()), Arc::new(service));
         let mut services: Vec<_> = services.into_iter().map(by_key).collect();
-        services.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sort_by(&mut services, &|(one, _), (other, _)| one.cmp(other));
         Self { services, clients: ClientRules::default() }
     }
 

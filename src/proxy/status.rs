@@ -10,6 +10,7 @@ use crate::proxy::services::Balancer;
 use crate::proxy::world::ProxyState;
 use crate::service::json::{Value, list};
 use crate::settings::proxy::config::Strategy;
+use crate::sorting::sort_by;
 use crate::sync::lock;
 
 /// The headings of the table's columns, before those of the classes.
@@ -26,15 +27,17 @@ fn strategy(service: &Balancer) -> &'static str {
 /// Services by name.
 fn sorted<'s>(services: impl Iterator<Item = &'s Balancer>) -> Vec<&'s Balancer> {
     let mut services: Vec<_> = services.collect();
-    services.sort_by(|one, other| one.name.cmp(&other.name));
+    sort_by(&mut services, &|one, other| one.name.cmp(&other.name));
     services
 }
 
 /// As a table.
 pub(super) fn text(shared: &ProxyState) -> String {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    let heading = HEADINGS.iter().chain(&StatusClasses::LABELS).map(|one| one.to_uppercase());
-    rows.push(heading.chain([String::from("WHY")]).collect());
+    let mut heading = Vec::new();
+    for labels in [&HEADINGS[..], &StatusClasses::LABELS, &["WHY"]] {
+        heading.extend(labels.iter().map(|label| label.to_ascii_uppercase()));
+    }
+    let mut rows = vec![heading];
     let routes = shared.routes();
     for service in sorted(routes.all()) {
         for member in &service.members {

@@ -1,7 +1,7 @@
 //! How often each client was answered about each host: by threads that know their counters.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,11 +23,16 @@ const NONE: &str = "None";
 #[derive(Default)]
 pub(super) struct StatusSeries(Mutex<SeriesTable>);
 
+/// Client, own error and host.
+type SeriesKey = (String, u16, String);
+
+/// All lists are sorted: a new value, which is rare, moves those behind it.
 #[derive(Default)]
 struct SeriesTable {
-    counters: BTreeMap<(String, u16, String), Arc<AtomicU64>>,
-    clients: BTreeSet<String>,
-    hosts: BTreeSet<String>,
+    /// In the order of their keys.
+    counters: Vec<(SeriesKey, Arc<AtomicU64>)>,
+    clients: Vec<String>,
+    hosts: Vec<String>,
 }
 
 impl StatusSeries {
@@ -36,9 +41,10 @@ impl StatusSeries {
         let client = client.map_or_else(|| String::from(NONE), |client| client.to_string());
         let host = if host.len() > HOST_BYTES { OTHER } else { host };
         let key = (bounded(&mut table.clients, client), error, bounded(&mut table.hosts, host.to_owned()));
-        let is_full = table.counters.len() >= MOST_SERIES && !table.counters.contains_key(&key);
-        let key = if is_full { (String::from(OTHER), error, String::from(OTHER)) } else { key };
-        Arc::clone(table.counters.entry(key).or_default())
+        if table.counters.len() >= MOST_SERIES && table.place(&key).is_err() {
+            return table.counter((String::from(OTHER), error, String::from(OTHER)));
+        }
+        table.counter(key)
     }
 
     /// Client, error, host and count of each.
@@ -49,15 +55,31 @@ impl StatusSeries {
     }
 }
 
-fn bounded(seen: &mut BTreeSet<String>, value: String) -> String {
-    if seen.contains(&value) {
-        return value;
+impl SeriesTable {
+    /// Where a key is, or where it would have to be.
+    fn place(&self, key: &SeriesKey) -> Result<usize, usize> {
+        self.counters.binary_search_by(|(known, _)| known.cmp(key))
     }
-    if seen.len() == MOST_VALUES {
-        return String::from(OTHER);
+
+    /// The counter of a key, which may be new.
+    fn counter(&mut self, key: SeriesKey) -> Arc<AtomicU64> {
+        let place = self.place(&key).unwrap_or_else(|place| {
+            self.counters.insert(place, (key, Arc::default()));
+            place
+        });
+        Arc::clone(&self.counters[place].1)
     }
-    seen.insert(value.clone());
-    value
+}
+
+fn bounded(seen: &mut Vec<String>, value: String) -> String {
+    match seen.binary_search(&value) {
+        Ok(_) => value,
+        Err(_) if seen.len() == MOST_VALUES => String::from(OTHER),
+        Err(place) => {
+            seen.insert(place, value.clone());
+            value
+        }
+    }
 }
 
 /// Counters by error.

@@ -32,8 +32,8 @@ impl HttpMetrics {
     pub fn new(routes: impl Iterator<Item = &'static str>) -> Self {
         let zeros = |name| RouteMetrics {
             name,
-            statuses: std::array::from_fn(|_| AtomicU64::new(0)),
-            times: std::array::from_fn(|_| AtomicU64::new(0)),
+            statuses: [const { AtomicU64::new(0) }; STATUSES.len()],
+            times: [const { AtomicU64::new(0) }; BOUNDS.len() + 1],
             total_us: AtomicU64::new(0),
         };
         Self(routes.chain(REST).map(zeros).collect())

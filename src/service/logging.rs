@@ -38,8 +38,8 @@ pub fn start(as_json: bool, identity: &Identity) {
     log_panics();
 }
 
-/// Starts the proxy's log: `2026-01-31 12:00:00,123 -  INFO - text`, or JSON, from this level on, whatever RUST_LOG says.
-#[cfg(feature = "proxy")]
+/// Starts a log with levels, as the proxy has it: `2026-01-31 12:00:00,123 -  INFO - text`, or JSON, from this level on, whatever RUST_LOG says.
+#[cfg(any(feature = "crash", feature = "proxy"))]
 pub fn start_at(level: log::LevelFilter, as_json: bool, identity: &Identity) {
     let mut logger = env_logger::Builder::new();
     logger.filter_level(level);

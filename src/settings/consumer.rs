@@ -38,6 +38,8 @@ pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
         ("token-reads", "TOKENREADS"),
         ("faults", "FAULTS"),
         ("connections", "CONNECTIONS"),
+        #[cfg(feature = "scenario")]
+        ("scenario", "SCENARIO"),
         ("", "TOKEN"),
     ],
     serves: true,
@@ -81,6 +83,9 @@ pub struct ConsumerSettings {
     pub faults: bool,
     /// Most connections at a time, if the user set them.
     pub connections: Option<usize>,
+    /// The file of a scenario that is played.
+    #[cfg(feature = "scenario")]
+    pub scenario: Option<PathBuf>,
     /// For how long the service goes on, unready, after SIGTERM.
     pub shutdown_delay: Duration,
     /// Whether log lines are JSON.
@@ -284,6 +289,8 @@ impl ConsumerSettings {
             token_reads: said.token_reads()?,
             faults: said.switch("faults", "on", "off")?,
             connections: said.connections()?,
+            #[cfg(feature = "scenario")]
+            scenario: said.said("scenario").map(|(_, path)| PathBuf::from(path)),
             shutdown_delay: said.shutdown_delay()?,
             json_log: said.json_log()?,
             identity: said.identity(),

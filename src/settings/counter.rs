@@ -8,15 +8,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{Client, IntoConnectionInfo};
-
+use crate::redis::address::REDIS_PORT;
+use crate::redis::server::RedisServer;
 use crate::settings::given::{Given, Vocabulary, last};
 use crate::settings::{Identity, dot_env, help};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8083;
-/// Redis' own port.
-const REDIS_PORT: u16 = 6379;
 /// The file of variables in the working folder.
 const DOT_ENV: &str = ".env";
 
@@ -44,7 +42,7 @@ pub(crate) const SAME: [[&str; 2]; 3] =
 #[derive(Clone)]
 pub enum StoreSetting {
     /// In a Redis.
-    Redis(Client),
+    Redis(RedisServer),
     /// In a file in this folder.
     File(PathBuf),
 }
@@ -53,7 +51,7 @@ impl fmt::Debug for StoreSetting {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // What else is in it may be a password.
-            Self::Redis(client) => write!(out, "Redis({})", client.get_connection_info().addr()),
+            Self::Redis(server) => write!(out, "Redis({})", server.address()),
             Self::File(folder) => write!(out, "File({})", folder.display()),
         }
     }
@@ -104,17 +102,11 @@ impl CounterSettings {
         let store = match said.said("redis-url") {
             // The URL may have a password in it, so it is not said again.
             Some((name, url)) => StoreSetting::Redis(
-                Client::open(url)
+                RedisServer::at_url(url)
                     .map_err(|error| format!("{name} is no URL of a Redis, like redis://host:6379/0: {error}"))?,
             ),
             None => match database(said)? {
-                Some(address) => StoreSetting::Redis(
-                    address
-                        .clone()
-                        .into_connection_info()
-                        .and_then(Client::open)
-                        .map_err(|error| format!("{}: {error}", address.0))?,
-                ),
+                Some((host, port)) => StoreSetting::Redis(RedisServer::at_host(host, port)),
                 None => StoreSetting::File(said.data_dir()),
             },
         };

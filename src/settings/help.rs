@@ -14,6 +14,44 @@ macro_rules! proxy_usage {
     };
 }
 
+#[cfg(feature = "crash")]
+macro_rules! crash_usage {
+    () => {
+        "       testero crash N [WORD]...               crashes parts of a system, see testero crash --help\n"
+    };
+}
+#[cfg(not(feature = "crash"))]
+macro_rules! crash_usage {
+    () => {
+        ""
+    };
+}
+
+#[cfg(feature = "scenario")]
+macro_rules! scenario_usage {
+    () => {
+        "       testero scenario check|examples|schema  loads that move over time, see testero scenario --help\n"
+    };
+}
+#[cfg(feature = "scenario")]
+macro_rules! scenario_option {
+    () => {
+        "      --scenario FILE    played from the start, and read again when it changes     (SCENARIO)\n"
+    };
+}
+#[cfg(not(feature = "scenario"))]
+macro_rules! scenario_option {
+    () => {
+        ""
+    };
+}
+#[cfg(not(feature = "scenario"))]
+macro_rules! scenario_usage {
+    () => {
+        ""
+    };
+}
+
 /// `testero --help`.
 pub(crate) const CONSUMER: &str = concat!(
     "\
@@ -23,6 +61,8 @@ Usage: testero [OPTIONS]
        testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
 ",
     proxy_usage!(),
+    crash_usage!(),
+    scenario_usage!(),
     "       testero health [--url URL]
        testero status|mem|disk|cpu|… …         asks a running testero, see testero status --help
 
@@ -52,6 +92,9 @@ Options, and the variables they win over:
       --token-reads on   reads and probes need it, too                             (TOKENREADS)
       --faults on        faults on request: /fault/exit and others                 (FAULTS)
       --connections N    most connections at a time, to leave threads to take      (CONNECTIONS)
+",
+    scenario_option!(),
+    "\
       --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
       --log-format json  log lines as JSON                                         (LOGFORMAT)
   -h, --help             this text
@@ -209,4 +252,84 @@ what is read, together, a second. --wait tells how far it is until it is done.
 spread divides AMOUNT over all pods behind the name, and waits; 50pct and max are each pod's own.
 http prints the body as it comes; what is no 2xx is told on stderr, with exit status 1.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
+";
+
+/// `testero crash --help`.
+#[cfg(feature = "crash")]
+pub(crate) const CRASH: &str = "\
+testero crash starts a system, kills, pauses, joins and removes parts of it over and over, and checks all the while that
+nothing promised is lost, doubled or reordered.
+
+Usage: testero crash N [WORD]... [OPTIONS]
+       testero crash -f FILE [OPTIONS]
+       testero crash STEP --dir DIR [OPTIONS]
+
+  testero crash 3 crash0 crash1 pause2 crash-sink    three workers, four kinds of trouble, a verdict
+  testero crash 3 crash0 crash-store --store redis   the same with a redis-server of its own, which is killed as well
+  testero crash 3 crash0 --break output-first        does it find a bug that is put in?
+
+N workers (1 to 10) pass the input of each key from its feed to the sink, each byte once. Choices come from the seed,
+which is printed first: the same seed makes the same choices, but not the same interleaving.
+
+Words:
+  crashK             kill -9 worker K and start it again, over and over; crashK.slow: about every two minutes
+  pauseK             SIGSTOP worker K for 0.3 to 2.5 leases, then SIGCONT
+  crash-sink, crash-source, crash-store    the same for the sink, each feed, the redis-server of --store redis
+  grow, shrink, grow-and-shrink            workers 1 to 9 join and leave by chance; never worker 0
+  run_custom1        worker 1 leaves and joins again
+  run_custom2        five join, some leave and join again
+  run_custom3        some join while others leave
+  run_custom4        all leave until worker 0 is alone, and join again
+  run_custom5        2 and 1 leave and join, twice
+  run_custom_crashsink_crash0_overlap      sink and worker 0 are down at once
+  no-sanity, no-ack-progress, no-registry-process    leave that check out
+  reset-only         clear the run folder
+
+Steps by hand, in one run folder:
+  create-inputs, delete-inputs, reset, start-sink, start-initializer, start-worker K, join-worker K, shrink-worker K,
+  crash-worker K, poll-ready [-v] [-w TIME] K, poll-all-ready [-v] [-w TIME], feed KEY [BYTES/S], verify KEY
+
+A system of your own, as a file describes it: what is started, what is done to it, and what must hold.
+  -f, --file FILE        run it; - is the standard input; --dir, --seed, --for, --hold and reports go with it
+      --check            only say whether the file is good, and of mistakes, all with line and path
+      --print NAME       show a built-in file: fibonacci, counter, pipeline or proxy; their comments explain the format
+Left out in a file: copies 1, ready within 30s, pods within 60s; of a load clients 4, timeout 10s; of a fault
+  every 5s..10s, down 0s..4s (kill, term), for 1s..5s (pause); of a ledger order none, duplicates no; missing 0,
+  status 200; of a command every 5s, within 10s; progress within 60s; settle 30s
+
+Options, and the variables they win over:
+      --dir DIR          the run folder [a new one in TMPDIR, removed when all is well]   (CRASH_DIR, for steps)
+      --keys \"A B C\"     letters and digits, a feed each [A to J]   (MULTIPLE_KEYS_LIST)
+      --lines N          lines of 49 bytes in each input [250000]
+      --rate N|max       bytes a second of each feed [66000]
+      --store files|redis|redis://HOST:PORT|unix:PATH   where streams and checkpoints are [files]
+      --lease TIME       for how long a claim holds without a sign of life [1500ms]
+      --for TIME         faults for so long, then what was fed gets through [until the inputs end]
+      --seed N           make the same choices again [a random one]
+      --ack-within TIME  within which each key must get further [5m]
+      --abort-every N    the sink takes back each Nth transaction
+      --break NAME       put a bug in: ack-first, output-first, no-fence, client-fence, forgetful-feed, skip-backlog,
+                         newest-first, no-truncate, wrong-offset, log-first, rewrite, stall, no-tail-cut
+      --hold             when something is wrong, leave all stopped as it is until Enter or Ctrl-C
+      --json PATH, --junit PATH, --html PATH    reports
+  -h, --help             this
+  -V, --version          the version
+
+While it runs:  , verified   cN rN killed, started again (S sink, F feed, R store)   pN uN stopped, let go
+  :cN :s left out   {AP} {RP} progress looked at   Join N. Shrink N   Pause the world! something is wrong
+
+Exit: 0 passed, 1 data wrong, 2 usage or not begun, 3 not live, 4 cannot tell, 5 a part died by itself, 130 or 143 interrupted.
+";
+
+/// `testero scenario --help`.
+#[cfg(feature = "scenario")]
+pub(crate) const SCENARIO: &str = "\
+testero scenario looks at files that say what a pod is to hold over time.
+
+Usage: testero scenario check FILE [--limit memory=512Mi,cpu=2]    what it takes at most, and when, and drawings
+       testero scenario examples [NAME]                            built-in files; their comments explain the format
+       testero scenario schema                                     the JSON Schema of files, for editors
+
+FILE is YAML or JSON; - is the standard input. --limit is for amounts like 50pct: memory, disk, cpu, inode, pid, fd.
+Exit status: 0 the file is good, 1 failed, 2 wrong usage, or a file with mistakes: all of them, with line and path.
 ";

@@ -4,9 +4,17 @@
 //! What is wrong is a usage error, but for HIGHMEMLIM and HIGHFILELIM: there it is logged and the default used, as the
 //! contract has it.
 
+#[cfg(any(feature = "crash", feature = "proxy", feature = "scenario"))]
+#[cfg_attr(
+    not(all(feature = "crash", feature = "proxy")),
+    allow(dead_code, reason = "each file needs other kinds of values")
+)]
+mod config_reader;
 pub mod consumer;
 #[cfg(feature = "counter")]
 pub mod counter;
+#[cfg(feature = "crash")]
+pub mod crash;
 #[cfg(feature = "counter")]
 pub mod dot_env;
 #[cfg(feature = "fibonacci")]
@@ -15,7 +23,14 @@ pub mod given;
 pub mod help;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "scenario")]
+pub mod scenario;
+#[cfg(any(feature = "crash", feature = "scenario"))]
+#[cfg_attr(not(feature = "crash"), allow(dead_code, reason = "each file needs other kinds of values"))]
+mod strict_reader;
 pub mod token;
+#[cfg(any(feature = "crash", feature = "scenario"))]
+mod unknown_word;
 
 pub use consumer::{ConsumerSettings, CpuLimit, EvictionReserve, Number, Start, StartRequest};
 

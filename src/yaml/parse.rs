@@ -1,6 +1,6 @@
 //! The events of saphyr-parser become a tree, within bounds.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::catch_unwind;
 
@@ -148,8 +148,8 @@ impl Frame {
 #[derive(Default)]
 struct Builder {
     open: Vec<Frame>,
-    /// What has an anchor, by the number that the parser gives it. A collection is added at its end.
-    anchors: BTreeMap<usize, Node>,
+    /// What has an anchor, in the place of the number that the parser gives it. A collection is added at its end.
+    anchors: Vec<Option<Node>>,
     root: Option<Node>,
     size: Size,
 }
@@ -205,7 +205,7 @@ impl Builder {
                 self.add(Node { line, column, kind }, anchor)?;
             }
             Event::Alias(anchor) => {
-                let Some(node) = self.anchors.get(&anchor) else {
+                let Some(Some(node)) = self.anchors.get(anchor) else {
                     return Err(String::from("an alias of what contains it").into());
                 };
                 // It is measured before it is copied.
@@ -234,7 +234,11 @@ impl Builder {
             let (mut nodes, mut text) = (0, 0);
             measure(&node, &mut nodes, &mut text);
             self.size.add(nodes, text)?;
-            self.anchors.insert(anchor, node.clone());
+            // The parser counts them.
+            if self.anchors.len() <= anchor {
+                self.anchors.resize_with(anchor + 1, || None);
+            }
+            self.anchors[anchor] = Some(node.clone());
         }
         self.place(node)
     }
@@ -333,7 +337,7 @@ fn check_tag(tag: Option<&Tag>, own: &str) -> Result<(), String> {
 fn pairs(items: Vec<Node>) -> Result<Vec<(Node, Node)>, Wrong> {
     let mut items = items.into_iter();
     let (mut pairs, mut merged) = (Vec::with_capacity(items.len() / 2), Vec::new());
-    let mut lines = BTreeMap::new();
+    let mut lines = HashMap::new();
     while let (Some(key), Some(value)) = (items.next(), items.next()) {
         let text = key.text().unwrap_or_default().to_owned();
         if let Some(line) = lines.insert(text, key.line) {
@@ -348,7 +352,6 @@ fn pairs(items: Vec<Node>) -> Result<Vec<(Node, Node)>, Wrong> {
     if merged.is_empty() {
         return Ok(pairs);
     }
-    let mut known: HashSet<String> = lines.into_keys().collect();
     for value in merged {
         let further = match value.kind {
             NodeKind::Sequence(items) => items,
@@ -358,7 +361,7 @@ fn pairs(items: Vec<Node>) -> Result<Vec<(Node, Node)>, Wrong> {
             let NodeKind::Mapping(further) = mapping.kind else {
                 return Err(format!("<< takes a mapping or a list of them, instead got {mapping}").into());
             };
-            let mut is_new = |key: &Node| known.insert(key.text().unwrap_or_default().to_owned());
+            let mut is_new = |key: &Node| lines.insert(key.text().unwrap_or_default().to_owned(), key.line).is_none();
             pairs.extend(further.into_iter().filter(|(key, _)| is_new(key)));
         }
     }

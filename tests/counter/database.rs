@@ -205,16 +205,30 @@ fn a_wrong_password_is_told_to_nobody() {
 }
 
 #[test]
-fn connections_stay() {
+fn connections_stay_and_there_are_as_many_as_were_needed_at_once() {
     let Some(redis) = Redis::start(&[]) else { return };
     let testero = start(&[("REDIS_URL", &redis.url())]);
+    let received = || {
+        let stats = redis.say("INFO stats");
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    // Those of this test: each question is one.
+    let open = || redis.say("CLIENT LIST TYPE normal").matches("cmd=").count() - 1;
+    let before = received();
     for _ in 0..200 {
         testero.get("/");
     }
-    let stats = redis.say("INFO stats");
-    let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
-    // Ours are some of them: those of this test are the rest.
-    assert!(line.parse::<u64>().unwrap() < 50, "{stats}");
+    eventually("requests that follow each other have one connection", || open() == 1);
+    let after = received();
+    // On a loaded machine a request may have been late, which costs a connection.
+    assert!(after - before < 50, "{before} {after}");
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| (0..20).for_each(|_| drop(testero.get("/"))));
+        }
+    });
+    eventually("a crowd has no more than eight", || (1..=8).contains(&open()));
     // A connection that the other side has closed is one try lost, and no request.
     for _ in 0..5 {
         redis.say("CLIENT KILL TYPE normal SKIPME yes");
@@ -223,5 +237,6 @@ fn connections_stay() {
             testero.get("/");
         }
     }
-    assert_eq!(numbers(&testero), (251, 251));
+    let (own, total) = numbers(&testero);
+    assert!(own == 651 && total >= 651, "{own} {total}");
 }

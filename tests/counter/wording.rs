@@ -40,6 +40,11 @@ fn what_is_wrong_is_said_in_one_line_and_without_the_password() {
         (&[("REDIS_URL", "redis://me:hunter2@")], &["REDIS_URL"]),
         (&[("REDIS_URL", "me:hunter2@host")], &["REDIS_URL"]),
         (&[("REDIS_URL", "hunter2")], &["REDIS_URL"]),
+        (&[("REDIS_URL", "redis://me:hunter2@[::]")], &["REDIS_URL"]),
+        (&[("REDIS_URL", "redis://me:hunter2@host?protocol=4")], &["REDIS_URL"]),
+        (&[("REDIS_URL", "unix:hunter2")], &["REDIS_URL"]),
+        (&[("REDIS_URL", "unix://hunter2/socket")], &["REDIS_URL"]),
+        (&[("REDIS_URL", "unix:///socket?db=x&pass=hunter2")], &["REDIS_URL"]),
         // There is no TLS.
         (&[("REDIS_URL", "rediss://me:hunter2@host")], &["REDIS_URL"]),
         (&[("CONTAINER_DB_PORT", "6379")], &["CONTAINER_DB_PORT", "CONTAINER_DB_HOST"]),
@@ -84,7 +89,14 @@ fn a_redis_need_not_be_there_for_a_start() {
         (("CONTAINER_DB_PORT", "tcp://127.0.0.1:1"), "the Redis at 127.0.0.1:1, database 0"),
         (("CONTAINER_DB_HOST", "localhost"), "the Redis at localhost:6379, database 0"),
         (("REDIS_URL", "redis://me:hunter2@127.0.0.1:1/3"), "the Redis at 127.0.0.1:1, database 3"),
+        (("REDIS_URL", "redis://[::1]:7"), "the Redis at ::1:7, database 0"),
         (("REDIS_URL", "unix:///no/such/socket"), "the Redis at /no/such/socket, database 0"),
+        (("REDIS_URL", "unix:/no/such%20socket?db=2&pass=hunter2"), "the Redis at /no/such socket, database 2"),
+        // As it is mounted from a Secret, whose file ends with a line feed.
+        (("REDIS_URL", "redis://me:hunter2@db/1\n"), "the Redis at db:6379, database 1"),
+        // A host that is no part of a URL is taken as it is.
+        (("CONTAINER_DB_HOST", "0.0.0.0"), "the Redis at 0.0.0.0:6379, database 0"),
+        (("CONTAINER_DB_HOST", "a b"), "the Redis at a b:6379, database 0"),
     ] {
         let testero = super::start(&[variables]);
         let log = testero.log();

@@ -1,16 +1,29 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
-# The totals of the last block are one more each, after this one.
-counts_on() { # LAST
-  local total last=$1
-  for total in $(grep -oP '(cluster_requests":|and request )\K\d+' <<<"$output"); do
-    ((total == last + 1)) || { printf '%s after %s:\n%s\n' "$total" "$last" "$output"; return 1; }
-    last=$total
-  done
-  echo "$1 to $last"
-  ((last > $1))
+# The totals of the last block are one more each, from one to the other.
+counts() { # FIRST LAST
+  local totals
+  totals=$(grep -oP '(cluster_requests":|and request )\K\d+' <<<"$output")
+  [[ $totals == "$(seq "$1" "$2")" ]] || { echo "$output"; return 1; }
+  echo "$1 to $2"
 }
+
+# Every replica has the store: kube-proxy has told its node where it is. Of no replica a request is counted.
+has_store() {
+  local address
+  for address in $(kubectl -n "$namespace" get pod -l "$counter" -o jsonpath='{.items[*].status.podIP}'); do
+    in_client -sf "http://$address:8083/readyz?store" || return 1
+  done
+}
+
+# A replica that is none of these answers.
+reaches_another_than() { # NAMES
+  run in_client -s 'http://counter:8083/?format=json'
+  answered 1 "$1"
+}
+
+in_client() { kubectl -n "$namespace" exec deploy/client -- curl "$@"; }
 
 # A total of the last block goes on from that one. A number may be missing: its answer was lost, and it was asked for again.
 goes_on() { # LAST
@@ -33,7 +46,9 @@ answered() { # REPLICAS [NAMES]
 
 # One more request than there were is counted.
 next_is() { # TOTAL
-  kubectl -n "$namespace" exec deploy/client -- curl -s 'http://counter:8083/?format=json' | grep -E "\"cluster_requests\":$1\}"
+  run in_client -s 'http://counter:8083/?format=json'
+  echo "$output"
+  (($(total) == $1))
 }
 
 @test "a Service spreads requests over replicas, and their total survives a Redis that goes and comes back" {
@@ -43,14 +58,20 @@ next_is() { # TOTAL
   means "see kubectl -n $namespace get events: an image that cannot be pulled, or a claim that gets no volume"
   step apply
   means "the Service goes to one pod alone, or replicas do not share their total"
+  within 20 "every replica has the store" has_store
   step ask
-  claim "requests are counted one by one" counts_on 0
+  claim "requests are counted one by one" counts 1 9
   claim "at least two of the three replicas answer nine requests" answered 2
   first=$(kubectl -n "$namespace" get pod -l "$counter" -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}')
   means "new replicas are ready and get no traffic: see kubectl -n $namespace get endpointslices, and kube-proxy"
   step scale
+  within 20 "kube-proxy knows the new ones" reaches_another_than "$first"
+  within 20 "they have the store" has_store
+  run in_client -s 'http://counter:8083/?format=json'
+  last=$(total)
+  step spread
   claim "one of the new replicas answers" answered 2 "$first"
-  claim "thirty requests were thirty numbers" next_is 40
+  claim "thirty requests were thirty numbers" next_is $((last += 31))
 
   means "clients do not see that the store is away, or the replicas fall with it"
   step away
@@ -62,7 +83,7 @@ next_is() { # TOTAL
 
   means "Redis came back without what it had: its volume is another one, or it does not write what it counts"
   step back
-  claim "the total goes on" goes_on 40
+  claim "the total goes on" goes_on "$last"
   last=$(total)
   step delete
   claim "it goes on after Redis was deleted" goes_on "$last"

@@ -1,7 +1,7 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
-# ask, clients, proxies, logs, all_up, alerts and query are the README's.
+# ask, clients, proxies, logs, all_up, alerts, available and query are the README's.
 # How many clients of the last block, or of a file, got what matches.
 count() { # PATTERN [FILE]
   local text=$output

@@ -14,8 +14,8 @@ use crate::consumer::api::text::{cpu_text, load_refusal};
 use crate::consumer::api::waiting::{Followed, Long, PROGRESS, follow, long_answer};
 use crate::consumer::control::operation::{Caller, Outcome};
 use crate::consumer::load::LoadGroup;
-use crate::consumer::load::cpu::CpuSpec;
-use crate::consumer::load::io::IoSpec;
+use crate::consumer::load::cpu::{CpuDemand, CpuSpec};
+use crate::consumer::load::io::{IoRate, IoSpec};
 use crate::consumer::load::task::{Load, LoadRefused, LoadRequest};
 use crate::http::{Answer, Request};
 use crate::kernel::clock::{local_date, utc_stamp};
@@ -71,7 +71,7 @@ impl Consumer {
             target.from = running.task.figures().wanted as u64;
         }
         let is_contract = amount.is_none() && over.is_zero();
-        let spec = Box::new(CpuSpec { target, is_contract, number: self.settings.number });
+        let spec = Box::new(CpuSpec { demand: CpuDemand::Fixed(target), is_contract, number: self.settings.number });
         let most = self.settings.limit.most(&self.settings.number, is_contract);
         Ok(LoadRequest { spec, length, most, replace, caller, words })
     }
@@ -79,13 +79,13 @@ impl Consumer {
     fn io_request(&self, request: &Request<'_>, params: &Params<'_, '_>) -> Result<LoadRequest, LoadRefused> {
         let (length, replace) = params.load()?;
         let (folder, moved) = (Arc::clone(&self.folder), Arc::clone(&self.moved));
-        let spec = Box::new(IoSpec { rate: params.rate()?, folder, moved });
+        let spec = Box::new(IoSpec { rate: params.rate()?.map_or(IoRate::Unbounded, IoRate::Fixed), folder, moved });
         Ok(LoadRequest { spec, length, most: None, replace, caller: caller(request), words: words(request) })
     }
 
     /// What shares of the limit are shares of: the quota, where there is one, and all cores otherwise.
     fn cpu_limit(&self, cores: u64) -> u64 {
-        quota(&self.kernel).0.map_or(cores * 1000, |quota| quota.millicores.min(cores * 1000))
+        crate::consumer::cpu_limit(&self.kernel, cores)
     }
 
     pub(super) fn loads(&self, loader: Loader) -> &Arc<LoadGroup> {

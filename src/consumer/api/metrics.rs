@@ -21,6 +21,8 @@ pub(super) fn page(consumer: &Consumer, request: &Request<'_>) -> Answer {
     groups(consumer, &mut page);
     works(consumer, &mut page);
     cpu(consumer, &mut page);
+    #[cfg(feature = "scenario")]
+    scenario(consumer, &mut page);
     container(consumer, &mut page);
     metrics::http(&consumer.http, &mut page);
     metrics::process(&consumer.kernel, &consumer.started, &mut page);
@@ -72,6 +74,44 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
     }
     page.gauge("testero_ready", "1 when /readyz says ok.", &(u8::from(consumer.ready.trouble().is_none())));
     page.gauge("testero_healthy", "1 when /healthz says ok.", &(u8::from(consumer.health.trouble().is_none())));
+}
+
+/// What is played, and what its tracks want and have.
+#[cfg(feature = "scenario")]
+fn scenario(consumer: &Consumer, page: &mut Exposition) {
+    let report = consumer.scenario.report();
+    let state = report.as_ref().map_or("none", |report| report.state);
+    page.family("testero_scenario_state", MetricKind::Gauge, "1 for the state of the scenario.");
+    for known in ["none", "waiting", "playing", "paused", "over", "stopped"] {
+        page.sample("", &[("state", known)], &u8::from(state == known));
+    }
+    if let Some(report) = &report {
+        page.gauge("testero_scenario_seconds", "Where in its round the scenario is.", &Plain(report.second));
+        page.gauge("testero_scenario_round", "Which round of the scenario it is, from 0.", &report.round);
+        let families = [
+            ("testero_scenario_target", "What a track wants: bytes, millicores, numbers, or bytes a second."),
+            ("testero_scenario_held", "What a track has of it, in the same."),
+        ];
+        for (place, (name, help)) in families.into_iter().enumerate() {
+            page.family(name, MetricKind::Gauge, help);
+            for track in &report.tracks {
+                if let Some(value) = if place == 0 { Some(track.wanted) } else { track.held } {
+                    page.sample("", &[("track", track.kind.name())], &Plain(value));
+                }
+            }
+        }
+    }
+    let counts = consumer.scenario.counts();
+    page.family(
+        "testero_scenario_clipped",
+        MetricKind::Counter,
+        "Times that a track came to want more than it may have.",
+    );
+    for ((track, _), count) in crate::scenario::track::TRACKS.iter().zip(&counts.clipped) {
+        page.sample("_total", &[("track", track)], &count.load(Ordering::Relaxed));
+    }
+    page.family("testero_scenario_stopped", MetricKind::Counter, "Scenarios that ended for that.");
+    page.sample("_total", &[], &counts.stopped.load(Ordering::Relaxed));
 }
 
 fn works(consumer: &Consumer, page: &mut Exposition) {

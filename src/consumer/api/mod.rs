@@ -9,6 +9,7 @@
 //! | `waiting` | answers that take as long as the work |
 //! | `jobs` | the resource-consumer's interface |
 //! | `probes`, `fault` | what an operator switches to see what the cluster does |
+//! | `scenario` | curves over time: given, told, paused, ended; a feature |
 //! | `text` | the original's words, byte for byte |
 //! | `refusals` | what is refused, in text and in JSON |
 //! | `status` | all there is to know, for programs and for people |
@@ -26,6 +27,8 @@ pub mod params;
 mod probes;
 mod refusals;
 mod release;
+#[cfg(feature = "scenario")]
+mod scenario;
 mod set;
 mod status;
 mod status_text;
@@ -75,6 +78,10 @@ impl Service for Consumer {
         let route = found.map(|(_, route)| route);
         let json = wants_json(request.fields, request.query);
         let answer = self.with_faults(request, route, json);
+        #[cfg(feature = "scenario")]
+        if route == Some(Route::Scenario) {
+            self.scenario_is_answered(request);
+        }
         self.http.count(found.map(|(place, _)| place), answer.response.status_code().0, began.elapsed());
         answer
     }
@@ -83,6 +90,10 @@ impl Service for Consumer {
         let (path, query) = split(head.target);
         let path = percent_decode(path).unwrap_or_default();
         let json = wants_json(&head.fields, Query(query));
+        #[cfg(feature = "scenario")]
+        if matches!(find(&path), Some((_, Route::Scenario))) {
+            return self.scenario_body_rule(head);
+        }
         let reads = find(&path).is_some_and(|(_, route)| reads_body(route, json, Query(query)));
         // Where a body can say something, it is short.
         match body_kind(&head.fields) {
@@ -140,7 +151,12 @@ impl Consumer {
         }
         let Some(route) = route else { return unknown(json) };
         let changes = route.changes(request.method);
+        #[cfg(feature = "scenario")]
+        let has_own_body = route == Route::Scenario;
+        #[cfg(not(feature = "scenario"))]
+        let has_own_body = false;
         let form = match body_kind(request.fields) {
+            _ if has_own_body => Ok(Cow::Borrowed(&b""[..])),
             _ if !changes || !reads_body(route, json, request.query) => Ok(Cow::Borrowed(request.body)),
             Some(Body::Form) => Ok(Cow::Borrowed(request.body)),
             Some(Body::Json) if request.body.is_empty() => Ok(Cow::Borrowed(request.body)),
@@ -188,6 +204,8 @@ impl Consumer {
             return unknown(false);
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
+        #[cfg(feature = "scenario")]
+        let honest = honest || matches!(route, Route::Scenario | Route::ScenarioStep(_));
         if honest && !matches!(route, Route::JobRoute(_)) && !route.methods().contains(request.method) {
             return not_allowed(request.method, route.methods(), json);
         }
@@ -219,6 +237,10 @@ impl Consumer {
             Route::Jobs => self.jobs(deletes, params),
             Route::OneJob => self.one_job(request, deletes, params),
             Route::JobRoute(job) => self.job(job, request, params),
+            #[cfg(feature = "scenario")]
+            Route::Scenario => self.scenario(request, params),
+            #[cfg(feature = "scenario")]
+            Route::ScenarioStep(step) => self.scenario_step(step, params),
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
             #[cfg(feature = "openapi")]

@@ -233,6 +233,7 @@ impl<'r, 'b> Params<'r, 'b> {
             kind,
             touch: self.length(TOUCH.name)?,
             fsync: self.flag(FSYNC.name)?,
+            follows: false,
             force: self.flag(FORCE.name)?,
         };
         change.ttl = self.length(TTL.name)?;
@@ -351,7 +352,9 @@ pub fn caller(request: &Request<'_>) -> Caller {
 pub fn words(request: &Request<'_>) -> String {
     let mut line = format!("{} ", request.method).into_bytes();
     line.extend_from_slice(&request.path);
-    for part in [request.query.0, request.body] {
+    // A scenario is no form, and too long to be told.
+    let form = if request.path.starts_with(b"/api/scenario") { &[][..] } else { request.body };
+    for part in [request.query.0, form] {
         if !part.is_empty() {
             line.push(b'?');
             line.extend_from_slice(part);

@@ -17,7 +17,7 @@ impl Consumer {
         };
         let (found, path) = match probe {
             ProbeRoute::Health => (&self.health, "/healthz"),
-            ProbeRoute::Ready => (&self.ready, "/readyz"),
+            ProbeRoute::Ready => (&*self.ready, "/readyz"),
         };
         if on {
             found.enable()

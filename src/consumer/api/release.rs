@@ -36,6 +36,9 @@ impl Consumer {
             Err(problem) => return problem.answer(params.json),
         };
         let mut released = Vec::new();
+        // What it holds is released with the rest, and nothing takes it again.
+        #[cfg(feature = "scenario")]
+        self.scenario.end();
         self.jobs.cancel(None);
         self.custom_metrics.clear();
         let loads = [Loader::Cpu, Loader::Io].map(|loader| self.cancel_load(loader).map(|load| (loader, load)));

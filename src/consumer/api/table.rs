@@ -68,6 +68,12 @@ pub enum Route {
     OneJob,
     /// A job of the resource-consumer's interface.
     JobRoute(JobRoute),
+    /// A scenario, which is its body.
+    #[cfg(feature = "scenario")]
+    Scenario,
+    /// What is done with the scenario that is played.
+    #[cfg(feature = "scenario")]
+    ScenarioStep(ScenarioStep),
     /// The page for browsers.
     #[cfg(feature = "page")]
     Page,
@@ -117,6 +123,18 @@ pub enum JobRoute {
     Status,
 }
 
+/// What is done with a scenario.
+#[cfg(feature = "scenario")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScenarioStep {
+    /// It stays where it is.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It goes elsewhere.
+    Seek,
+}
+
 /// The path of a job, for metrics and the contract for machines.
 const ONE_JOB: &str = "/api/jobs/{id}";
 
@@ -162,6 +180,14 @@ pub const ROUTES: &[(&str, Route)] = &[
     ("/api", Route::All),
     ("/api/jobs", Route::Jobs),
     (ONE_JOB, Route::OneJob),
+    #[cfg(feature = "scenario")]
+    ("/api/scenario", Route::Scenario),
+    #[cfg(feature = "scenario")]
+    ("/api/scenario/pause", Route::ScenarioStep(ScenarioStep::Pause)),
+    #[cfg(feature = "scenario")]
+    ("/api/scenario/resume", Route::ScenarioStep(ScenarioStep::Resume)),
+    #[cfg(feature = "scenario")]
+    ("/api/scenario/seek", Route::ScenarioStep(ScenarioStep::Seek)),
     ("/api/status", Route::Status),
     ("/metrics", Route::Metrics),
     ("/healthz", Route::Healthz),
@@ -200,6 +226,10 @@ impl Route {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) | Self::Switch(..) | Self::Fault(_) => *method != Method::Head,
             Self::Group(_) | Self::Loads(_) | Self::All | Self::Faults | Self::Jobs | Self::OneJob => deletes,
             Self::JobRoute(job) => job != JobRoute::Status && *method != Method::Head,
+            #[cfg(feature = "scenario")]
+            Self::Scenario => !matches!(method, Method::Get | Method::Head),
+            #[cfg(feature = "scenario")]
+            Self::ScenarioStep(_) => *method != Method::Head,
             _ => false,
         }
     }
@@ -213,6 +243,10 @@ impl Route {
             Self::All | Self::Faults => &[Method::Delete],
             Self::Fault(_) => &[Method::Post, Method::Delete],
             Self::Switch(..) | Self::JobRoute(_) => &[Method::Post],
+            #[cfg(feature = "scenario")]
+            Self::Scenario => &[Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete],
+            #[cfg(feature = "scenario")]
+            Self::ScenarioStep(_) => &[Method::Post],
             Self::Metrics => &[Method::Get, Method::Head, Method::Post],
             _ => &[Method::Get, Method::Head],
         }
@@ -230,6 +264,8 @@ impl Route {
             Self::Load(Loader::Io) => ParameterList::IoLoad,
             Self::Stop(_) => ParameterList::Stop,
             Self::Switch(_, false) => ParameterList::Disable,
+            #[cfg(feature = "scenario")]
+            Self::ScenarioStep(ScenarioStep::Seek) => ParameterList::Seek,
             Self::Fault(_) if deletes => ParameterList::Nothing,
             Self::Fault(Fault::Exit) => ParameterList::FaultExit,
             Self::Fault(Fault::Abort) => ParameterList::FaultAbort,

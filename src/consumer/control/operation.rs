@@ -86,6 +86,9 @@ pub struct Options {
     pub fsync: bool,
     /// Past live admission and the default limit.
     pub force: bool,
+    /// One of many small changes along a curve: it keeps as much as it can of what is held, and is not logged unless it
+    /// fails.
+    pub follows: bool,
 }
 
 /// How fast the target is approached.

@@ -83,6 +83,41 @@ impl Plan {
         Self { counts, odd: 0, scheme }
     }
 
+    /// The plan for `bytes`, less what is not a whole part of the smallest size, that is nearest to this one, for an amount
+    /// that is changed some times a second: none of the two largest sizes comes anew, no odd part, and of the two smallest
+    /// there are few. From one such plan to another, what is exchanged is at most a part of each of the other sizes.
+    pub fn near(&self, bytes: u64) -> Self {
+        /// So many parts of one size are one of the next, in every scheme.
+        const NEXT: u64 = 4;
+        /// The largest of the sizes that come anew.
+        const LARGEST: usize = 2;
+        let sizes = &self.scheme.sizes;
+        let goal = bytes - bytes % sizes[0];
+        let mut near = self.with_odd(0);
+        let mut total = near.total();
+        for class in (0..CLASSES).rev() {
+            let going = (total.saturating_sub(goal) / sizes[class]).min(near.counts[class]);
+            near.counts[class] -= going;
+            total -= going * sizes[class];
+        }
+        // What is still too much is less than any part, so the smallest goes, and smaller ones come.
+        if let Some(class) = (0..CLASSES).find(|&class| total > goal && near.counts[class] > 0) {
+            near.counts[class] -= 1;
+            total -= sizes[class];
+        }
+        for class in (0..=LARGEST).rev() {
+            let coming = (goal - total) / sizes[class];
+            near.counts[class] += coming;
+            total += coming * sizes[class];
+        }
+        for class in 0..LARGEST {
+            let together = near.counts[class].saturating_sub(NEXT) / NEXT;
+            near.counts[class] -= together * NEXT;
+            near.counts[class + 1] += together;
+        }
+        near
+    }
+
     /// The plan's parts: their size in bytes, and how many. The odd one is not among them.
     pub fn parts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.scheme.sizes.iter().copied().zip(self.counts)
@@ -185,6 +220,29 @@ mod tests {
                 proptest::prop_assert!(Plan::new(scheme, amount + above).total() > room);
                 proptest::prop_assert!(Plan::new(scheme, amount + 1).total() > room);
                 proptest::prop_assert!(Plan::largest_amount(scheme, amount / 2, room) <= amount / 2);
+            }
+        }
+
+        #[test]
+        fn a_plan_that_is_near_takes_few_parts_and_exchanges_little(
+            first in 0u64..8 << 30,
+            steps in proptest::collection::vec((-40i64 << 20)..40 << 20, 1..60),
+        ) {
+            for scheme in [&MEMORY, &FILES] {
+                let [small, middle, large, ..] = scheme.sizes;
+                let (mut amount, mut plan) = (first, Plan::new(scheme, first).near(first));
+                for step in &steps {
+                    amount = amount.saturating_add_signed(*step);
+                    let next = plan.near(amount);
+                    proptest::prop_assert_eq!(next.total(), amount - amount % small);
+                    proptest::prop_assert_eq!(next.near(amount), next);
+                    proptest::prop_assert!(next.counts[0] < 8 && next.counts[1] < 8 && next.odd == 0, "{next:?}");
+                    // A part of 64 MiB that must go is exchanged once.
+                    let whole: u64 = (3..CLASSES).map(|class| plan.counts[class].abs_diff(next.counts[class]) * scheme.sizes[class]).sum();
+                    let exchanged = next.exchanged(&plan);
+                    proptest::prop_assert!(exchanged <= small + middle + 2 * large + whole, "{exchanged}: {plan:?} {next:?}");
+                    plan = next;
+                }
             }
         }
 

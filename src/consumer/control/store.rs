@@ -108,6 +108,11 @@ pub trait Store: Send + Sync {
     /// What holding `amount` is.
     fn goal(&self, amount: u64, exact: bool) -> Goal;
 
+    /// What holding `amount`, or a little less, is with as much as can be of what is `held`.
+    fn goal_near(&self, amount: u64, _held: &Goal) -> Goal {
+        self.goal(amount, true)
+    }
+
     /// The largest amount, at most `most`, whose goal's total is at most `total`.
     fn largest(&self, most: u64, total: u64, exact: bool) -> u64;
 

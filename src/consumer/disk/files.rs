@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use crate::consumer::control::plan::{CLASSES, FILES, Plan};
 use crate::consumer::disk::sweep::OwnFolder;
-use crate::consumer::fill::Fill;
+use crate::consumer::fill::{Fill, Round};
+use crate::sorting::sort_by_key;
 
 /// Where the odd file of an exact amount is, whatever its size.
 const ODD_FOLDER: &str = "d-exact";
@@ -26,7 +27,7 @@ impl Disk {
     /// When `parent` cannot be written to.
     pub fn create(parent: &Path) -> io::Result<Self> {
         let folder = OwnFolder::create(parent, &FILES.sizes.map(|size| format!("d-{size}")))?;
-        Ok(Self { folder, content: Mutex::default() })
+        Ok(Self { folder, content: Mutex::new(Fill::new(Round::OF_FILES)) })
     }
 
     /// Makes the class folders that are missing.
@@ -105,7 +106,7 @@ impl Disk {
                 files.push(Numbered { number, path: entry.path(), size, is_cut: false });
             }
         }
-        files.sort_unstable_by_key(|file| file.number);
+        sort_by_key(&mut files, &|file| file.number);
         Ok(files)
     }
 }

@@ -142,6 +142,10 @@ impl Store for DiskStore {
         Goal::planned(&FILES, amount, exact, 1)
     }
 
+    fn goal_near(&self, amount: u64, held: &Goal) -> Goal {
+        Goal::Parts(held.plan(&FILES).near(amount))
+    }
+
     fn largest(&self, most: u64, total: u64, exact: bool) -> u64 {
         if exact { most.min(total) } else { Plan::largest_amount(&FILES, most, total) }
     }

@@ -5,7 +5,7 @@ use crate::consumer::control::operation::{Caller, ChangeRequest, MemoryKind, Ope
 use crate::consumer::control::plan::{MEMORY, Plan};
 use crate::consumer::control::reconcile::{Level, Work};
 use crate::consumer::jobs::{CPU, Job, JobRefused, Jobs, LOOK, MEM, MOST_JOBS, StartedJob, Uses};
-use crate::consumer::load::cpu::{CpuLoad, Target};
+use crate::consumer::load::cpu::{CpuDemand, CpuLoad, Target};
 use crate::consumer::load::task::LoadEnd;
 use crate::consumer::memory::Memory;
 use crate::kernel::cpu::cores;
@@ -50,7 +50,7 @@ impl Jobs {
         let operation = self.operation(millicores, length, caller, words)?;
         let started = (operation.id, operation.expires);
         let deadline = operation.expires.map(|expiry| expiry.at);
-        let burn = CpuLoad::start(Target::flat(millicores), deadline, self.number, false, &self.stop);
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(millicores)), deadline, self.number, false, &self.stop);
         let burn = burn.map_err(JobRefused::NotStarted)?;
         let job = Arc::new(Job { operation, wanted: millicores, uses: Uses::Cpu(Arc::clone(&burn)) });
         let (jobs, own) = (Arc::clone(self), Arc::clone(&job));

@@ -13,6 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::consumer::load::factor::Factoring;
+#[cfg(feature = "scenario")]
+use crate::consumer::load::steering::Steering;
 use crate::consumer::load::task::{LoadEnd, LoadFigures, Spec, Task};
 use crate::kernel::clock::thread_time;
 use crate::kernel::shutdown::Stop;
@@ -76,6 +78,57 @@ impl Target {
     }
 }
 
+/// What is to be used, told at the start or while it runs.
+#[derive(Clone, Debug)]
+pub enum CpuDemand {
+    /// Told at the start.
+    Fixed(Target),
+    /// Told while it runs.
+    #[cfg(feature = "scenario")]
+    Steered {
+        /// Millicores at each moment.
+        steering: Arc<Steering>,
+        /// Millicores that are never exceeded: there are threads for so many.
+        most: u64,
+    },
+}
+
+impl CpuDemand {
+    fn at(&self, elapsed: Duration) -> f64 {
+        match self {
+            Self::Fixed(target) => target.at(elapsed),
+            #[cfg(feature = "scenario")]
+            Self::Steered { steering, .. } => steering.now(),
+        }
+    }
+
+    /// CPU time that should be used after `elapsed`, in seconds.
+    fn due(&self, elapsed: Duration) -> f64 {
+        match self {
+            Self::Fixed(target) => target.due(elapsed),
+            #[cfg(feature = "scenario")]
+            Self::Steered { steering, .. } => steering.due() / CORE as f64,
+        }
+    }
+
+    /// Millicores that are used at most, once they are reached.
+    fn to(&self) -> u64 {
+        match self {
+            Self::Fixed(target) => target.to,
+            #[cfg(feature = "scenario")]
+            Self::Steered { most, .. } => *most,
+        }
+    }
+
+    fn threads(&self) -> usize {
+        match self {
+            Self::Fixed(target) => target.threads(),
+            #[cfg(feature = "scenario")]
+            Self::Steered { most, .. } => Target::flat(*most).threads(),
+        }
+    }
+}
+
 impl LoadEnd {
     /// As the log tells it.
     pub fn words(self) -> &'static str {
@@ -90,7 +143,7 @@ impl LoadEnd {
 /// CPU time being used. One of its threads is the caller's own.
 #[derive(Debug)]
 pub struct CpuLoad {
-    target: Target,
+    demand: CpuDemand,
     /// Where it ends when its time is over; without, it never is.
     deadline: Option<Instant>,
     number: Number,
@@ -118,19 +171,20 @@ impl CpuLoad {
     /// # Errors
     /// When the kernel has no thread left. Those that were started go away.
     pub fn start(
-        target: Target,
+        demand: CpuDemand,
         deadline: Option<Instant>,
         number: Number,
         ends_with_number: bool,
         stop: &Stop,
     ) -> io::Result<Arc<Self>> {
+        let used = (0..demand.threads()).map(|_| AtomicU64::new(0)).collect();
         let burn = Arc::new(Self {
-            target,
+            demand,
             deadline,
             number,
             ends_with_number,
             cancelled: AtomicBool::new(false),
-            used: (0..target.threads()).map(|_| AtomicU64::new(0)).collect(),
+            used,
             gate: Mutex::new(Gate::Closed),
             opened: Condvar::new(),
             began: OnceLock::new(),
@@ -172,14 +226,9 @@ impl CpuLoad {
         self.opened.notify_all();
     }
 
-    /// What is to be used.
-    pub fn target(&self) -> Target {
-        self.target
-    }
-
     /// Millicores that are to be used at this moment.
     pub fn wanted(&self) -> f64 {
-        self.target.at(self.began.get().map_or(Duration::ZERO, Instant::elapsed))
+        self.demand.at(self.began.get().map_or(Duration::ZERO, Instant::elapsed))
     }
 
     /// Millicores used, on the average of the last second or so.
@@ -216,6 +265,8 @@ impl CpuLoad {
         let (began, at_start) = (*self.began.get_or_init(Instant::now), thread_time());
         let threads = self.used.len() as f64;
         let mut factoring = Factoring::new(self.number.value);
+        // What was due before it began is not.
+        let due_before = self.demand.due(Duration::ZERO);
         // Seconds that the machine did not give, and that are not made up for.
         let mut forgiven = 0.0;
         loop {
@@ -231,9 +282,9 @@ impl CpuLoad {
             if slot == 0 {
                 self.sample(elapsed);
             }
-            let behind = self.target.due(elapsed) / threads - time.as_secs_f64() - forgiven;
+            let behind = (self.demand.due(elapsed) - due_before) / threads - time.as_secs_f64() - forgiven;
             if behind <= 0.0 {
-                let share = self.target.at(elapsed) / CORE as f64 / threads;
+                let share = self.demand.at(elapsed) / CORE as f64 / threads;
                 let nap = if share > 0.0 { PERIOD.as_secs_f64() - behind / share } else { PERIOD.as_secs_f64() };
                 // A nap is bounded, so that whoever stops it does not wait.
                 thread::sleep(Duration::from_secs_f64(nap.min(2.0 * PERIOD.as_secs_f64())));
@@ -270,10 +321,10 @@ impl CpuLoad {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CpuSpec {
     /// Millicores, and how they are reached.
-    pub target: Target,
+    pub demand: CpuDemand,
     /// The contract's load: it ends when a number of the user's is factored.
     pub is_contract: bool,
     /// The number that is factored.
@@ -282,17 +333,21 @@ pub struct CpuSpec {
 
 impl Spec for CpuSpec {
     fn prepare(&self, deadline: Option<Instant>, stop: &Stop) -> io::Result<Box<dyn Task>> {
-        Ok(Box::new(CpuLoad::start(self.target, deadline, self.number, self.is_contract, stop)?))
+        Ok(Box::new(CpuLoad::start(self.demand.clone(), deadline, self.number, self.is_contract, stop)?))
     }
 
     fn told(&self, value: Value) -> Value {
-        let over = self.target.over;
-        let over = (!over.is_zero()).then(|| thousandths(over.as_secs_f64()));
-        value.with("target_millicores", self.target.to).with("over_seconds", over)
+        let over = match &self.demand {
+            CpuDemand::Fixed(target) => Some(target.over).filter(|over| !over.is_zero()),
+            #[cfg(feature = "scenario")]
+            CpuDemand::Steered { .. } => None,
+        };
+        let over = over.map(|over| thousandths(over.as_secs_f64()));
+        value.with("target_millicores", self.demand.to()).with("over_seconds", over)
     }
 
     fn words(&self) -> String {
-        format!(" of {}m", self.target.to)
+        format!(" of {}m", self.demand.to())
     }
 }
 
@@ -310,12 +365,12 @@ impl Task for Arc<CpuLoad> {
     }
 
     fn most_millicores(&self) -> u64 {
-        self.target().to.max(self.wanted() as u64)
+        self.demand.to().max(self.wanted() as u64)
     }
 
     fn told(&self, value: Value) -> Value {
         value
-            .with("target_millicores", self.target().to)
+            .with("target_millicores", self.demand.to())
             .with("wanted_millicores", thousandths(self.wanted()))
             .with("achieved_millicores", thousandths(self.achieved()))
     }
@@ -345,17 +400,17 @@ mod tests {
     fn it_ends_on_time_when_cancelled_and_when_stopped() {
         let stop = Stop::new().unwrap();
         let soon = Some(Instant::now() + Duration::from_millis(50));
-        let burn = CpuLoad::start(Target::flat(1500), soon, NUMBER, true, &stop).unwrap();
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(1500)), soon, NUMBER, true, &stop).unwrap();
         assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Ended);
         assert!(burn.achieved() > 0.0);
-        let burn = CpuLoad::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(100)), None, NUMBER, true, &stop).unwrap();
         thread::scope(|scope| {
             let running = scope.spawn(|| CpuLoad::run(&burn, &stop));
             burn.cancel();
             assert_eq!(running.join().unwrap(), LoadEnd::Stopped);
         });
         stop.stop();
-        let burn = CpuLoad::start(Target::flat(100), None, NUMBER, true, &stop).unwrap();
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(100)), None, NUMBER, true, &stop).unwrap();
         assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Stopped);
     }
 
@@ -363,10 +418,10 @@ mod tests {
     fn the_users_number_ends_the_contracts_load_alone() {
         let stop = Stop::new().unwrap();
         let number = Number { value: 91, set_by_user: true };
-        let burn = CpuLoad::start(Target::flat(1000), None, number, true, &stop).unwrap();
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(1000)), None, number, true, &stop).unwrap();
         assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Factored);
         let soon = Some(Instant::now() + Duration::from_millis(30));
-        let burn = CpuLoad::start(Target::flat(100), soon, number, false, &stop).unwrap();
+        let burn = CpuLoad::start(CpuDemand::Fixed(Target::flat(100)), soon, number, false, &stop).unwrap();
         assert_eq!(CpuLoad::run(&burn, &stop), LoadEnd::Ended);
     }
 }

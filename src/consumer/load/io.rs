@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::consumer::disk::workdir::Workdir;
-use crate::consumer::fill::{Fill, PAGE};
+use crate::consumer::fill::{Fill, PAGE, Round};
+#[cfg(feature = "scenario")]
+use crate::consumer::load::steering::Steering;
 use crate::consumer::load::task::LoadEnd;
 use crate::consumer::load::task::{LoadFigures, Spec, Task};
 use crate::kernel::shutdown::Stop;
@@ -33,11 +35,45 @@ const SAMPLES: usize = 5;
 /// What a rate is the average of, or a little longer.
 const WINDOW: Duration = Duration::from_secs(1);
 
+/// Bytes a second, written and read together.
+#[derive(Clone)]
+pub enum IoRate {
+    /// As many as the disk takes.
+    Unbounded,
+    /// So many.
+    Fixed(u64),
+    /// Told while it runs.
+    #[cfg(feature = "scenario")]
+    Steered(Arc<Steering>),
+}
+
+impl IoRate {
+    /// What it is at the moment, where there is one.
+    fn now(&self) -> Option<u64> {
+        match self {
+            Self::Unbounded => None,
+            Self::Fixed(rate) => Some(*rate),
+            #[cfg(feature = "scenario")]
+            Self::Steered(steering) => Some(steering.now() as u64),
+        }
+    }
+
+    /// Bytes that should have been moved after `elapsed`.
+    fn due(&self, elapsed: f64) -> Option<f64> {
+        match self {
+            Self::Unbounded => None,
+            Self::Fixed(rate) => Some(*rate as f64 * elapsed),
+            #[cfg(feature = "scenario")]
+            Self::Steered(steering) => Some(steering.due()),
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone)]
 pub struct IoSpec {
-    /// Bytes a second, written and read together; as many as the disk takes without.
-    pub rate: Option<u64>,
+    /// How much is moved.
+    pub rate: IoRate,
     /// Where the files are.
     pub folder: Arc<Workdir>,
     /// What all loads have moved, this one included.
@@ -113,7 +149,9 @@ impl IoSpec {
 
 impl Spec for IoSpec {
     fn check(&self) -> io::Result<()> {
-        if self.files()?.is_empty() {
+        // One that is steered waits for its files.
+        let waits = !matches!(self.rate, IoRate::Unbounded | IoRate::Fixed(_));
+        if !waits && self.files()?.is_empty() {
             let nothing = "there are no files to write and read; take some first, with /api/disk/set";
             return Err(io::Error::new(io::ErrorKind::NotFound, nothing));
         }
@@ -128,7 +166,7 @@ impl Spec for IoSpec {
     }
 
     fn told(&self, value: Value) -> Value {
-        value.with("target_bytes_per_second", self.rate)
+        value.with("target_bytes_per_second", self.rate.now())
     }
 }
 
@@ -141,7 +179,7 @@ impl IoTask {
 
 impl Task for IoTask {
     fn run(&self, stop: &Stop) -> Result<LoadEnd, String> {
-        let (mut content, mut buffer) = (Fill::new(), vec![0; BLOCK as usize]);
+        let (mut content, mut buffer) = (Fill::new(Round::OF_MEMORY), vec![0; BLOCK as usize]);
         let (mut files, mut looked) = (Vec::new(), None::<Instant>);
         let (began, mut forgiven) = (Instant::now(), 0.0);
         let mut turn = 0usize;
@@ -154,13 +192,18 @@ impl Task for IoTask {
             }
             let (written, read) = self.counts.moved.get();
             lock(&self.samples).note(Instant::now(), (written, read));
-            if let Some(rate) = self.spec.rate {
-                let behind = began.elapsed().as_secs_f64() - forgiven - (written + read) as f64 / rate as f64;
-                if behind < 0.0 {
-                    thread::sleep(Duration::from_secs_f64(-behind).min(NAP));
+            if let (Some(due), Some(rate)) = (self.spec.rate.due(began.elapsed().as_secs_f64()), self.spec.rate.now()) {
+                let behind = due - forgiven - (written + read) as f64;
+                if behind < 0.0 || rate == 0 {
+                    thread::sleep(Duration::from_secs_f64((-behind / rate.max(1) as f64).max(0.0)).min(NAP));
+                    if rate == 0 {
+                        // Nothing is wanted now: what was not moved by now is not made up for.
+                        forgiven += behind.max(0.0);
+                        thread::sleep(NAP);
+                    }
                     continue;
                 }
-                forgiven += (behind - MOST_BEHIND.as_secs_f64()).max(0.0);
+                forgiven += (behind - MOST_BEHIND.as_secs_f64() * rate as f64).max(0.0);
             }
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
                 files = self.spec.files().map_err(|error| error.to_string())?;

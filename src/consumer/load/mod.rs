@@ -3,6 +3,8 @@
 pub mod cpu;
 pub mod factor;
 pub mod io;
+#[cfg(feature = "scenario")]
+pub mod steering;
 pub mod task;
 
 use std::sync::atomic::{AtomicBool, Ordering};

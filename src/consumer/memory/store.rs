@@ -181,6 +181,10 @@ impl Store for MemoryStore {
         Goal::planned(&MEMORY, amount, exact, page_size())
     }
 
+    fn goal_near(&self, amount: u64, held: &Goal) -> Goal {
+        Goal::Parts(held.plan(&MEMORY).near(amount))
+    }
+
     fn largest(&self, most: u64, total: u64, exact: bool) -> u64 {
         if exact { most.min(total / page_size() * page_size()) } else { Plan::largest_amount(&MEMORY, most, total) }
     }

@@ -131,6 +131,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_once_is_not_sent_again_on_another_connection() {
+        // The second request on a first connection is received, and the connection closed.
+        for (kept, answers, connections_used) in [(2, [true, false, true], [0, 0, 1]), (1, [true; 3], [0, 1, 2])] {
+            let (address, told) = server(vec![vec![ANSWER, b""], vec![ANSWER; 2], vec![ANSWER]]);
+            let connections = Connections::default();
+            for is_answered in answers {
+                let (patience, connections) = (Duration::from_secs(20), Some(&connections));
+                let ask = Exchange {
+                    authority: "x",
+                    method: "GET",
+                    target: "/",
+                    token: None,
+                    connections,
+                    patience,
+                    deadline: None,
+                };
+                // Where more comes than is kept, the connection is not.
+                match ask.taken_once(&[address], Taker::Beginning(kept)) {
+                    Ok(reply) => assert_eq!((is_answered, reply.body.as_slice()), (true, &b"ok"[..kept])),
+                    Err(error) => assert!(!is_answered, "{error}"),
+                }
+            }
+            assert_eq!(told.try_iter().map(|(number, _)| number).collect::<Vec<_>>(), connections_used);
+        }
+    }
+
+    #[test]
     fn few_are_kept_and_not_for_long() {
         let connections = Connections::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -50,6 +50,8 @@ pub enum Taker<'t> {
     Lines(Lines<'t>),
     /// The body of what is done (2xx) is handed on as it comes, without a bound but the deadline. Others are kept.
     BodyPieces(BodyPieces<'t>),
+    /// So many bytes of it are kept; where there are more, the rest is not received, and the connection not used again.
+    Beginning(usize),
 }
 
 /// An answer.
@@ -105,6 +107,17 @@ impl Exchange<'_> {
             }
         }
         let (address, stream) = self.connect(addresses)?;
+        self.talk(address, stream, &mut taker).map_err(|trouble| in_words(trouble.error))
+    }
+
+    /// The same, but it is never sent twice. A connection that was kept may be closed in this very moment; then nobody knows
+    /// whether the request was done, which is an error.
+    ///
+    /// # Errors
+    /// When no address takes the connection, or what comes is no answer in time.
+    pub fn taken_once(&self, addresses: &[SocketAddr], mut taker: Taker<'_>) -> io::Result<Reply> {
+        let kept = self.connections.and_then(|connections| connections.take(addresses));
+        let (address, stream) = kept.map_or_else(|| self.connect(addresses), Ok)?;
         self.talk(address, stream, &mut taker).map_err(|trouble| in_words(trouble.error))
     }
 
@@ -170,7 +183,7 @@ impl Exchange<'_> {
         let mut bytes = Vec::new();
         let mut slots = FieldSlots::default();
         let head = read_head(reader, &mut bytes, self.method == "HEAD", &mut slots)?;
-        let (mut body, mut in_lines) = (Vec::new(), false);
+        let (mut body, mut in_lines, mut is_cut) = (Vec::new(), false, false);
         let (status, framing) = (head.status.0, head.framing);
         match taker {
             Taker::Lines(line) if status < 400 && framing == Framing::Chunked => {
@@ -178,6 +191,17 @@ impl Exchange<'_> {
                 read_lines(reader, *line)?;
             }
             Taker::BodyPieces(piece) if (200..300).contains(&status) => read_body(reader, framing, *piece)?,
+            Taker::Beginning(most) => {
+                let read = read_body(reader, framing, &mut |piece| {
+                    let room = *most - body.len();
+                    body.extend_from_slice(&piece[..piece.len().min(room)]);
+                    is_cut = piece.len() > room;
+                    if is_cut { Err(not_http("its answer is too long")) } else { Ok(()) }
+                });
+                if !is_cut {
+                    read?;
+                }
+            }
             _ if matches!(framing, Framing::Length(length) if length > BODY_BYTES as u64) => {
                 return Err(not_http("its answer is too long"));
             }
@@ -189,7 +213,7 @@ impl Exchange<'_> {
             })?,
         }
         let reason = String::from_utf8_lossy(head.reason).into_owned();
-        Ok((Reply { status, reason, body, in_lines }, head.keep_alive))
+        Ok((Reply { status, reason, body, in_lines }, head.keep_alive && !is_cut))
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
-use std::io::Read;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use crate::settings::config_reader::{ConfigReader, ConfigValue, text_of};
 use crate::settings::proxy::config::{AccessLog, ForwardedStyle, ProxyConfig, ServiceConfig, domain_key};
 use crate::settings::proxy::network::Network;
-use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 use crate::settings::proxy::service;
-use crate::yaml::{self, MOST_BYTES, Node};
+use crate::yaml::{self, Node};
 
 const ACCESS_LOGS: [(&str, AccessLog); 3] =
     [("off", AccessLog::Off), ("text", AccessLog::Text), ("json", AccessLog::Json)];
@@ -31,32 +29,10 @@ const FORWARDED: [(&str, ForwardedStyle); 4] = [
 pub fn load(path: &Path) -> Result<(ProxyConfig, Vec<String>), Vec<String>> {
     let name = path.display().to_string();
     let whole = |why: String| vec![format!("{name}: {why}")];
-    let tree = yaml::parse(&text(path).map_err(whole)?).map_err(|fault| whole(fault.to_string()))?;
+    let tree = yaml::parse(&text_of(path).map_err(whole)?).map_err(|fault| whole(fault.to_string()))?;
     let mut reader = ConfigReader::new(&name);
     let config = root(&mut reader, &tree);
     reader.verdict(config)
-}
-
-/// What is in the file.
-fn text(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(String::from("it is a folder"));
-    }
-    let mut bytes = Vec::new();
-    // One more than is accepted says that there are more.
-    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() > MOST_BYTES {
-        return Err(format!("it is longer than {MOST_BYTES} bytes"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        format!("line {}: it is not UTF-8", before.iter().filter(|&&b| b == b'\n').count() + 1)
-    })?;
-    if text.trim_start_matches('\u{feff}').trim().is_empty() {
-        return Err(String::from("it is empty"));
-    }
-    Ok(text)
 }
 
 fn root(reader: &mut ConfigReader<'_>, tree: &Node) -> Option<ProxyConfig> {

@@ -3,7 +3,6 @@
 pub mod config;
 pub mod file;
 pub mod network;
-mod reader;
 mod service;
 
 use std::ffi::OsString;

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use crate::http::bounds::HEAD_LIMIT;
+use crate::settings::config_reader::{ConfigReader, ConfigValue};
 use crate::settings::proxy::config::{
     HealthConfig, MemberAddress, MemberConfig, ProxyProtocolVersion, QueueConfig, RequestLimits, ServiceConfig,
     ServiceTimeouts, Strategy,
 };
-use crate::settings::proxy::reader::{ConfigReader, ConfigValue};
 
 const SERVICE_KEYS: [&str; 11] = [
     "name",

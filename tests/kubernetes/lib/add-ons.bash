@@ -124,7 +124,7 @@ addon_storage() {
   started node-1 local-path-provisioner || fail "the provisioner has ended"
 }
 
-# Images under the names that k8s/recipes/counter uses, from Debian's programs.
+# Images under the names that k8s/redis and the recipe counter use, from Debian's programs.
 addon_redis() {
   need redis-server:redis-server curl:curl
   local root=$state/root

@@ -54,9 +54,13 @@ impl Group {
 
     pub(super) fn look(&self, change: &ChangeRequest) -> Result<Resolved<'_>, Refused> {
         self.store.mend().map_err(Refused::Unavailable)?;
-        let held = self.store.held().map_err(Refused::Unavailable)?.total();
+        let there = self.store.held().map_err(Refused::Unavailable)?;
+        let held = there.total();
         let (amount, headroom) = self.resolve(change, held)?;
-        let goal = self.store.goal(amount, change.options.exact);
+        let goal = match change.options.follows {
+            true => self.store.goal_near(amount, &there),
+            false => self.store.goal(amount, change.options.exact),
+        };
         // Shrinking is always allowed, so nobody needs to be asked. Rounding can make the total more than what is held
         // where the amount is not: what is held need not be a whole plan.
         let grows = amount.max(goal.total()) > held || (goal.total() > 0 && self.store.remakes(&change.options));

@@ -133,6 +133,7 @@ impl Group {
         let outcome = Outcome::of(&result);
         let (name, id, seconds) = (self.store.work(), operation.id, began.elapsed().as_secs());
         match &result {
+            Ok(()) | Err(Failure::Cancelled | Failure::Expired) if operation.options.follows => {}
             Ok(()) => log::info!("{name}: Request {id} completed in {seconds} seconds"),
             Err(Failure::Cancelled | Failure::Expired) => {
                 log::info!("{name}: Request {id} {outcome} after {seconds} seconds");

@@ -6,6 +6,7 @@ use super::*;
 use crate::settings::proxy::config::{
     HealthConfig, MemberAddress, MemberConfig, QueueConfig, RequestLimits, ServiceTimeouts, Strategy,
 };
+use crate::yaml::MOST_BYTES;
 
 pub(super) type Loaded = Result<(ProxyConfig, Vec<String>), Vec<String>>;
 

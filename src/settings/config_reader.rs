@@ -1,15 +1,45 @@
 //! Values of a file, looked at one by one: what is wrong with any of them is collected, so that all is said at once.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::units::duration::span;
 use crate::units::quantity::{Unit, quantity};
-use crate::yaml::{Node, NodeKind, NodePath};
+use crate::yaml::{MOST_BYTES, Node, NodeKind, NodePath};
 
 /// More than anybody reads at a time; a file has room for a hundred thousand.
 const MOST_LINES: usize = 200;
+
+/// What is in a file.
+pub(super) fn text_of(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(String::from("it is a folder"));
+    }
+    text_in(&file)
+}
+
+/// What is in a file that is open, or comes from a pipe.
+pub(super) fn text_in(file: &File) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    // One more than is accepted says that there are more.
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("it is longer than {MOST_BYTES} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        format!("line {}: it is not UTF-8", before.iter().filter(|&&b| b == b'\n').count() + 1)
+    })?;
+    if text.trim_start_matches('\u{feff}').trim().is_empty() {
+        return Err(String::from("it is empty"));
+    }
+    Ok(text)
+}
 
 /// A value, and its path.
 #[derive(Clone)]
@@ -28,8 +58,13 @@ impl<'n> ConfigValue<'n> {
         nodes.iter().enumerate().map(|(place, node)| ConfigValue { node, path: self.path.index(place) })
     }
 
+    /// The key or the value of a pair of the mapping: both have one path.
+    pub(super) fn of_pair(&self, key: &Node, node: &'n Node) -> ConfigValue<'n> {
+        ConfigValue { node, path: self.path.key(key.text().unwrap_or_default()) }
+    }
+
     /// The value of a key, if it is there, whatever it is.
-    fn get(&self, key: &str) -> Option<ConfigValue<'n>> {
+    pub(super) fn get(&self, key: &str) -> Option<ConfigValue<'n>> {
         self.node.get(key).map(|node| ConfigValue { node, path: self.path.key(key) })
     }
 }

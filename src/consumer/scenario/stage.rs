@@ -1,0 +1,300 @@
+//! One scenario on its way: its plan, its clock, and who plays each track.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::consumer::scenario::cast::{ScenarioCast, ScenarioCounts};
+use crate::consumer::scenario::clock::ScenarioClock;
+use crate::consumer::scenario::events::SwitchedByScenario;
+use crate::consumer::scenario::held::{HeldTrack, TrackStep};
+use crate::consumer::scenario::loads::LoadTrack;
+use crate::scenario::PodScenario;
+use crate::scenario::plan::ScenarioPosition;
+use crate::scenario::track::{AtLimit, Track, TrackKind};
+
+/// How often it looks where the curves are.
+const TICK: Duration = Duration::from_millis(100);
+/// The shortest time between two looks, however many jumps there are.
+const SHORTEST: Duration = Duration::from_millis(2);
+/// How often limits are read anew.
+const LIMITS: Duration = Duration::from_secs(5);
+
+/// A scenario that was given, until another one is, or it is ended.
+pub struct StagedScenario {
+    plan: Arc<PodScenario>,
+    /// Where it is.
+    pub clock: ScenarioClock,
+    /// As it was given.
+    pub text: String,
+    pod: String,
+    players: Vec<TrackPlayer>,
+    switched: SwitchedByScenario,
+    end: Option<ScenarioEnd>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+enum ScenarioEnd {
+    Over,
+    Stopped(String),
+}
+
+/// Who plays a track.
+enum Actor {
+    Held(HeldTrack),
+    Load(LoadTrack),
+}
+
+/// A track that is played.
+struct TrackPlayer {
+    kind: TrackKind,
+    actor: Actor,
+    /// What a CPU's shares are shares of; the other limits are asked for.
+    cpu_limit: f64,
+    limit: Option<(Option<f64>, Instant)>,
+    wanted: f64,
+    is_clipped: bool,
+    clipped: u64,
+    note: Option<String>,
+}
+
+/// What is told of a scenario.
+pub struct ScenarioReport {
+    /// `waiting`, `playing`, `paused`, `over` or `stopped`.
+    pub state: &'static str,
+    /// Why it was stopped.
+    pub reason: Option<String>,
+    /// Seconds until it begins.
+    pub waits: Option<f64>,
+    /// Seconds of the scenario, in its round.
+    pub second: f64,
+    /// From 0.
+    pub round: u64,
+    /// What is played.
+    pub plan: Arc<PodScenario>,
+    /// Its tracks.
+    pub tracks: Vec<TrackReport>,
+}
+
+/// What is told of a track.
+pub struct TrackReport {
+    /// What it is about.
+    pub kind: TrackKind,
+    /// In its units.
+    pub wanted: f64,
+    /// What is held or achieved; of io loads it is not told here.
+    pub held: Option<f64>,
+    /// What its shares are shares of.
+    pub limit: Option<f64>,
+    /// How often it came to want more than it may have.
+    pub clipped: u64,
+    /// Why it is not as it should be.
+    pub note: Option<String>,
+}
+
+impl StagedScenario {
+    /// A scenario that nobody plays yet.
+    pub fn new(plan: PodScenario, clock: ScenarioClock, text: String, cast: &ScenarioCast) -> Self {
+        let group = |place: usize| Actor::Held(HeldTrack::new(Arc::clone(&cast.groups[place])));
+        let mut players = Vec::new();
+        for track in &plan.tracks {
+            let actor = match track.kind {
+                TrackKind::Memory => group(0),
+                TrackKind::Disk => group(1),
+                TrackKind::Inode => group(2),
+                TrackKind::Pid => group(3),
+                TrackKind::Fd => group(4),
+                TrackKind::Cpu => Actor::Load(LoadTrack::of_cpu(Arc::clone(&cast.cpu), cast.millicores, cast.number)),
+                TrackKind::Io => Actor::Load(LoadTrack::of_io(Arc::clone(&cast.io), cast.io_spec.clone())),
+            };
+            let (kind, cpu_limit) = (track.kind, cast.cpu_limit);
+            let player = TrackPlayer {
+                kind,
+                actor,
+                cpu_limit,
+                limit: None,
+                wanted: 0.0,
+                is_clipped: false,
+                clipped: 0,
+                note: None,
+            };
+            players.push(player);
+        }
+        let switched = SwitchedByScenario::new(Arc::clone(&cast.ready), Arc::clone(&cast.faults), cast.stop.clone());
+        Self { plan: Arc::new(plan), clock, text, pod: cast.pod.clone(), players, switched, end: None }
+    }
+
+    /// Whether it has not come to its end.
+    pub fn is_on(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Goes on, with all tracks.
+    pub fn resume(&mut self, now: f64) {
+        self.clock.resume(now);
+        self.take_back();
+    }
+
+    /// From now on it is so many seconds after its beginning.
+    pub fn seek(&mut self, now: f64, second: f64) {
+        self.clock.seek(&self.plan, now, &self.pod, second);
+        self.switched.end(&self.plan);
+        self.switched.skip();
+        self.take_back();
+    }
+
+    fn take_back(&mut self) {
+        for player in &mut self.players {
+            match &mut player.actor {
+                Actor::Held(held) => held.take_back(),
+                Actor::Load(load) => load.take_back(),
+            }
+        }
+    }
+
+    /// Tells everybody what is wanted now. Returns how long that holds.
+    pub fn step(&mut self, now: f64, counts: &ScenarioCounts) -> Duration {
+        let plan = Arc::clone(&self.plan);
+        let (second, round) = match self.clock.position(&plan, now, &self.pod) {
+            ScenarioPosition::Before(wait) => {
+                return Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX).max(SHORTEST);
+            }
+            ScenarioPosition::Over => {
+                log::info!("Scenario: over");
+                self.end = Some(ScenarioEnd::Over);
+                return Duration::ZERO;
+            }
+            ScenarioPosition::At { second, round } => (second, round),
+        };
+        let speed = if self.clock.paused.is_some() { 0.0 } else { plan.speed };
+        if speed > 0.0 {
+            self.switched.follow(&plan, round, second);
+        }
+        let mut nap = TICK;
+        for player in &mut self.players {
+            let Some(track) = plan.track(player.kind) else { continue };
+            nap = nap.min(player.nap(track, second, speed));
+        }
+        if let Some(length) = plan.length.filter(|_| speed > 0.0) {
+            nap = nap.min(seconds((length - second) / speed));
+        }
+        let nap = nap.max(SHORTEST);
+        for player in &mut self.players {
+            let Some(track) = plan.track(player.kind) else { continue };
+            if let Err(why) = player.step(track, second, second + nap.as_secs_f64() * speed, nap, counts) {
+                log::warn!("Scenario: stopped: {why}");
+                counts.stopped.fetch_add(1, Ordering::Relaxed);
+                self.end = Some(ScenarioEnd::Stopped(why));
+                return Duration::ZERO;
+            }
+        }
+        nap
+    }
+
+    /// Releases whatever is held for it.
+    pub fn end(&mut self) {
+        self.switched.end(&self.plan);
+        for player in &mut self.players {
+            match &mut player.actor {
+                Actor::Held(held) => held.end(),
+                Actor::Load(load) => load.end(),
+            }
+            player.wanted = 0.0;
+        }
+    }
+
+    /// Where it is, and what its tracks want and hold.
+    pub fn report(&self, now: f64) -> ScenarioReport {
+        let position = self.clock.position(&self.plan, now, &self.pod);
+        let (waits, second, round) = match position {
+            ScenarioPosition::Before(wait) => (Some(wait), 0.0, 0),
+            ScenarioPosition::At { second, round } => (None, second, round),
+            ScenarioPosition::Over => (None, self.plan.length.unwrap_or_default(), self.plan.repeat.unwrap_or(1) - 1),
+        };
+        let (state, reason) = match &self.end {
+            Some(ScenarioEnd::Over) => ("over", None),
+            Some(ScenarioEnd::Stopped(why)) => ("stopped", Some(why.clone())),
+            None if self.clock.paused.is_some() => ("paused", None),
+            None if waits.is_some() => ("waiting", None),
+            None => ("playing", None),
+        };
+        let tracks = self.players.iter().map(TrackPlayer::report).collect();
+        ScenarioReport { state, reason, waits, second, round, plan: Arc::clone(&self.plan), tracks }
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+impl TrackPlayer {
+    /// How long until its curve jumps or bends.
+    fn nap(&mut self, track: &Track, second: f64, speed: f64) -> Duration {
+        if self.limit.is_none_or(|(_, read)| read.elapsed() >= LIMITS) {
+            let limit = match &self.actor {
+                Actor::Held(held) => held.limit(),
+                Actor::Load(_) => Some(self.cpu_limit).filter(|_| self.kind == TrackKind::Cpu),
+            };
+            self.limit = Some((limit, Instant::now()));
+        }
+        if speed > 0.0 { seconds((track.edge_after(second, self.known_limit()) - second) / speed) } else { TICK }
+    }
+
+    fn known_limit(&self) -> Option<f64> {
+        self.limit.and_then(|(limit, _)| limit)
+    }
+
+    /// What the track wants now, and just before the next look.
+    fn step(
+        &mut self,
+        track: &Track,
+        second: f64,
+        next: f64,
+        nap: Duration,
+        counts: &ScenarioCounts,
+    ) -> Result<(), String> {
+        let limit = self.known_limit();
+        if let Some(full) = track.stops_at(limit).filter(|full| second >= *full) {
+            return Err(format!("{} is full at second {full:.0}", self.kind.name()));
+        }
+        let Some(wanted) = track.wanted(second, limit) else {
+            self.note = Some(String::from("its limit is not known, so nobody knows what a share of it is"));
+            return Ok(());
+        };
+        self.wanted = wanted;
+        let step = match &mut self.actor {
+            Actor::Held(held) => held.follow(wanted),
+            Actor::Load(load) => {
+                // A jump is not a slope: up to it, the curve is where it was just before.
+                let before = second + (next - second) * (1.0 - 1e-6);
+                load.follow(wanted, track.wanted(before, limit).unwrap_or(wanted), nap)
+            }
+        };
+        let (note, is_clipped) = match step {
+            TrackStep::Followed => (None, false),
+            TrackStep::Clipped(why) => (Some(why), true),
+            TrackStep::Failed(why) => (Some(why), self.is_clipped),
+            TrackStep::TakenOver => (Some(String::from("a client has set, released or stopped it")), false),
+        };
+        if is_clipped && !self.is_clipped {
+            self.clipped += 1;
+            counts.clipped[self.kind as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        self.is_clipped = is_clipped;
+        self.note = note;
+        match (&self.note, track.at_limit) {
+            (Some(why), AtLimit::Stop) if is_clipped => Err(format!("{}: {why}", self.kind.name())),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&self) -> TrackReport {
+        let held = match &self.actor {
+            Actor::Held(held) => Some(held.held() as f64),
+            Actor::Load(load) => Some(load.achieved()).filter(|_| self.kind == TrackKind::Cpu),
+        };
+        let (kind, wanted, limit, clipped) = (self.kind, self.wanted, self.known_limit(), self.clipped);
+        TrackReport { kind, wanted, held, limit, clipped, note: self.note.clone() }
+    }
+}

@@ -1,0 +1,216 @@
+//! Scenarios that the service plays: given, followed, clipped, taken over, paused, kept over a restart.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::harness::{Answer, Testero, eventually};
+use crate::json::Json;
+
+const MIB: f64 = (1u64 << 20) as f64;
+
+fn give(testero: &Testero, method: &str, text: &str) -> Answer {
+    testero.send(method, "/api/scenario", &[("Content-Type", "application/yaml")], text)
+}
+
+/// Gives one that must be accepted.
+fn play(testero: &Testero, text: &str) {
+    let answer = give(testero, "POST", text);
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+fn told(testero: &Testero) -> Json {
+    testero.json("GET", "/api/scenario", 200)
+}
+
+fn track(told: &Json, place: usize, what: &str) -> f64 {
+    told.at("tracks").list()[place].number(what)
+}
+
+/// Why the first track is not as it should be.
+fn note(testero: &Testero) -> String {
+    match told(testero).at("tracks").list()[0].at("note") {
+        Json::Text(note) => note.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Bytes that the io load has written.
+fn moved(testero: &Testero) -> f64 {
+    match testero.group("io").at("written") {
+        Json::Number(written) => *written,
+        _ => 0.0,
+    }
+}
+
+#[test]
+fn every_kind_of_track_is_followed_and_given_back_at_the_end() {
+    let testero = Testero::start();
+    play(
+        &testero,
+        "version: 1\nlength: 1h\ntracks:\n  memory: {sum: [{constant: 8Mi}, {ramp: {from: 0, to: 1Gi, over: 64s}}]}\n  \
+         disk: {constant: 12Mi}\n  inode: {constant: 30}\n  pid: {constant: 4}\n  fd: {constant: 7}\n  \
+         cpu: {constant: 150m}\n  io: {constant: 1Mi}\n",
+    );
+    eventually("all is held", || {
+        let told = told(&testero);
+        let still = (1..5).all(|place| track(&told, place, "held") == track(&told, place, "wanted"));
+        still && track(&told, 0, "held") > 8.0 * MIB && moved(&testero) > 0.0
+    });
+    // A ramp of 16 MiB a second: what was wanted at the last look is there within a moment, less a small part.
+    eventually("the ramp is followed", || {
+        let told = told(&testero);
+        (track(&told, 0, "wanted") - track(&told, 0, "held")).abs() < 4.0 * MIB
+    });
+    assert_eq!(testero.group("cpu").text("state"), "working");
+    let metrics = testero.get("/metrics");
+    for line in [
+        "testero_scenario_state{state=\"playing\"} 1",
+        "testero_scenario_target{track=\"cpu\"} 150",
+        "testero_scenario_held{track=\"inode\"} 30",
+        "testero_scenario_clipped_total{track=\"memory\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    assert_eq!(testero.ask("POST", "/api/scenario/seek?to=2h").status, 200);
+    eventually("it is over", || told(&testero).text("state") == "over");
+    for group in ["mem", "disk", "inode", "pid", "fd"] {
+        eventually("all is given back", || testero.group(group).number("held") == 0.0);
+    }
+    eventually("no load is left", || testero.group("cpu").text("state") == "idle");
+    assert!(!testero.log().contains("completed in"), "{}", testero.log());
+}
+
+#[test]
+fn what_is_wrong_is_told_and_changes_nothing() {
+    let testero = Testero::start();
+    assert_eq!(testero.ask("GET", "/api/scenario").status, 404);
+    assert_eq!(testero.ask("POST", "/api/scenario/pause").status, 404);
+    play(&testero, "version: 1\ntracks: {fd: {constant: 5}}\n");
+    for (text, why) in [
+        ("version: 1\ntracks:\n  fd: {constat: 5}\n", "tracks.fd.constat (line 3): unknown key 'constat'"),
+        ("version: 1\ntracks: {cpu: {trace: {file: /etc/passwd}}}\n", "files cannot be named here"),
+        ("version: 1\ntracks: {fault: [{at: 1s, kind: exit, code: 1}]}\n", "faults are off; FAULTS=on"),
+        ("", "the body is the scenario"),
+        ("\u{1}", "scenario"),
+    ] {
+        let answer = give(&testero, "PUT", text);
+        assert!(answer.status == 400 && answer.body.contains(why), "{text:?}: {answer:?}");
+    }
+    let deep = "[".repeat(100_000);
+    assert_eq!(give(&testero, "PUT", &deep).status, 400);
+    assert_eq!(give(&testero, "PUT", &"a".repeat((2 << 20) + 1)).status, 413);
+    let busy = give(&testero, "POST", "version: 1\ntracks: {fd: {constant: 6}}\n");
+    assert!(busy.status == 409 && busy.body.contains("PUT replaces it"), "{busy:?}");
+    eventually("the first one is played", || testero.group("fd").number("held") == 5.0);
+    assert_eq!(give(&testero, "PUT", "version: 1\ntracks: {fd: {constant: 6}}\n").status, 202);
+    eventually("the other one is played", || testero.group("fd").number("held") == 6.0);
+    assert_eq!(testero.ask("POST", "/api/scenario/seek").status, 400);
+    assert_eq!(testero.ask("GET", "/api/scenario/pause").status, 405);
+    assert_eq!(testero.ask("DELETE", "/api/scenario").status, 200);
+    assert_eq!(testero.ask("DELETE", "/api/scenario").status, 404);
+    eventually("nothing is held", || testero.group("fd").number("held") == 0.0);
+}
+
+#[test]
+fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_away_for_long() {
+    let testero = Testero::start();
+    let mut slow = testero.connect();
+    slow.write_all(b"POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\nversion: 1\n").unwrap();
+    let text = "version: 1\ntracks: {fd: {constant: 5}}\n";
+    eventually("another one is told to wait", || give(&testero, "PUT", text).status == 503);
+    eventually("and is taken when the other's time is over", || give(&testero, "PUT", text).status == 202);
+    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[test]
+fn what_is_over_the_limit_is_clipped_or_stops_the_scenario_and_is_counted() {
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "33554432"), ("HIGHFDLIM", "10")]);
+    play(&testero, "version: 1\ntracks: {memory: {constant: 64Mi}, fd: {constant: 50pct}}\n");
+    eventually("it has what it may", || {
+        let told = told(&testero);
+        track(&told, 0, "held") == 32.0 * MIB && track(&told, 0, "clipped") == 1.0 && track(&told, 1, "held") == 5.0
+    });
+    assert!(note(&testero).contains("over the limit"), "{}", testero.get("/api/scenario"));
+    let stops =
+        "version: 1\ntracks: {fd: {ramp: {from: 0, to: 20, over: 1s}, at_limit: stop}, memory: {constant: 1Mi}}\n";
+    assert_eq!(give(&testero, "PUT", stops).status, 202);
+    eventually("it is stopped", || told(&testero).text("state") == "stopped");
+    assert!(told(&testero).text("reason").starts_with("fd: "), "{}", testero.get("/api/scenario"));
+    eventually("all is given back", || {
+        testero.group("mem").number("held") == 0.0 && testero.group("fd").number("held") == 0.0
+    });
+    assert!(testero.get("/metrics").contains("testero_scenario_stopped_total 1"));
+    assert_eq!(testero.ask("POST", "/api/scenario/resume").status, 404);
+}
+
+#[test]
+fn what_a_client_does_counts_until_the_scenario_is_resumed() {
+    let testero = Testero::start();
+    play(&testero, "version: 1\ntracks: {fd: {constant: 5}, inode: {constant: 3}}\n");
+    eventually("it is held", || testero.group("fd").number("held") == 5.0);
+    assert_eq!(testero.ask("DELETE", "/api/fd?wait=true").status, 200);
+    eventually("it is the client's", || note(&testero).contains("a client has set"));
+    assert_eq!(testero.group("fd").number("held"), 0.0);
+    assert_eq!(testero.ask("POST", "/api/scenario/resume").status, 200);
+    eventually("it is the scenario's again", || testero.group("fd").number("held") == 5.0);
+    assert_eq!(testero.ask("DELETE", "/api?wait=true").status, 200);
+    assert_eq!(testero.ask("GET", "/api/scenario").status, 404);
+    assert_eq!(testero.group("inode").number("held"), 0.0);
+}
+
+#[test]
+fn it_pauses_and_says_when_it_is_ready() {
+    let testero = Testero::start();
+    play(&testero, "version: 1\nlength: 1h\ntracks: {ready: [{at: 10m, for: 10m, is: no}], fd: {constant: 1}}\n");
+    assert_eq!(testero.ask("GET", "/readyz").status, 200);
+    assert_eq!(testero.ask("POST", "/api/scenario/seek?to=15m").status, 200);
+    eventually("it is not ready", || testero.ask("GET", "/readyz").status == 503);
+    assert_eq!(testero.ask("POST", "/api/scenario/pause").status, 200);
+    let (first, second) = (told(&testero).number("second"), told(&testero).number("second"));
+    assert!(first == second && (900.0..960.0).contains(&first), "{first} {second}");
+    assert_eq!(testero.ask("POST", "/api/scenario/resume").status, 200);
+    eventually("it goes on", || told(&testero).number("second") > first);
+    assert_eq!(testero.ask("DELETE", "/api/scenario").status, 200);
+    eventually("it is ready again", || testero.ask("GET", "/readyz").status == 200);
+}
+
+#[test]
+fn it_goes_on_after_the_process_was_killed_or_begins_anew_as_it_says() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    for (rule, goes_on) in [("continue", true), ("begin", false)] {
+        let testero = Testero::start_in(Arc::clone(&data), &[], &[]);
+        play(&testero, &format!("version: 1\nlength: 2h\non_restart: {rule}\ntracks: {{fd: {{constant: 3}}}}\n"));
+        assert_eq!(testero.ask("POST", "/api/scenario/seek?to=30m").status, 200);
+        testero.signal(libc::SIGKILL);
+        testero.wait();
+        let testero = Testero::start_in(Arc::clone(&data), &[], &[]);
+        eventually("it is played again", || testero.group("fd").number("held") == 3.0);
+        let second = told(&testero).number("second");
+        assert_eq!(second >= 1800.0, goes_on, "{rule}: {second}");
+        assert_eq!(testero.ask("DELETE", "/api/scenario").status, 200);
+        testero.signal(libc::SIGTERM);
+        testero.wait();
+        // Nothing is left behind.
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0, "{rule}");
+    }
+}
+
+#[test]
+fn a_file_is_played_from_the_start_and_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scenario.yaml");
+    fs::write(&path, "version: 1\ntracks: {fd: {trace: {file: fds.csv}}}\n").unwrap();
+    fs::write(folder.path().join("fds.csv"), "seconds,fds\n0,4\n3600,4\n").unwrap();
+    let testero = Testero::start_with(&[], &[("SCENARIO", path.to_str().unwrap())]);
+    eventually("the file is played", || testero.group("fd").number("held") == 4.0);
+    fs::write(&path, "version: 1\ntracks: {fd: {constent: 9}}\n").unwrap();
+    eventually("what is wrong is logged", || testero.log().contains("the nearest is 'constant'"));
+    assert_eq!(testero.group("fd").number("held"), 4.0);
+    fs::write(&path, "version: 1\ntracks: {fd: {constant: 9}}\n").unwrap();
+    eventually("the change is played", || testero.group("fd").number("held") == 9.0);
+}
