@@ -128,6 +128,31 @@ fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_awa
 }
 
 #[test]
+fn nobody_without_the_token_keeps_others_away() {
+    let testero = Testero::start_with(&[], &[("TOKEN", "secret")]);
+    let mut stranger = testero.connect();
+    let head = "POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
+    stranger.write_all(head.as_bytes()).unwrap();
+    let mut line = [0; 12];
+    stranger.read_exact(&mut line).unwrap();
+    assert!(line.starts_with(b"HTTP/1.1 "), "{line:?}");
+    let authorized = [("Authorization", "Bearer secret")];
+    let text = "version: 1\ntracks: {fd: {constant: 5}}\n";
+    assert_eq!(testero.send("POST", "/api/scenario", &authorized, text).status, 202);
+    drop(stranger);
+}
+
+#[test]
+fn a_scenario_has_as_many_bytes_as_are_read_and_not_one_more() {
+    let testero = Testero::start();
+    let text = "version: 1\ntracks: {fd: {constant: 5}}\n#";
+    let most = format!("{text}{}", "x".repeat((2 << 20) - text.len()));
+    play(&testero, &most);
+    let answer = give(&testero, "PUT", &format!("{most}x"));
+    assert_eq!(answer.status, 413, "{answer:?}");
+}
+
+#[test]
 fn what_is_over_the_limit_is_clipped_or_stops_the_scenario_and_is_counted() {
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "33554432"), ("HIGHFDLIM", "10")]);
     play(&testero, "version: 1\ntracks: {memory: {constant: 64Mi}, fd: {constant: 50pct}}\n");
@@ -146,6 +171,19 @@ fn what_is_over_the_limit_is_clipped_or_stops_the_scenario_and_is_counted() {
     });
     assert!(testero.get("/metrics").contains("testero_scenario_stopped_total 1"));
     assert_eq!(testero.ask("POST", "/api/scenario/resume").status, 404);
+}
+
+#[test]
+fn what_is_clipped_is_clipped_at_the_limit() {
+    // Whole plans of such amounts are far from them: 31 MiB, and 60.
+    let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000"), ("HIGHFILELIM", "300000000")]);
+    play(&testero, "version: 1\ntracks: {memory: {ramp: {from: 0, to: 1Gi, over: 4s}}, disk: {constant: 1Gi}}\n");
+    for (place, limit, grain) in [(0, 200e6, 0.25 * MIB), (1, 300e6, 0.5 * MIB)] {
+        eventually("it has all but what is no whole part", || {
+            let held = track(&told(&testero), place, "held");
+            held <= limit && held > limit - grain
+        });
+    }
 }
 
 #[test]

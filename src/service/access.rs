@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::http::Request;
+use crate::http::message::fields::Fields;
 use crate::settings::token::TokenSource;
 use crate::sync::{lock, spawn};
 
@@ -77,10 +78,10 @@ impl Access {
         Ok(Self { token: Some(token), reads })
     }
 
-    /// Whether the request may do what it asks for.
-    pub fn allows(&self, request: &Request<'_>, changes: bool) -> bool {
+    /// Whether a request with these fields may do what it asks for.
+    pub fn allows(&self, fields: &Fields<'_>, changes: bool) -> bool {
         let Some(token) = self.token.as_ref().filter(|_| changes || self.reads) else { return true };
-        let given = request.fields.first("Authorization").unwrap_or_default();
+        let given = fields.first("Authorization").unwrap_or_default();
         let bearer = given.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "));
         bearer && token.is(given[7..].trim_ascii())
     }

@@ -8,8 +8,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use crate::yaml::node::{Node, NodeKind, NodePath};
 
-/// The longest file, in bytes: a ConfigMap holds no more.
-pub const MOST_BYTES: usize = 1 << 20;
+/// The longest file, in bytes: a ConfigMap holds half of it, and a day's recording at a point a second is as long.
+pub const MOST_BYTES: usize = 2 << 20;
 /// The most collections that stand within one another: deeper than any configuration, and far from the end of a stack.
 const MOST_DEPTH: usize = 32;
 /// The most values with those that aliases repeat, so that the tree stays below some 10 MiB.

@@ -174,7 +174,7 @@ impl Consumer {
         let answer = if changes && is_from_another_site(request) {
             let why = "a browser sent this on behalf of another site; state is changed only from this one";
             Problem::new(403, "foreign-site", why).answer(json)
-        } else if !route.is_public() && !self.access.allows(request, changes) {
+        } else if !route.is_public() && !self.access.allows(request.fields, changes) {
             Problem::new(401, "token-needed", "this needs the header Authorization: Bearer and the token").answer(json)
         } else if let Some(problem) = trouble {
             problem.answer(json)

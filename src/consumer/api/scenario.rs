@@ -31,10 +31,11 @@ impl Consumer {
         if !matches!(head.method, Method::Post | Method::Put) {
             return BodyRule::Discard(BODY_BYTES);
         }
-        // Nothing needs no place, and what is too long never comes to its end.
+        // Nothing needs no place, who may not give one gets none, and what is too long never comes to its end.
         let length = head.fields.first("Content-Length").map(|length| parse_unsigned(length).unwrap_or(u64::MAX));
         let is_chunked = head.fields.first("Transfer-Encoding").is_some();
-        if !is_chunked && length.is_none_or(|length| length == 0 || length > SCENARIO_BYTES as u64) {
+        let is_in_bounds = is_chunked || length.is_some_and(|length| length > 0 && length <= SCENARIO_BYTES as u64);
+        if !is_in_bounds || !self.access.allows(&head.fields, true) {
             return BodyRule::Discard(SCENARIO_BYTES);
         }
         let mut receiving = lock(&self.receiving);

@@ -86,9 +86,16 @@ pub struct Options {
     pub fsync: bool,
     /// Past live admission and the default limit.
     pub force: bool,
-    /// One of many small changes along a curve: it keeps as much as it can of what is held, and is not logged unless it
-    /// fails.
+    /// One of many small changes along a curve: it keeps as much as it can of what is held, is never more than was asked
+    /// for, and its end is logged only where it failed.
     pub follows: bool,
+}
+
+impl Options {
+    /// Whether the plan may come to more than was asked for.
+    pub fn rounds(&self) -> bool {
+        !self.exact && !self.follows
+    }
 }
 
 /// How fast the target is approached.

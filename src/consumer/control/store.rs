@@ -113,7 +113,7 @@ pub trait Store: Send + Sync {
         self.goal(amount, true)
     }
 
-    /// The largest amount, at most `most`, whose goal's total is at most `total`.
+    /// The largest amount, at most `most`, whose goal's total is at most `total`; `exact` where nothing is rounded up.
     fn largest(&self, most: u64, total: u64, exact: bool) -> u64;
 
     /// What is there now.

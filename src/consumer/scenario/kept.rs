@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use crate::consumer::scenario::clock::ScenarioClock;
 use crate::units::decimal::float;
+use crate::yaml;
 
 /// The first word of such a file.
 const MAGIC: &str = "testero-scenario-1";
-/// The most bytes of a scenario that is given with a request.
-pub const SCENARIO_BYTES: usize = 2 << 20;
+/// The most bytes of a scenario that is given with a request: what is read of one.
+pub const SCENARIO_BYTES: usize = yaml::MOST_BYTES;
 /// The most bytes of a file: the scenario, and a line before it.
 const FILE_BYTES: u64 = SCENARIO_BYTES as u64 + 4096;
 

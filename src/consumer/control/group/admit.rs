@@ -37,7 +37,7 @@ impl Group {
     /// The limit, and the largest amount that fits: with its rounding, within the limit and the room there is.
     pub(super) fn bounds(&self, headroom: &dyn Headroom, held: u64, change: &ChangeRequest) -> (Limit, u64) {
         let limit = headroom.limit();
-        let most = self.store.largest(limit.most, limit.most.min(headroom.most(held)), change.options.exact);
+        let most = self.store.largest(limit.most, limit.most.min(headroom.most(held)), !change.options.rounds());
         (limit, most)
     }
 
@@ -94,7 +94,7 @@ impl Group {
             return Ok(self.store.reserve_nothing());
         };
         let (requested, held) = (resolved.amount, resolved.held);
-        let largest = |total| self.store.largest(limit.most, limit.most.min(total), change.options.exact);
+        let largest = |total| self.store.largest(limit.most, limit.most.min(total), !change.options.rounds());
         let does_not_fit =
             |total| Refused::DoesNotFit { requested, available: largest(total), bound: headroom.bound(held) };
         if requested > held && requested > limit.most {
