@@ -217,7 +217,7 @@ fn answers(route: Route, method: Method) -> &'static str {
             _ => "202:Scenario 409 503",
         },
         #[cfg(feature = "scenario")]
-        Route::ScenarioCurves => "200:ScenarioCurves 404:NoScenario",
+        Route::ScenarioCurves => "200:ScenarioCurves 400 404:NoScenario",
         #[cfg(feature = "scenario")]
         Route::ScenarioStep(_) => "200:Scenario 404:NoScenario",
         #[cfg(feature = "page")]
