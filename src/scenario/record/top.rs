@@ -123,6 +123,8 @@ struct TopSample {
     second: f64,
     /// What tells one row from another.
     keys: Vec<String>,
+    /// Whether an error stands in its place.
+    is_failed: bool,
     /// Of the wanted ones: bytes, and millicores.
     sums: Option<(f64, f64)>,
 }
@@ -147,7 +149,8 @@ struct TopReader<'c> {
 impl TopReader<'_> {
     fn take(&mut self, line: &str) -> Result<(), String> {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_error = ["error:", "Error from server"].iter().any(|begin| line.starts_with(begin));
+        let is_error =
+            ["error:", "Error from server", "No resources found"].iter().any(|begin| line.starts_with(begin));
         match fields.as_slice() {
             [] => Ok(()),
             // Where it is written in between, the sample has failed.
@@ -192,7 +195,11 @@ impl TopReader<'_> {
 
     /// A sample of which nothing is known but that it was to be taken.
     fn failed(&mut self) -> Result<(), String> {
-        if self.is_dated == Some(true) { Ok(()) } else { self.begin_undated() }
+        if self.is_dated != Some(true) {
+            self.begin_undated()?;
+            self.sample.get_or_insert_default().is_failed = true;
+        }
+        Ok(())
     }
 
     /// A sample begins, so long after the one before.
@@ -224,7 +231,7 @@ impl TopReader<'_> {
         let millicores = of(layout.cpu, "CPU", Unit::Millicores)?;
         let memory = of(layout.memory, "memory", Unit::Bytes)?;
         let key = fields[..layout.names].join(" ");
-        let is_there = |sample: &TopSample| sample.keys.contains(&key);
+        let is_there = |sample: &TopSample| sample.is_failed || sample.keys.contains(&key);
         if self.is_dated != Some(true) && self.sample.as_ref().is_none_or(is_there) {
             self.begin_undated()?;
         }

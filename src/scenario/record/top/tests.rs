@@ -34,7 +34,10 @@ fn samples_without_times_are_as_far_apart_as_is_said() {
     assert_eq!(table(named, None, None).0, "0,1024,0.001 15,2048,0.002");
     let bare = "web-0 1m 1Ki\nweb-0 2m 2Ki\nError from server (NotFound): pods \"web-0\" not found\nweb-0 3m 3Ki\n";
     let (rows, summary) = table(bare, Some(10.0), None);
-    assert_eq!(rows, "0,1024,0.001 10,2048,0.002 20,3072,0.003");
+    assert_eq!(rows, "0,1024,0.001 10,2048,0.002 30,3072,0.003");
+    assert!(summary.contains("1 gap;"), "{summary}");
+    let (rows, summary) = table(&format!("error: no metrics\n{named}No resources found in a namespace.\n"), None, None);
+    assert_eq!(rows, "0,1024,0.001 15,2048,0.002");
     assert!(summary.contains("0 gaps"), "{summary}");
 }
 
