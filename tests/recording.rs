@@ -7,9 +7,9 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 #[cfg(feature = "client")]
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::harness::{PROGRAM, names};
+use crate::harness::{PROGRAM, eventually, names};
 #[cfg(feature = "client")]
-use crate::harness::{Testero, eventually, free_address};
+use crate::harness::{Testero, free_address};
 
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[
 {"metric":{"pod":"web-0"},"values":[[1795910160,"100"],[1795910175,"200"],[1795910235,"300"]]},
@@ -187,6 +187,26 @@ fn next_line(from: &mut impl BufRead) -> String {
     let mut line = String::new();
     assert!(from.read_line(&mut line).unwrap() > 0, "it has ended");
     line.trim_end().to_owned()
+}
+
+#[test]
+fn what_has_come_before_a_signal_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(&["--top", "-", "-o", "a.csv"], folder.path());
+    let mut recorder = Recorder(command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut pipe = recorder.0.stdin.take().unwrap();
+    pipe.write_all(b"web-0 250m 128Mi\nweb-0 125m 64Mi\n").unwrap();
+    // Before that, a signal would end it as any process.
+    eventually("it catches the signal", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", recorder.0.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(caught, 16).unwrap() & 1 << (libc::SIGINT - 1) != 0
+    });
+    let (code, told) = recorder.end(Some(libc::SIGINT));
+    let summary = "testero: 2 points, 15 s, 0 gaps; at most memory_bytes 134217728, cpu_cores 0.25\n";
+    assert_eq!((code, told.as_str()), (Some(0), summary));
+    assert_eq!(names(folder.path()), ["a.csv"]);
+    drop(pipe);
 }
 
 #[cfg(feature = "client")]

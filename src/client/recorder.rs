@@ -1,13 +1,11 @@
 //! `testero scenario record --metrics`: a service is asked over and over, and what it says becomes a recording.
 
-use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::reply::printable;
 use crate::client::{Remote, Trouble};
 use crate::http::client::{Connections, Taker};
-use crate::kernel::shutdown::{Caught, Stop};
+use crate::kernel::shutdown::Stop;
 use crate::scenario::record::lines::RecordLines;
 use crate::scenario::record::page::{PAGE_COLUMNS, PageFigures};
 use crate::settings::scenario::record_files::{RecordTarget, RecordTrouble, tell};
@@ -24,18 +22,10 @@ const MOST_PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Why there is no recording.
 pub fn run(asked: &AskedService, output: &RecordOutput) -> Result<(), RecordTrouble> {
-    let failed = |error: io::Error| RecordTrouble::Failed(error.to_string());
     let token = asked.token.as_ref().map(TokenSource::read).transpose();
     let token = token.map_err(|error| RecordTrouble::Failed(format!("the token cannot be read: {error}")))?;
     let target = RecordTarget::open(output)?;
-    let stop = Stop::new().map_err(failed)?;
-    let mut caught = Caught::start().map_err(failed)?;
-    let stopper = stop.clone();
-    let wait = move || {
-        caught.wait(|_| false);
-        stopper.stop();
-    };
-    thread::Builder::new().name(String::from("signals")).spawn(wait).map_err(failed)?;
+    let stop = Stop::at_signal().map_err(|error| RecordTrouble::Failed(error.to_string()))?;
     let connections = Connections::default();
     let service = Remote { url: &asked.url, token: token.as_deref(), connections: Some(&connections) };
     let lines = RecordLines::new(&PAGE_COLUMNS, Some(asked.every.as_secs_f64()));
@@ -73,7 +63,7 @@ impl Sampler<'_> {
                             Ok(line) if self.target.write(&line)? => {}
                             Ok(_) => return Ok(false),
                             Err(why) => {
-                                tell(&why);
+                                tell(&format!("{why}: this is as far as it goes"));
                                 return Ok(true);
                             }
                         }

@@ -70,9 +70,7 @@ impl RecordLines {
         let bytes = self.bytes + text.len() as u64;
         // The line with the names, and the place behind the last line's end, are lines as well.
         if bytes > MOST_BYTES || self.points + 2 >= MOST_LINES {
-            return Err(format!(
-                "a recording has at most {MOST_BYTES} bytes and {MOST_LINES} lines: this is as far as it goes"
-            ));
+            return Err(format!("a recording has at most {MOST_BYTES} bytes and {MOST_LINES} lines"));
         }
         let passed = second - last;
         // As a reader sees it: what is further apart than two steps.

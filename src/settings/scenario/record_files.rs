@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use crate::kernel::input::EndingInput;
 use crate::kernel::sys::rename_new;
 use crate::scenario::record::columns::{RecordColumn, join};
 use crate::scenario::record::top::{self, TopChoice};
@@ -59,7 +60,8 @@ pub fn record_prometheus(
     output.check()?;
     let mut columns = Vec::new();
     for (name, path) in answers {
-        let points = input(path, &mut |from| series_points(from, series))?;
+        // Half an answer is none, so here a signal is what it always is.
+        let points = input(path, false, &mut |from| series_points(from, series))?;
         columns.push(RecordColumn { name, points });
     }
     let joined = join(&columns).map_err(RecordTrouble::Wrong)?;
@@ -90,7 +92,7 @@ pub fn record_top(
 ) -> Result<(), RecordTrouble> {
     output.check()?;
     let choice = TopChoice { every: every.map(|every| every.as_secs_f64()), pod };
-    let recording = input(path, &mut |from| top::read(from, &choice))?;
+    let recording = input(path, true, &mut |from| top::read(from, &choice))?;
     if pod.is_none() && recording.pods > 1 {
         tell(&format!("{} pods are in it: what is recorded is their sum; --pod NAME chooses one", recording.pods));
     }
@@ -107,15 +109,20 @@ fn whole(output: &RecordOutput, text: &str, summary: &str) -> Result<(), RecordT
     Ok(())
 }
 
-/// Reads a file, or the standard input.
-fn input<T>(path: &Path, read: &mut dyn FnMut(&mut dyn Read) -> Result<T, TraceFault>) -> Result<T, RecordTrouble> {
+/// Reads a file, or the standard input, which may end with a signal.
+fn input<T>(
+    path: &Path,
+    ends_with_signal: bool,
+    read: &mut dyn FnMut(&mut dyn Read) -> Result<T, TraceFault>,
+) -> Result<T, RecordTrouble> {
     let is_stdin = path == Path::new("-");
     let name = if is_stdin { String::from("standard input") } else { path.display().to_string() };
-    let from: Box<dyn Read> = if is_stdin {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(path).map_err(|error| RecordTrouble::Failed(format!("{name}: {error}")))?)
+    let from: io::Result<Box<dyn Read>> = match (is_stdin, ends_with_signal) {
+        (false, _) => File::open(path).map(|file| Box::new(file) as _),
+        (true, false) => Ok(Box::new(io::stdin().lock())),
+        (true, true) => EndingInput::start().map(|input| Box::new(input) as _),
     };
+    let from = from.map_err(|error| RecordTrouble::Failed(format!("{name}: {error}")))?;
     let mut input = WatchedInput { from, failed: false };
     read(&mut input).map_err(|fault| {
         if input.failed {
@@ -277,7 +284,7 @@ mod tests {
     fn what_cannot_be_read_is_not_what_is_wrong() {
         let mut read = |from: &mut dyn Read| top::read(from, &TopChoice::default());
         for (path, code) in [("/nowhere", 1), ("/", 1), ("/dev/null", 2)] {
-            let trouble = input(Path::new(path), &mut read).unwrap_err();
+            let trouble = input(Path::new(path), true, &mut read).unwrap_err();
             assert_eq!(trouble.code(), code, "{trouble}");
         }
     }
