@@ -128,6 +128,19 @@ mod tests {
         }
 
         #[test]
+        fn any_bytes_are_an_answer_or_are_told(bytes in prop::collection::vec(any::<u8>(), 0..300), place in 0usize..70) {
+            let answer = r#"{"data":{"result":[{"metric":{"a":"b"},"values":[[1,"2"],[3,"4"]]}]}}"#;
+            let mut changed = answer.as_bytes().to_vec();
+            changed.splice(place.min(changed.len()).., bytes.iter().copied().take(2).chain(answer.bytes().skip(place)));
+            for bytes in [bytes, changed] {
+                if let Ok(points) = series_points(&mut bytes.as_slice(), &[]) {
+                    let joined = join(&[column("fds", &points)]);
+                    prop_assert!(joined.is_ok(), "{:?}", joined);
+                }
+            }
+        }
+
+        #[test]
         fn any_columns_are_joined_or_are_told(
             columns in prop::collection::vec(prop::collection::vec((0.0f64..1e18, 0.0f64..1e18), 0..20), 0..4),
         ) {

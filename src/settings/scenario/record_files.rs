@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -119,7 +120,7 @@ fn input<T>(
     let name = if is_stdin { String::from("standard input") } else { path.display().to_string() };
     let from: io::Result<Box<dyn Read>> = match (is_stdin, ends_with_signal) {
         (false, _) => File::open(path).map(|file| Box::new(file) as _),
-        (true, false) => Ok(Box::new(io::stdin().lock())),
+        (true, false) => io::stdin().as_fd().try_clone_to_owned().map(|fd| Box::new(File::from(fd)) as _),
         (true, true) => EndingInput::start().map(|input| Box::new(input) as _),
     };
     let from = from.map_err(|error| RecordTrouble::Failed(format!("{name}: {error}")))?;
