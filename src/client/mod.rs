@@ -7,6 +7,7 @@
 //! show         what there is to know
 //! spread       one amount over all pods behind a name
 //! http         any request
+//! recorder     what a service holds and uses becomes a recording
 //! completions  what a shell offers while one types
 //! reply        what came back, in JSON
 //! ```
@@ -17,6 +18,8 @@ pub mod commands;
 pub mod completions;
 pub mod http;
 pub mod place;
+#[cfg(feature = "scenario")]
+pub mod recorder;
 mod reply;
 pub mod spread;
 pub mod status;

@@ -1,5 +1,6 @@
 //! The command line of `testero scenario`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -7,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::scenario::track::{TRACKS, TrackKind};
 use crate::settings::help;
 use crate::settings::scenario::examples::{EXAMPLES, ScenarioExample, list};
+use crate::settings::scenario::record_words::RecordWords;
 use crate::settings::unknown_word::unknown;
 use crate::units::quantity::quantity;
 
@@ -22,6 +24,8 @@ pub enum ScenarioWords {
     },
     /// Show a file that is built in.
     Example(&'static ScenarioExample),
+    /// Make a recording.
+    Record(Box<RecordWords>),
     /// Show the schema of files.
     Schema,
     /// Show this text.
@@ -29,11 +33,16 @@ pub enum ScenarioWords {
 }
 
 impl ScenarioWords {
-    /// Reads what follows `scenario` on a command line.
+    /// Reads what follows `scenario` on a command line, with `variable` looking up the environment, and `default_url`
+    /// where a service is that nothing else is said of.
     ///
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub fn read(mut parser: Parser) -> Result<Self, String> {
+    pub fn read(
+        mut parser: Parser,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        default_url: &dyn Fn() -> Result<String, String>,
+    ) -> Result<Self, String> {
         let (mut words, mut limits) = (Vec::new(), None);
         while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
             match arg {
@@ -44,6 +53,11 @@ impl ScenarioWords {
                 Arg::Long("limit") => {
                     let text = parser.value().and_then(ValueExt::string).map_err(|error| error.to_string())?;
                     limits = Some(self::limits(&text)?);
+                }
+                Arg::Value(word) if words.is_empty() && limits.is_none() && word == "record" => {
+                    let record = RecordWords::read(parser, variable, default_url)?;
+                    let help = || Self::Show(String::from(help::SCENARIO));
+                    return Ok(record.map_or_else(help, |record| Self::Record(Box::new(record))));
                 }
                 Arg::Value(word) => words.push(word),
                 other => return Err(other.unexpected().to_string()),
@@ -72,8 +86,8 @@ impl ScenarioWords {
             }
             ("schema", None) => Ok(Self::Schema),
             ("schema", Some(word)) => Err(format!("unexpected word '{}'", word.to_string_lossy())),
-            ("", _) => Err(String::from("what is to be done? check FILE, examples or schema")),
-            (word, _) => Err(unknown("word", word, &["check", "examples", "schema"].map(String::from))),
+            ("", _) => Err(String::from("what is to be done? check FILE, record, examples or schema")),
+            (word, _) => Err(unknown("word", word, &["check", "examples", "record", "schema"].map(String::from))),
         }
     }
 }
@@ -98,7 +112,7 @@ mod tests {
     use super::*;
 
     fn read(words: &[&str]) -> Result<ScenarioWords, String> {
-        ScenarioWords::read(Parser::from_args(words))
+        ScenarioWords::read(Parser::from_args(words), &|_| None, &|| Err(String::from("nowhere")))
     }
 
     #[test]
@@ -114,6 +128,8 @@ mod tests {
         assert!(matches!(read(&["examples"]), Ok(ScenarioWords::Show(text)) if text.contains("day")));
         assert!(matches!(read(&["examples", "day"]), Ok(ScenarioWords::Example(example)) if example.name == "day"));
         assert!(matches!(read(&["schema"]), Ok(ScenarioWords::Schema)));
+        assert!(matches!(read(&["record", "--top", "-"]), Ok(ScenarioWords::Record(_))));
+        assert!(matches!(read(&["record", "-h"]), Ok(ScenarioWords::Show(text)) if text.contains("--top")));
     }
 
     #[test]
@@ -125,6 +141,8 @@ mod tests {
             (&["check", "a", "b"], "unexpected word 'b'"),
             (&["examples", "dya"], "the nearest is 'day'"),
             (&["schema", "--limit", "cpu=1"], "--limit is for check"),
+            (&["--limit", "cpu=1", "record"], "--limit is for check"),
+            (&["record"], "record what?"),
             (&["check", "a", "--limit", "io=1"], "io has no limit"),
             (&["check", "a", "--limit", "cpu"], "memory=512Mi,cpu=2"),
             (&["check", "a", "--limit", "cpu=x"], "cpu=x"),
