@@ -376,8 +376,8 @@ mod tests {
     use crate::consumer::control::forced_note::ForcedNote;
     use crate::consumer::control::group::Group;
     use crate::consumer::control::id::Ids;
-    use crate::consumer::countable::fds::Descriptors;
     use crate::consumer::countable::CountableStore;
+    use crate::consumer::countable::fds::Descriptors;
     use crate::consumer::disk::workdir::Workdir;
     use crate::consumer::load::LoadGroup;
     use crate::consumer::load::io::{IoRate, IoSpec};
