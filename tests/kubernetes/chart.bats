@@ -13,7 +13,7 @@ teardown_file() {
 }
 
 values=(persistence token-reads monitoring everything hpa persistence-shared names minimal small-volume token bare ingress
-  httproute openshift)
+  httproute openshift scenario)
 
 @test "each values file has a case" {
   run ls k8s/chart/ci
@@ -105,6 +105,14 @@ token_is_needed() {
 }
 
 # ---------------------------------------------------------------------------------------------------- each values file
+
+scenario() {
+  served scenario
+  means "the scenario is not in the pod, or is not what the service plays"
+  claim "it is played" status .scenario playing
+  claim "from its ConfigMap" status '.groups.fd.held' 20
+  uninstalled
+}
 
 minimal() {
   served minimal
