@@ -199,6 +199,7 @@ pub(crate) fn schemas() -> Value {
         "Scenario": with(object(SCENARIO), json!({
             "description": "Amounts are bytes, millicores or numbers, and of io bytes a second. Null where it is not known.",
         })),
+        "ScenarioId": { "type": "string", "pattern": "^[0-9a-f]{16}$", "description": "Another one for another text." },
         "ScenarioTracks": { "type": "array", "items": object(SCENARIO_TRACK) },
         "Status": member(status, "faults_on", json!({ "description": "Whether there are faults on request." })),
         "Error": error(),

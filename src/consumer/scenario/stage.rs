@@ -10,7 +10,9 @@ use crate::consumer::scenario::events::SwitchedByScenario;
 use crate::consumer::scenario::held::{HeldTrack, TrackStep};
 use crate::consumer::scenario::loads::LoadTrack;
 use crate::scenario::PodScenario;
+use crate::scenario::chance::hash;
 use crate::scenario::plan::ScenarioPosition;
+use crate::scenario::start::StartTime;
 use crate::scenario::track::{AtLimit, Track, TrackKind};
 
 /// How often it looks where the curves are.
@@ -31,6 +33,7 @@ pub struct StagedScenario {
     players: Vec<TrackPlayer>,
     switched: SwitchedByScenario,
     end: Option<ScenarioEnd>,
+    id: String,
 }
 
 /// How it ended.
@@ -61,6 +64,8 @@ struct TrackPlayer {
 
 /// What is told of a scenario.
 pub struct ScenarioReport {
+    /// Another one for another text.
+    pub id: String,
     /// `waiting`, `playing`, `paused`, `over` or `stopped`.
     pub state: &'static str,
     /// Why it was stopped.
@@ -122,7 +127,30 @@ impl StagedScenario {
             players.push(player);
         }
         let switched = SwitchedByScenario::new(Arc::clone(&cast.ready), Arc::clone(&cast.faults), cast.stop.clone());
-        Self { plan: Arc::new(plan), clock, text, pod: cast.pod.clone(), players, switched, end: None }
+        let id = format!("{:016x}", hash(&text));
+        Self { plan: Arc::new(plan), clock, text, pod: cast.pod.clone(), players, switched, end: None, id }
+    }
+
+    /// Takes the place of one that is on: what both hold or do goes on from where it is, and is not given back in between.
+    /// Where this one has not begun yet, nothing goes on.
+    pub fn take_over(&mut self, before: &mut Self, now: f64) {
+        let has_begun = matches!(self.clock.position(&self.plan, now, &self.pod), ScenarioPosition::At { .. });
+        if !has_begun || !before.is_on() {
+            return;
+        }
+        for player in &mut self.players {
+            if let Some(place) = before.players.iter().position(|old| old.kind == player.kind) {
+                player.actor = before.players.swap_remove(place).actor;
+            }
+        }
+        self.take_back();
+        let (new, old) = (&self.plan, &before.plan);
+        let is_as_given = before.clock.behind == 0.0 && before.clock.paused.is_none();
+        let has_same_times = matches!(new.start, StartTime::Instant(_)) && new.start == old.start && is_as_given;
+        let has_same_form = (new.offset, new.speed, new.length) == (old.offset, old.speed, old.length);
+        if has_same_times && has_same_form && new.ready == old.ready && new.faults == old.faults {
+            std::mem::swap(&mut self.switched, &mut before.switched);
+        }
     }
 
     /// Whether it has not come to its end.
@@ -220,7 +248,8 @@ impl StagedScenario {
             None => ("playing", None),
         };
         let tracks = self.players.iter().map(TrackPlayer::report).collect();
-        ScenarioReport { state, reason, waits, second, round, plan: Arc::clone(&self.plan), tracks }
+        let (id, plan) = (self.id.clone(), Arc::clone(&self.plan));
+        ScenarioReport { id, state, reason, waits, second, round, plan, tracks }
     }
 }
 
