@@ -53,6 +53,8 @@ mod ramps;
 #[cfg(all(feature = "fibonacci", feature = "counter", feature = "client"))]
 mod readme;
 mod releases;
+#[cfg(all(feature = "scenario", feature = "client"))]
+mod running;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod shutdown;

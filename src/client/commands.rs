@@ -93,6 +93,43 @@ pub const COMMANDS: &[(&str, &[Verb])] = &[
     ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
 ];
 
+/// What stands behind `scenario`, where it asks a service.
+#[cfg(feature = "scenario")]
+pub const SCENARIO: [Verb; 3] = [
+    (
+        "run",
+        false,
+        &[SERVICE, own("divide", Takes::Nothing), own("replace", Takes::Nothing), WAIT, own("timeout", Takes::Span)],
+    ),
+    ("stop", false, &[SERVICE]),
+    ("status", false, &[SERVICE]),
+];
+
+/// What stands behind a command.
+pub fn verbs_of(command: &str) -> &'static [Verb] {
+    #[cfg(feature = "scenario")]
+    if command == "scenario" {
+        return &SCENARIO;
+    }
+    COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs)
+}
+
+/// Whether the words behind `scenario` ask a service: the first that is no flag, or the first verb behind flags.
+#[cfg(feature = "scenario")]
+pub fn asks_of_scenario(words: impl IntoIterator<Item = std::ffi::OsString>) -> bool {
+    let mut is_behind_flags = false;
+    for word in words {
+        if SCENARIO.iter().any(|(verb, ..)| word == *verb) {
+            return true;
+        }
+        is_behind_flags |= word.to_string_lossy().starts_with('-');
+        if !is_behind_flags || word == "check" {
+            return false;
+        }
+    }
+    false
+}
+
 /// Methods that are offered for `testero http`; it takes others as well.
 pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 

@@ -10,6 +10,12 @@ use crate::settings::scenario::examples::{EXAMPLES, ScenarioExample, list};
 use crate::settings::unknown_word::unknown;
 use crate::units::quantity::quantity;
 
+/// What may be wanted. Some of it is asked of a service, and read by the client.
+#[cfg(feature = "client")]
+const VERBS: [&str; 6] = ["check", "examples", "schema", "run", "status", "stop"];
+#[cfg(not(feature = "client"))]
+const VERBS: [&str; 3] = ["check", "examples", "schema"];
+
 /// What is wanted of `testero scenario`.
 #[derive(Debug)]
 pub enum ScenarioWords {
@@ -73,7 +79,7 @@ impl ScenarioWords {
             ("schema", None) => Ok(Self::Schema),
             ("schema", Some(word)) => Err(format!("unexpected word '{}'", word.to_string_lossy())),
             ("", _) => Err(String::from("what is to be done? check FILE, examples or schema")),
-            (word, _) => Err(unknown("word", word, &["check", "examples", "schema"].map(String::from))),
+            (word, _) => Err(unknown("word", word, &VERBS.map(String::from))),
         }
     }
 }
