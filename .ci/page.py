@@ -390,6 +390,71 @@ def keyboard(page, testero):
     page.says("#now", r"^Nothing is held\.$")
 
 
+# A ramp and a sine, over in two minutes.
+SCENARIO = """version: 1
+length: 2m
+tracks:
+  memory: {ramp: {from: 16Mi, to: 256Mi, over: 120s}}
+  cpu: {sine: {low: 20m, high: 200m, period: 20s}}
+  fd: {constant: 2000}
+"""
+# How far the last point of what is held is from the plan, in pixels.
+OFF = """(() => {
+  const points = (name) => document.querySelector(`.tracks section svg .${name}`).getAttribute("d").slice(1).split("L")
+    .map((point) => point.split(",").map(Number)).filter((point) => point.length === 2);
+  const held = points("held"), [x, y] = held.at(-1) || [];
+  const planned = points("target").find(([at]) => at === x);
+  return held.length > 2 && planned ? Math.abs(planned[1] - y) : null;
+})()"""
+
+
+def scenario(page, testero, work):
+    say("a scenario: played, looked at, paused, sought, ended")
+    page.look()
+    page.open(testero.origin + "/")
+    page.says(".scenario .about", "what this pod is to hold over time")
+    assert not page.shown(".scenario .state") and not page.shown(".scenario .pause")
+
+    def give(text):
+        path = pathlib.Path(work) / "scenario.yaml"
+        path.write_text(text)
+        node = page("Runtime.evaluate", expression="document.querySelector('.scenario [name=file]')")["result"]["objectId"]
+        page("DOM.setFileInputFiles", files=[str(path)], objectId=node)
+
+    with page.allowing("400"):
+        give("version: 1\ntracks: {memory: {ramb: 1}}\n")
+        page.says(".scenario .said.bad", r"tracks.memory.ramb \(line 2\): unknown key 'ramb'; the nearest is 'ramp'")
+    give(SCENARIO)
+    page.says(".scenario .said.good", "Accepted")
+    page.says(".scenario .state", "playing")
+    page.says("#next", "Scenario: playing")
+    page.says(".tracks section:nth-child(1) h3", "memory: .*MiB held, .*MiB planned")
+    page.says(".tracks section:nth-child(2) h3", "cpu: .*cores held, .*cores planned")
+    page.says(".tracks section:nth-child(3) .error", "clipped once; .*over the limit")
+    eventually("the truth lies over the plan", lambda: (off := page.js(OFF)) is not None and off < 8)
+    seen_by_everybody(page)
+    page.click(".scenario .pause")
+    page.says(".scenario .state", "paused")
+    page.says(".scenario .pause", "Resume")
+    page.says(".scenario .curl code", "scenario/resume")
+    page.click(".scenario .pause")
+    page.says(".scenario .state", "playing")
+    with page.allowing("400"):
+        page.fill(".scenario [name=to]", "soon")
+        page.click(".scenario .go")
+        page.says(".scenario .said.bad", "soon")
+        assert page.js("document.querySelector('.scenario [name=to]').ariaInvalid") == "true"
+    page.fill(".scenario [name=to]", "100s")
+    page.click(".scenario .go")
+    page.says(".scenario .about", "1 m 4[0-9] s of 2 m 0 s")
+    eventually("it is held", lambda: testero.group("mem")["held"] > 200 << 20)
+    page.click(".scenario .end")
+    page.says(".scenario .said.good", "ended")
+    page.says(".scenario .about", "what this pod is to hold over time")
+    eventually("all is given back", lambda: testero.group("mem")["held"] == 0)
+    assert not page.shown(".scenario .state") and page.js("document.querySelectorAll('.tracks section').length") == 0
+
+
 def lost(page, testero):
     say("the server is lost, and comes back")
     page.open(testero.origin + "/")
@@ -514,6 +579,11 @@ INVENTED = """(() => {
 })()"""
 
 
+def send(testero, text):
+    request = urllib.request.Request(f"{testero.origin}/api/scenario", data=text.encode(), method="PUT")
+    urllib.request.urlopen(request, timeout=10).close()
+
+
 def pictures(page, testero, folder):
     say(f"pictures, in {folder}")
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
@@ -541,6 +611,15 @@ def pictures(page, testero, folder):
         page.picture(f"{folder}/{name}.png")
         if width in (390, 1360):
             page.picture(f"{folder}/{name}-top.png", 900)
+    page.look()
+    testero.ask("/api?wait=true&format=json", "DELETE")
+    send(testero, SCENARIO)
+    time.sleep(40)
+    for name, scheme, width in looks:
+        page.look(scheme, width)
+        time.sleep(1.3)
+        page.picture(f"{folder}/scenario-{name}.png")
+    testero.ask("/api/scenario?format=json", "DELETE")
     page.look()
     box = "document.querySelector('#mem svg').getBoundingClientRect()"
     left, top, width = page.js(f"(({{ x, y, width }}) => [x, y, width])({box})")
@@ -579,6 +658,7 @@ def main():
             mouse(page, testero)
             seen_by_everybody(page)
             keyboard(page, testero)
+            scenario(page, testero, work)
             lost(page, testero)
             tokens(page, asked.binary, work)
             if asked.screenshots:

@@ -138,6 +138,9 @@ pub(crate) const SCENARIO_TRACK: &Members = &[
     ("clipped", "Whole"),
     ("note", "Words"),
 ];
+pub(crate) const SCENARIO_CURVES: &Members = &[("from", "Moment"), ("step", "Real"), ("tracks", "TrackCurves")];
+pub(crate) const TRACK_CURVE: &Members =
+    &[("track", "memory|disk|cpu|inode|pid|fd|io"), ("planned", "Curve"), ("held", "Curve")];
 pub(crate) const STATUS: &Members = &[
     ("version", "string"),
     ("now", "Now"),
@@ -147,6 +150,7 @@ pub(crate) const STATUS: &Members = &[
     ("node?", "string"),
     ("namespace?", "string"),
     ("groups", "Groups"),
+    ("scenario?", "waiting|playing|paused|over|stopped|null"),
     ("jobs", "Jobs"),
     ("container", "Container"),
     ("process", "Process"),

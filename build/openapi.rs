@@ -217,6 +217,8 @@ fn answers(route: Route, method: Method) -> &'static str {
             _ => "202:Scenario 409 503",
         },
         #[cfg(feature = "scenario")]
+        Route::ScenarioCurves => "200:ScenarioCurves 400 404:NoScenario",
+        #[cfg(feature = "scenario")]
         Route::ScenarioStep(_) => "200:Scenario 404:NoScenario",
         #[cfg(feature = "page")]
         Route::Page => "",
@@ -279,6 +281,8 @@ fn summary(path: &str, route: Route, method: Method) -> String {
             Method::Post => "Plays a scenario.",
             _ => "Where the scenario is, and what its tracks want and hold.",
         },
+        #[cfg(feature = "scenario")]
+        Route::ScenarioCurves => "What its tracks want and held, from ten minutes ago to ten minutes from now.",
         #[cfg(feature = "scenario")]
         Route::ScenarioStep(ScenarioStep::Pause) => "The scenario stays where it is.",
         #[cfg(feature = "scenario")]

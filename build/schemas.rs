@@ -58,6 +58,7 @@ fn typed(name: &str) -> Value {
         "=true" => json!({ "const": true }),
         "Positive" => json!({ "type": "integer", "minimum": 1 }),
         "Share" => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        "Moment" => json!({ "type": "number" }),
         "Code" => json!({ "type": "integer", "minimum": 400, "maximum": 599 }),
         "Now" => json!({ "type": "string", "format": "date-time" }),
         "Lines" => json!({ "type": "array", "items": { "type": "string" } }),
@@ -201,6 +202,13 @@ pub(crate) fn schemas() -> Value {
         })),
         "ScenarioId": { "type": "string", "pattern": "^[0-9a-f]{16}$", "description": "Another one for another text." },
         "ScenarioTracks": { "type": "array", "items": object(SCENARIO_TRACK) },
+        "Curve": { "type": "array", "items": { "type": ["number", "null"], "minimum": 0 }, "maxItems": 603 },
+        "TrackCurves": { "type": "array", "items": object(TRACK_CURVE) },
+        "ScenarioCurves": member(
+            member(object(SCENARIO_CURVES), "from", json!({ "description": "The first point, in seconds from now." })),
+            "step",
+            json!({ "description": "Seconds from one point to the next." }),
+        ),
         "Status": member(status, "faults_on", json!({ "description": "Whether there are faults on request." })),
         "Error": error(),
     })
@@ -290,6 +298,7 @@ pub(crate) fn responses() -> Value {
         "Job": answer("The job.", schema("Job")),
         "Told": answer("What was done.", object(&[("done", "string")])),
         "Scenario": answer("The scenario.", schema("Scenario")),
+        "ScenarioCurves": answer("Its curves.", schema("ScenarioCurves")),
     });
     for (name, statuses, codes, description) in ERRORS.iter().filter(|(name, ..)| !name.is_empty()) {
         let status = if let [status] = statuses { json!({ "const": status }) } else { json!({ "enum": statuses }) };

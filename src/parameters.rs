@@ -121,6 +121,7 @@ parameters! {
     IGNORE = "ignore", Switch, "";
     /// is how long after SIGTERM it is obeyed.
     DELAY = "delay", Span, "";
+    POINTS = "points", number("points", 1, 600, Some(120)), "At about how many times each curve is told.";
     /// is how long after its beginning a scenario goes on, all rounds counted.
     TO = "to", Span, "";
     /// is the MiB of a job.
@@ -320,6 +321,8 @@ lists! {
     FaultLog: [] + [required(LINES), optional(LOG_RATE)];
     /// `/fault/term`
     FaultTerm: [] + [optional(IGNORE), optional(DELAY)];
+    /// `/api/scenario/curves`
+    Curves: [] + [optional(POINTS)];
     /// `/api/scenario/seek`
     Seek: [] + [required(TO)];
     /// `/ConsumeCPU`

@@ -6,7 +6,7 @@ use crate::json::Json;
 /// What a browser says of itself.
 const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 /// Most bytes of the page.
-const PAGE_BYTES: usize = 40 << 10;
+const PAGE_BYTES: usize = 64 << 10;
 
 fn page(testero: &Testero, method: &str) -> Answer {
     testero.send(method, "/", &[BROWSER], "")

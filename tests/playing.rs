@@ -207,6 +207,34 @@ fn what_is_over_the_limit_is_clipped_or_stops_the_scenario_and_is_counted() {
 }
 
 #[test]
+fn curves_tell_what_was_held_and_what_is_to_come() {
+    let testero = Testero::start();
+    assert_eq!(testero.ask("GET", "/api/scenario/curves").status, 404);
+    play(&testero, "version: 1\ntracks: {fd: {ramp: {from: 0, to: 100, over: 100s}}, memory: {constant: 1Mi}}\n");
+    eventually("some seconds were noted", || {
+        let curves = testero.json("GET", "/api/scenario/curves?points=100", 200);
+        let fd = &curves.at("tracks").list()[0];
+        let (planned, held) = (fd.at("planned").list(), fd.at("held").list());
+        assert_eq!((planned.len(), held.len(), curves.number("step")), (101, 101, 1.0));
+        // A point a second, and a descriptor each of these.
+        let is_right = |(second, value): (usize, &Json)| {
+            let known = !matches!(value, Json::Null);
+            assert!(!known || (value.float() - second as f64).abs() <= 1.0, "{held:?}");
+            known
+        };
+        held.iter().enumerate().filter(|point| is_right(*point)).count() > 3
+    });
+    let csv = testero.get("/api/scenario/curves?points=4");
+    assert!(csv.starts_with("seconds_from_now,fd_planned,fd_held,memory_planned,memory_held\n"), "{csv}");
+    assert_eq!(csv.lines().count(), 6, "{csv}");
+    for wrong in ["points=0", "points=601", "points=x", "point=5"] {
+        assert_eq!(testero.ask("GET", &format!("/api/scenario/curves?{wrong}")).status, 400, "{wrong}");
+    }
+    assert!(testero.get("/api/status").contains("\nscenario  playing  second "), "{}", testero.get("/api/status"));
+    assert_eq!(testero.json("GET", "/api/status", 200).text("scenario"), "playing");
+}
+
+#[test]
 fn what_is_clipped_is_clipped_at_the_limit() {
     // Whole plans of such amounts are far from them: 31 MiB, and 60.
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "200000000"), ("HIGHFILELIM", "300000000")]);

@@ -7,7 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Testero, eventually, free_address};
+use crate::client::spreads::pods;
+use crate::client::terminal::on_terminal;
+use crate::client::waits::mounts_here;
+use crate::disk::is_root;
+use crate::harness::{PROGRAM, Testero, eventually, free_address};
 use crate::process::{Reaped, program, run};
 
 /// A command of `testero scenario`, in this folder.
@@ -43,13 +47,6 @@ fn file(text: &str) -> tempfile::TempDir {
 
 fn of(testero: &Testero) -> String {
     format!("--url http://{}", testero.address)
-}
-
-/// Services at 127.0.0.2 and what follows, all with the same port.
-fn pods<const COUNT: usize>() -> [Testero; COUNT] {
-    let port = |place: usize| TcpListener::bind((std::net::Ipv4Addr::new(127, 0, 0, place as u8 + 2), 0));
-    let _ = port(0).unwrap();
-    std::array::from_fn(|place| Testero::start_with(&["--listen", &format!("127.0.0.{}:0", place + 2)], &[]))
 }
 
 /// Where they are, as a user says it.
@@ -168,9 +165,20 @@ fn its_end_is_waited_for() {
     }
 }
 
+#[test]
+fn a_terminal_has_one_line_that_is_drawn_again() {
+    let (pods, folder) = (pods(&[&[], &[]]), file(&format!("{HOLDS}length: 2s\n")));
+    let (code, drawn) = on_terminal(&mut scenario(&format!("run a.yaml --wait {}", behind(&pods)), folder.path()), 40);
+    assert!(code == 0 && drawn.contains("\r2 pods: 2 playing  second "), "{drawn:?}");
+    assert!(drawn.contains("\r2 pods: 2 over\x1b[K") && drawn.contains("  over\r\n"), "{drawn:?}");
+}
+
 /// Starts a command, and waits until it has told something.
 fn waits(words: &str, folder: &Path) -> (Reaped, BufReader<std::process::ChildStdout>) {
-    let mut command = scenario(words, folder);
+    started(&mut scenario(words, folder))
+}
+
+fn started(command: &mut Command) -> (Reaped, BufReader<std::process::ChildStdout>) {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Reaped(command.spawn().unwrap());
     let mut said = BufReader::new(child.0.stdout.take().unwrap());
@@ -205,7 +213,8 @@ fn ctrl_c_ends_the_waiting_and_not_the_scenario() {
 
 #[test]
 fn all_behind_a_name_begin_at_the_same_time_and_what_fails_at_one_is_told() {
-    let (pods, folder) = (pods::<3>(), file(&format!("{HOLDS}length: 3s\nstart: {{offset: {{hash: 1ms}}}}\n")));
+    let (pods, folder) =
+        (pods(&[&[], &[], &[]]), file(&format!("{HOLDS}length: 3s\nstart: {{offset: {{hash: 1ms}}}}\n")));
     let nobody = free_address();
     pods[1].send("POST", "/api/scenario", &[], HOLDS);
     let (code, said, why) = ended(&format!("run a.yaml {},{nobody} --wait", behind(&pods)), folder.path());
@@ -230,7 +239,7 @@ fn all_behind_a_name_begin_at_the_same_time_and_what_fails_at_one_is_told() {
 #[test]
 fn amounts_are_divided_among_those_who_are_there() {
     let folder = file("version: 1\nlength: 1h\ntracks: {fd: {constant: 60}, memory: {constant: 48Mi}}\n");
-    let pods = pods::<2>();
+    let pods = pods(&[&[], &[]]);
     let third = TcpListener::bind("127.0.0.4:0").unwrap().local_addr().unwrap();
     let mut waiting = waits(&format!("run a.yaml --divide {},{third}", behind(&pods)), folder.path());
     let hold = |pods: &[&Testero], fds: f64| {
@@ -258,4 +267,39 @@ fn amounts_are_divided_among_those_who_are_there() {
     let mut said = String::new();
     waiting.1.read_to_string(&mut said).unwrap();
     assert!(said.contains("  has come\n") && said.contains("3 pods, and each plays 1/3 of the amounts\n"), "{said}");
+}
+
+#[test]
+fn what_a_pod_had_goes_to_the_others_when_it_leaves_the_name() {
+    if !is_root() || !mounts_here() {
+        return;
+    }
+    let pods = pods(&[&[], &[], &[]]);
+    let folder = file("version: 1\ntracks: {inode: {constant: 60}}\n");
+    let hosts = tempfile::NamedTempFile::new().unwrap();
+    let name = |number: usize| {
+        let lines: String =
+            pods[..number].iter().map(|pod| format!("{} testero-headless\n", pod.address.ip())).collect();
+        fs::write(hosts.path(), format!("127.0.0.1 localhost\n{lines}")).unwrap();
+    };
+    name(3);
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$0\" \"$@\"";
+    command.args(["--mount", "sh", "-c", script, PROGRAM]).arg(hosts.path()).current_dir(folder.path());
+    let service = format!("testero-headless:{}", pods[0].address.port());
+    let mut waiting = started(command.args(["scenario", "run", "a.yaml", "--divide", "--service", &service]));
+    let all_hold = |parts: &[f64]| {
+        eventually("each has its part", || pods.iter().zip(parts).all(|(pod, part)| held(pod, "inode") == *part));
+    };
+    all_hold(&[20.0, 20.0, 20.0]);
+    name(2);
+    // Nobody has told the one that left.
+    all_hold(&[30.0, 30.0, 20.0]);
+    name(1);
+    all_hold(&[60.0, 30.0, 20.0]);
+    name(3);
+    all_hold(&[20.0, 20.0, 20.0]);
+    well(&format!("stop {}", behind(&pods)), folder.path());
+    let why = rest_of(&mut waiting, 1);
+    assert!(why.ends_with("testero: 3 of 3 pods did not do it\n"), "{why}");
 }

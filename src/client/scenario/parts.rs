@@ -81,14 +81,17 @@ impl<'p> ScenarioParts<'p> {
             self.number = pods.len();
             told.push(format!("{} pods, and each plays 1/{} of the amounts", pods.len(), pods.len()));
         }
-        let text = self.source.text(pods.len())?;
-        let failed = on_each(pods, &|pod| {
-            if !pod.has_ended() && (has_changed || pod.pending.is_some()) {
-                pod.give_again(&text, token);
+        let is_to_be_given = |pod: &PlayedPod| !pod.has_ended() && (has_changed || pod.pending.is_some());
+        if pods.iter().any(is_to_be_given) {
+            let text = self.source.text(pods.len())?;
+            let failed = on_each(pods, &|pod| {
+                if is_to_be_given(pod) {
+                    pod.give_again(&text, token);
+                }
+            });
+            for (place, why) in failed {
+                pods[place].play = Play::Failed(why);
             }
-        });
-        for (place, why) in failed {
-            pods[place].play = Play::Failed(why);
         }
         if !pods.is_empty() {
             self.alone = None;

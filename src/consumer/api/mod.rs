@@ -205,7 +205,7 @@ impl Consumer {
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
         #[cfg(feature = "scenario")]
-        let honest = honest || matches!(route, Route::Scenario | Route::ScenarioStep(_));
+        let honest = honest || matches!(route, Route::Scenario | Route::ScenarioCurves | Route::ScenarioStep(_));
         if honest && !matches!(route, Route::JobRoute(_)) && !route.methods().contains(request.method) {
             return not_allowed(request.method, route.methods(), json);
         }
@@ -239,6 +239,8 @@ impl Consumer {
             Route::JobRoute(job) => self.job(job, request, params),
             #[cfg(feature = "scenario")]
             Route::Scenario => self.scenario(request, params),
+            #[cfg(feature = "scenario")]
+            Route::ScenarioCurves => self.scenario_curves(params),
             #[cfg(feature = "scenario")]
             Route::ScenarioStep(step) => self.scenario_step(step, params),
             #[cfg(feature = "page")]

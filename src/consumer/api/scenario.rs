@@ -7,13 +7,14 @@ use crate::consumer::Consumer;
 use crate::consumer::api::params::Params;
 use crate::consumer::api::table::ScenarioStep;
 use crate::consumer::scenario::ScenarioRefused;
+use crate::consumer::scenario::curves::{ScenarioCurves, TrackCurve};
 use crate::consumer::scenario::kept::SCENARIO_BYTES;
 use crate::consumer::scenario::stage::{ScenarioReport, TrackReport};
 use crate::http::bounds::{BODY_BYTES, BODY_DEADLINE};
 use crate::http::message::head::Head;
 use crate::http::{Answer, BodyRule, Method, Request};
 use crate::object;
-use crate::parameters::TO;
+use crate::parameters::{POINTS, TO};
 use crate::scenario::summary::summary;
 use crate::service::json::{Value, list, thousandths};
 use crate::service::problem::{Problem, json, say};
@@ -118,6 +119,24 @@ impl Consumer {
         }
     }
 
+    /// `/api/scenario/curves`
+    pub(super) fn scenario_curves(&self, params: &Params<'_, '_>) -> Answer {
+        let points = match params.only().and_then(|()| params.number(const { &POINTS.whole() })) {
+            Ok(points) => points.unwrap_or_default(),
+            Err(why) => return Problem::new(400, "invalid", why).answer(params.json),
+        };
+        match self.scenario.curves(points as u32) {
+            None => refusal(&ScenarioRefused::Nothing).answer(params.json),
+            Some(curves) if params.json => json(200, &curves_value(&curves)),
+            Some(curves) => say(curves_csv(&curves)),
+        }
+    }
+
+    /// A line on the scenario, where there is one.
+    pub(super) fn scenario_line(&self) -> Option<String> {
+        self.scenario.report().map(|report| where_it_is(&report))
+    }
+
     fn tell_scenario(&self, status: u16, params: &Params<'_, '_>) -> Answer {
         match self.scenario.report() {
             None => refusal(&ScenarioRefused::Nothing).answer(params.json),
@@ -169,8 +188,37 @@ pub(super) fn value(report: &ScenarioReport) -> Value {
     .with("tracks", tracks)
 }
 
-/// The same for people, with what is to come.
-fn in_text(report: &ScenarioReport) -> String {
+/// The curves, for programs.
+fn curves_value(curves: &ScenarioCurves) -> Value {
+    let points = |points: &[Option<f64>]| list(&mut points.iter().map(|point| Value::of(&point.map(thousandths))));
+    let tracks = list(&mut curves.curves.iter().map(|TrackCurve { kind, planned, held }| {
+        object! { "track": kind.name(), "planned": points(planned), "held": points(held) }
+    }));
+    object! { "from": thousandths(curves.from), "step": thousandths(curves.step), "tracks": tracks }
+}
+
+/// The same as CSV, for whatever draws: nothing stands where nothing is known.
+fn curves_csv(curves: &ScenarioCurves) -> String {
+    let mut text = String::from("seconds_from_now");
+    for TrackCurve { kind, .. } in &curves.curves {
+        let _ = write!(text, ",{0}_planned,{0}_held", kind.name());
+    }
+    for point in 0..curves.curves.first().map_or(0, |curve| curve.planned.len()) {
+        let _ = write!(text, "\n{}", fixed(curves.from + point as f64 * curves.step, 1));
+        for curve in &curves.curves {
+            for value in [curve.planned[point], curve.held[point]] {
+                text.push(',');
+                if let Some(value) = value {
+                    let _ = write!(text, "{}", Plain(thousandths(value)));
+                }
+            }
+        }
+    }
+    text
+}
+
+/// Where it is, in a line.
+fn where_it_is(report: &ScenarioReport) -> String {
     let mut text = format!("scenario  {}", report.state);
     // Writing to a String does not fail, here and below.
     if let Some(wait) = report.waits {
@@ -185,12 +233,19 @@ fn in_text(report: &ScenarioReport) -> String {
     if let Some(reason) = &report.reason {
         let _ = write!(text, "  {reason}");
     }
+    text
+}
+
+/// The same as the value, for people, with what is to come.
+fn in_text(report: &ScenarioReport) -> String {
+    let mut text = where_it_is(report);
     for TrackReport { kind, wanted, held, clipped, note, .. } in &report.tracks {
         let amount = |number: f64| in_words(number as u64, kind.unit());
         let held = held.map_or_else(|| String::from("-"), amount);
         let _ = write!(text, "\n{:<9} {:>12} wanted  {held:>12} held", kind.name(), amount(*wanted));
         if *clipped > 0 {
-            let _ = write!(text, "  clipped {clipped} times");
+            let times = if *clipped == 1 { String::from("once") } else { format!("{clipped} times") };
+            let _ = write!(text, "  clipped {times}");
         }
         if let Some(note) = note {
             let _ = write!(text, "  {note}");

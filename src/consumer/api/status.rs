@@ -126,6 +126,8 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     for (name, known) in consumer.identity.labels() {
         value = value.with(name, known);
     }
+    #[cfg(feature = "scenario")]
+    value.add("scenario", &consumer.scenario.state());
     let faults = list(&mut consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
     let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value

@@ -93,6 +93,10 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
         page.add(format_args!("{:<6} {:<8} {held:>11} {planned:>11}", "jobs", jobs.memory_jobs));
     }
     page.add(format_args!(""));
+    #[cfg(feature = "scenario")]
+    if let Some(line) = consumer.scenario_line() {
+        page.add(format_args!("{line}"));
+    }
     loads(consumer, &mut page);
     page.add(format_args!(""));
     surroundings(consumer, &mut page);

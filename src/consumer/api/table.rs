@@ -71,6 +71,9 @@ pub enum Route {
     /// A scenario, which is its body.
     #[cfg(feature = "scenario")]
     Scenario,
+    /// Its curves around now.
+    #[cfg(feature = "scenario")]
+    ScenarioCurves,
     /// What is done with the scenario that is played.
     #[cfg(feature = "scenario")]
     ScenarioStep(ScenarioStep),
@@ -183,6 +186,8 @@ pub const ROUTES: &[(&str, Route)] = &[
     #[cfg(feature = "scenario")]
     ("/api/scenario", Route::Scenario),
     #[cfg(feature = "scenario")]
+    ("/api/scenario/curves", Route::ScenarioCurves),
+    #[cfg(feature = "scenario")]
     ("/api/scenario/pause", Route::ScenarioStep(ScenarioStep::Pause)),
     #[cfg(feature = "scenario")]
     ("/api/scenario/resume", Route::ScenarioStep(ScenarioStep::Resume)),
@@ -264,6 +269,8 @@ impl Route {
             Self::Load(Loader::Io) => ParameterList::IoLoad,
             Self::Stop(_) => ParameterList::Stop,
             Self::Switch(_, false) => ParameterList::Disable,
+            #[cfg(feature = "scenario")]
+            Self::ScenarioCurves => ParameterList::Curves,
             #[cfg(feature = "scenario")]
             Self::ScenarioStep(ScenarioStep::Seek) => ParameterList::Seek,
             Self::Fault(_) if deletes => ParameterList::Nothing,

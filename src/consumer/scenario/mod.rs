@@ -16,6 +16,7 @@
 
 pub mod cast;
 pub mod clock;
+pub mod curves;
 pub mod events;
 pub mod held;
 pub mod kept;
@@ -34,6 +35,7 @@ use crate::sync::{lock, spawn};
 
 use cast::{ScenarioCast, ScenarioCounts};
 use clock::ScenarioClock;
+use curves::ScenarioCurves;
 use kept::KeptScenario;
 use stage::{ScenarioReport, StagedScenario};
 
@@ -177,6 +179,16 @@ impl ScenarioPlayer {
     /// Where it is, and what its tracks want and hold.
     pub fn report(&self) -> Option<ScenarioReport> {
         lock(&self.staged).as_ref().map(|staged| staged.report(wall()))
+    }
+
+    /// What its tracks want and held around now, at about so many points.
+    pub fn curves(&self, points: u32) -> Option<ScenarioCurves> {
+        lock(&self.staged).as_ref().map(|staged| staged.curves(wall(), points))
+    }
+
+    /// `waiting`, `playing`, `paused`, `over` or `stopped`; `None` where there is none.
+    pub fn state(&self) -> Option<&'static str> {
+        self.report().map(|report| report.state)
     }
 
     /// Begins what there is from the start: the file, or what a process before this one played. Where there is neither,

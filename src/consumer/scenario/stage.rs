@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::consumer::scenario::cast::{ScenarioCast, ScenarioCounts};
 use crate::consumer::scenario::clock::ScenarioClock;
+use crate::consumer::scenario::curves::{CurveGrid, NotedAmounts, ScenarioCurves};
 use crate::consumer::scenario::events::SwitchedByScenario;
 use crate::consumer::scenario::held::{HeldTrack, TrackStep};
 use crate::consumer::scenario::loads::LoadTrack;
@@ -60,6 +61,7 @@ struct TrackPlayer {
     is_clipped: bool,
     clipped: u64,
     note: Option<String>,
+    noted: NotedAmounts,
 }
 
 /// What is told of a scenario.
@@ -123,6 +125,7 @@ impl StagedScenario {
                 is_clipped: false,
                 clipped: 0,
                 note: None,
+                noted: NotedAmounts::default(),
             };
             players.push(player);
         }
@@ -138,19 +141,24 @@ impl StagedScenario {
         if !has_begun || !before.is_on() {
             return;
         }
-        for player in &mut self.players {
-            if let Some(place) = before.players.iter().position(|old| old.kind == player.kind) {
-                player.actor = before.players.swap_remove(place).actor;
-            }
-        }
-        self.take_back();
         let (new, old) = (&self.plan, &before.plan);
         let is_as_given = before.clock.behind == 0.0 && before.clock.paused.is_none();
-        let has_same_times = matches!(new.start, StartTime::Instant(_)) && new.start == old.start && is_as_given;
+        let has_same_start = matches!(new.start, StartTime::Instant(_)) && new.start == old.start && is_as_given;
         let has_same_form = (new.offset, new.speed, new.length) == (old.offset, old.speed, old.length);
-        if has_same_times && has_same_form && new.ready == old.ready && new.faults == old.faults {
+        let has_same_times = has_same_start && has_same_form;
+        for player in &mut self.players {
+            if let Some(place) = before.players.iter().position(|old| old.kind == player.kind) {
+                let old = before.players.swap_remove(place);
+                player.actor = old.actor;
+                if has_same_times {
+                    player.noted = old.noted;
+                }
+            }
+        }
+        if has_same_times && new.ready == old.ready && new.faults == old.faults {
             std::mem::swap(&mut self.switched, &mut before.switched);
         }
+        self.take_back();
     }
 
     /// Whether it has not come to its end.
@@ -170,6 +178,10 @@ impl StagedScenario {
         self.switched.end(&self.plan);
         self.switched.skip();
         self.take_back();
+        // What was held belongs to times that may come again.
+        for player in &mut self.players {
+            player.noted = NotedAmounts::default();
+        }
     }
 
     fn take_back(&mut self) {
@@ -212,9 +224,17 @@ impl StagedScenario {
             let Some(track) = plan.track(player.kind) else { continue };
             if let Err(why) = player.step(track, second, second + nap.as_secs_f64() * speed, nap, counts) {
                 log::warn!("Scenario: stopped: {why}");
+                self.clock.pause(now);
                 counts.stopped.fetch_add(1, Ordering::Relaxed);
                 self.end = Some(ScenarioEnd::Stopped(why));
                 return Duration::ZERO;
+            }
+            if speed > 0.0
+                && let Some(held) = player.held()
+            {
+                // What a load achieves is told of the second before now: that is of its middle.
+                let middle = if matches!(player.actor, Actor::Load(_)) { speed / 2.0 } else { 0.0 };
+                player.noted.note(round as f64 * plan.length.unwrap_or_default() + second - middle, held);
             }
         }
         nap
@@ -230,6 +250,25 @@ impl StagedScenario {
             }
             player.wanted = 0.0;
         }
+    }
+
+    /// What its tracks want and held around now, at about so many points.
+    pub fn curves(&self, now: f64, points: u32) -> ScenarioCurves {
+        let length = self.plan.length.unwrap_or_default();
+        let passed = match self.clock.position(&self.plan, now, &self.pod) {
+            ScenarioPosition::Before(wait) => -wait * self.plan.speed,
+            ScenarioPosition::At { second, round } => round as f64 * length + second,
+            ScenarioPosition::Over => self.plan.repeat.unwrap_or(1) as f64 * length,
+        };
+        let grid = CurveGrid::around(&self.plan, passed, points);
+        let mut curves = Vec::new();
+        for player in &self.players {
+            if let Some(track) = self.plan.track(player.kind) {
+                curves.push(grid.curve(&self.plan, track, player.known_limit(), &player.noted));
+            }
+        }
+        let (from, step) = grid.in_world();
+        ScenarioCurves { from, step, curves }
     }
 
     /// Where it is, and what its tracks want and hold.
@@ -318,11 +357,16 @@ impl TrackPlayer {
         }
     }
 
-    fn report(&self) -> TrackReport {
-        let held = match &self.actor {
+    /// What is held or achieved now, where that is known here.
+    fn held(&self) -> Option<f64> {
+        match &self.actor {
             Actor::Held(held) => Some(held.held() as f64),
             Actor::Load(load) => Some(load.achieved()).filter(|_| self.kind == TrackKind::Cpu),
-        };
+        }
+    }
+
+    fn report(&self) -> TrackReport {
+        let held = self.held();
         let (kind, wanted, limit, clipped) = (self.kind, self.wanted, self.known_limit(), self.clipped);
         TrackReport { kind, wanted, held, limit, clipped, note: self.note.clone() }
     }

@@ -1,0 +1,22 @@
+# What README.md says, done and looked at.
+load ../../checks/recipe
+
+# What a pod used, in thousandths, by the last block.
+used_by() { awk -v pod="$1" '$1 == pod { print int($2 * 1000) }' <<<"$output"; }
+
+@test "beside a neighbour that takes every CPU, a pod gets what it requests, and one that requests nothing gets what is left" {
+  recipe noisy-neighbour
+  step apply
+  claim "one pod has a request" shows '^requests-[a-z0-9]+-[a-z0-9]+ +Burstable$'
+  claim "the others have none" shows '^requests-nothing-[a-z0-9]+-[a-z0-9]+ +BestEffort$'
+  step load
+  step quiet
+  (($(used_by requests) > 450 && $(used_by requests-nothing) > 800)) ||
+    skip "the node is busy: of 500m and 900m that pods want in a quiet minute they get $(used_by requests)m and $(used_by requests-nothing)m"
+  step loud
+  means "requests are no weights here: see cpu.shares or cpu.weight of the pods' cgroups on the node"
+  claim "the pod with the request has what it requests" compare "$(used_by requests)" -ge 430
+  means "the neighbours do not get enough to be noisy: the node has more CPUs than they have threads, or they have limits"
+  claim "the pod without one has less than it wants" compare "$(used_by requests-nothing)" -le 720
+  clean_up
+}
