@@ -4,12 +4,17 @@ load ../../checks/recipe
 # What a pod used, in thousandths, by the last block.
 used_by() { awk -v pod="$1" '$1 == pod { print int($2 * 1000) }' <<<"$output"; }
 
+# metrics is the README's.
+plays() { metrics testero | grep '^testero_scenario_state{state="playing"} 1'; }
+
 @test "beside a neighbour that takes every CPU, a pod gets what it requests, and one that requests nothing gets what is left" {
   recipe noisy-neighbour
   step apply
   claim "one pod has a request" shows '^requests-[a-z0-9]+-[a-z0-9]+ +Burstable$'
   claim "the others have none" shows '^requests-nothing-[a-z0-9]+-[a-z0-9]+ +BestEffort$'
   step load
+  means "the scenario is not played: see the log of deploy/testero"
+  within 30 "the neighbours play it" plays
   step quiet
   (($(used_by requests) > 450 && $(used_by requests-nothing) > 800)) ||
     skip "the node is busy: of 500m and 900m that pods want in a quiet minute they get $(used_by requests)m and $(used_by requests-nothing)m"

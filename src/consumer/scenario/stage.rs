@@ -20,6 +20,8 @@ use crate::scenario::track::{AtLimit, Track, TrackKind};
 const TICK: Duration = Duration::from_millis(100);
 /// The shortest time between two looks, however many jumps there are.
 const SHORTEST: Duration = Duration::from_millis(2);
+/// By how many seconds the clock on the wall may differ from one that never jumps, from one look to the next.
+const JUMP: f64 = 1.0;
 /// How often limits are read anew.
 const LIMITS: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,8 @@ pub struct StagedScenario {
     switched: SwitchedByScenario,
     end: Option<ScenarioEnd>,
     id: String,
+    /// When it was looked at last, by the clock on the wall and by one that never jumps.
+    looked: Option<(f64, Instant)>,
 }
 
 /// How it ended.
@@ -130,8 +134,8 @@ impl StagedScenario {
             players.push(player);
         }
         let switched = SwitchedByScenario::new(Arc::clone(&cast.ready), Arc::clone(&cast.faults), cast.stop.clone());
-        let id = format!("{:016x}", hash(&text));
-        Self { plan: Arc::new(plan), clock, text, pod: cast.pod.clone(), players, switched, end: None, id }
+        let (id, pod) = (format!("{:016x}", hash(&text)), cast.pod.clone());
+        Self { plan: Arc::new(plan), clock, text, pod, players, switched, end: None, id, looked: None }
     }
 
     /// Takes the place of one that is on: what both hold or do goes on from where it is, and is not given back in between.
@@ -175,13 +179,29 @@ impl StagedScenario {
     /// From now on it is so many seconds after its beginning.
     pub fn seek(&mut self, now: f64, second: f64) {
         self.clock.seek(&self.plan, now, &self.pod, second);
+        self.leave();
+        self.take_back();
+    }
+
+    /// It goes on elsewhere: what lies between is skipped, and what was held belongs to times that may come again.
+    fn leave(&mut self) {
         self.switched.end(&self.plan);
         self.switched.skip();
-        self.take_back();
-        // What was held belongs to times that may come again.
         for player in &mut self.players {
             player.noted = NotedAmounts::default();
         }
+    }
+
+    /// Whether the clock on the wall was set since the last look.
+    fn has_jumped(&mut self, now: f64) -> bool {
+        let at = Instant::now();
+        let last = self.looked.replace((now, at));
+        let by = last.map_or(0.0, |(wall, looked)| now - wall - at.duration_since(looked).as_secs_f64());
+        if by.abs() <= JUMP {
+            return false;
+        }
+        log::warn!("Scenario: the clock was set, by {by:.0} s: it goes on where it is by now");
+        true
     }
 
     fn take_back(&mut self) {
@@ -196,8 +216,13 @@ impl StagedScenario {
     /// Tells everybody what is wanted now. Returns how long that holds.
     pub fn step(&mut self, now: f64, counts: &ScenarioCounts) -> Duration {
         let plan = Arc::clone(&self.plan);
+        if self.has_jumped(now) {
+            self.leave();
+        }
         let (second, round) = match self.clock.position(&plan, now, &self.pod) {
             ScenarioPosition::Before(wait) => {
+                // Where the clock was set back, something may be held.
+                self.release();
                 return Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX).max(SHORTEST);
             }
             ScenarioPosition::Over => {
@@ -243,6 +268,10 @@ impl StagedScenario {
     /// Releases whatever is held for it.
     pub fn end(&mut self) {
         self.switched.end(&self.plan);
+        self.release();
+    }
+
+    fn release(&mut self) {
         for player in &mut self.players {
             match &mut player.actor {
                 Actor::Held(held) => held.end(),
@@ -369,5 +398,87 @@ impl TrackPlayer {
         let held = self.held();
         let (kind, wanted, limit, clipped) = (self.kind, self.wanted, self.known_limit(), self.clipped);
         TrackReport { kind, wanted, held, limit, clipped, note: self.note.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use crate::consumer::admission::headroom::MemoryAdmission;
+    use crate::consumer::control::forced_note::ForcedNote;
+    use crate::consumer::control::group::Group;
+    use crate::consumer::control::id::Ids;
+    use crate::consumer::countable::CountableStore;
+    use crate::consumer::countable::fds::Descriptors;
+    use crate::consumer::disk::workdir::Workdir;
+    use crate::consumer::load::LoadGroup;
+    use crate::consumer::load::io::{IoRate, IoSpec};
+    use crate::kernel::Kernel;
+    use crate::kernel::shutdown::Stop;
+    use crate::settings::Number;
+    use crate::settings::scenario::read;
+    use crate::units::quantity::Amount;
+
+    /// All groups are of descriptors.
+    fn cast(folder: &Path) -> ScenarioCast {
+        let (ids, stop) = (Arc::new(Ids::new()), Stop::new().unwrap());
+        let folder = Arc::new(Workdir::new(folder, Amount::Exactly(0)));
+        let group = |_: usize| {
+            let descriptors = Box::new(Descriptors::new(Kernel::default(), 0));
+            let store = CountableStore::new(descriptors, MemoryAdmission::new(Kernel::default(), 0), None);
+            let note = ForcedNote::new(Arc::clone(&folder), Kernel::default(), "thing");
+            Arc::new(Group::new(Arc::new(store), note, Arc::clone(&ids), stop.clone(), None))
+        };
+        let loads = |name| Arc::new(LoadGroup::new(name, "load", Arc::clone(&ids), stop.clone(), None));
+        ScenarioCast {
+            groups: std::array::from_fn(group),
+            cpu: loads("cpu"),
+            millicores: 1000,
+            cpu_limit: 1000.0,
+            number: Number { value: 1, set_by_user: false },
+            io: loads("io"),
+            io_spec: IoSpec { rate: IoRate::Unbounded, folder: Arc::clone(&folder), moved: Arc::default() },
+            ready: Arc::default(),
+            faults: Arc::default(),
+            faults_on: true,
+            pod: String::from("web-0"),
+            stop: stop.clone(),
+        }
+    }
+
+    /// It looks until so much is held.
+    fn looks_until_held(staged: &mut StagedScenario, now: f64, amount: f64) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while staged.report(now).tracks[0].held != Some(amount) {
+            staged.step(now, &ScenarioCounts::default());
+            assert!(Instant::now() < until, "{:?}", staged.report(now).tracks[0].held);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn where_the_clock_is_set_it_goes_on_where_it_is_by_then_and_what_lies_between_does_not_happen() {
+        let folder = tempfile::tempdir().unwrap();
+        let cast = cast(folder.path());
+        let text = "version: 1\ntracks:\n  fd: {ramp: {from: 0, to: 100, over: 100s}}\n  \
+                    ready: [{at: 10s, for: 5s, is: no}, {at: 50s, for: 50s, is: no}]\n  \
+                    fault: [{at: 20s, for: 5s, kind: hang}, {at: 60s, for: 9s, kind: delay, ms: 9}]\n";
+        let plan = read("a.yaml", text, None).unwrap();
+        let mut staged = StagedScenario::new(plan, ScenarioClock::new(1000.0), String::new(), &cast);
+        looks_until_held(&mut staged, 1001.0, 1.0);
+        // Ahead: the readiness of then, but no fault on the way.
+        looks_until_held(&mut staged, 1055.0, 55.0);
+        assert!(cast.ready.trouble().is_some() && cast.faults.active().is_empty(), "{:?}", cast.faults.active());
+        // Back, before its beginning: nothing is held.
+        looks_until_held(&mut staged, 900.0, 0.0);
+        assert!(cast.ready.trouble().is_none());
+        assert_eq!(staged.report(900.0).state, "waiting");
+        // And there again, into a fault that goes on.
+        looks_until_held(&mut staged, 1062.0, 62.0);
+        assert_eq!(cast.faults.active().len(), 1, "{:?}", cast.faults.active());
+        staged.end();
+        assert!(cast.ready.trouble().is_none() && cast.faults.active().is_empty());
     }
 }
