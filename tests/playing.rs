@@ -150,7 +150,13 @@ fn what_both_hold_goes_on_when_one_takes_the_place_of_the_other() {
 fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_away_for_long() {
     let testero = Testero::start();
     let mut slow = testero.connect();
-    slow.write_all(b"POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\nversion: 1\n").unwrap();
+    let head = "POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
+    slow.write_all(head.as_bytes()).unwrap();
+    // It has the place before anybody else comes.
+    let mut interim = [0; 25];
+    slow.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(b"version: 1\n").unwrap();
     let text = "version: 1\ntracks: {fd: {constant: 5}}\n";
     eventually("another one is told to wait", || give(&testero, "PUT", text).status == 503);
     eventually("and is taken when the other's time is over", || give(&testero, "PUT", text).status == 202);

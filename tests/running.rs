@@ -76,6 +76,8 @@ fn a_file_is_played_by_one_told_and_stopped() {
     fs::write(folder.path().join("a.yaml"), HOLDS.replace('7', "9")).unwrap();
     well(&format!("run a.yaml --replace {service}"), folder.path());
     eventually("the other is held", || held(&testero, "fd") == 9.0);
+    let mut before = program(&["--url", &format!("http://{}", testero.address), "scenario", "status"], &[]);
+    assert!(run(&mut before).status.success());
     let said = well(&format!("status {service}"), folder.path());
     assert!(said.starts_with("scenario  playing  second ") && said.contains("\nfd  "), "{said}");
     let said = well(&format!("stop {service}"), folder.path());

@@ -146,6 +146,23 @@ mod tests {
     use super::*;
     use crate::parameters::{ParameterKind, ParameterList};
 
+    #[cfg(feature = "scenario")]
+    #[test]
+    fn some_words_behind_scenario_ask_a_service() {
+        for (words, asks) in [
+            ("run a.yaml", true),
+            ("--url x --wait run a.yaml", true),
+            ("status", true),
+            ("check run", false),
+            ("--limit cpu=1 check run", false),
+            ("examples", false),
+            ("--help", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_of_scenario(words.split(' ').map(std::ffi::OsString::from)), asks, "{words}");
+        }
+    }
+
     #[test]
     fn every_flag_becomes_a_parameter_that_the_service_takes() {
         let mut seen = 0;
