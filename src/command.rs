@@ -150,7 +150,11 @@ impl Command {
         }
         #[cfg(feature = "scenario")]
         if role == "scenario" {
-            return ScenarioWords::read(Parser::from_args(arguments)).map(Self::Scenario);
+            #[cfg(feature = "client")]
+            let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
+            #[cfg(not(feature = "client"))]
+            let here = || Err(String::from("this build cannot ask a service: it has no client"));
+            return ScenarioWords::read(Parser::from_args(arguments), variable, &here).map(Self::Scenario);
         }
         let parser = Parser::from_args(arguments);
         let read = |parser, vocabulary| Given::read(parser, vocabulary, variable);

@@ -17,7 +17,9 @@ use testero::settings::Identity;
 #[cfg(feature = "proxy")]
 use testero::settings::proxy::{ProxySettings, file};
 #[cfg(feature = "scenario")]
-use testero::settings::scenario::words::ScenarioWords;
+use testero::settings::scenario::record_words::{RecordSource, RecordWords};
+#[cfg(feature = "scenario")]
+use testero::settings::scenario::{record_files, words::ScenarioWords};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -142,6 +144,7 @@ fn check(settings: &ProxySettings) -> Result<ExitCode, String> {
 fn scenario(words: &ScenarioWords) -> Result<ExitCode, String> {
     let (path, limits) = match words {
         ScenarioWords::Check { path, limits } => (path, limits),
+        ScenarioWords::Record(words) => return Ok(record(words)),
         ScenarioWords::Show(text) => return print(text).map(|()| ExitCode::SUCCESS),
         ScenarioWords::Example(example) => return print(&example.text()).map(|()| ExitCode::SUCCESS),
         ScenarioWords::Schema => {
@@ -158,6 +161,27 @@ fn scenario(words: &ScenarioWords) -> Result<ExitCode, String> {
                 let _ = writeln!(std::io::stderr(), "{fault}");
             }
             Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// `testero scenario record`.
+#[cfg(feature = "scenario")]
+fn record(words: &RecordWords) -> ExitCode {
+    let output = &words.output;
+    let done = match &words.source {
+        RecordSource::Prometheus { answers, series } => record_files::record_prometheus(answers, series, output),
+        RecordSource::Top { path, every, pod } => record_files::record_top(path, *every, pod.as_deref(), output),
+        #[cfg(feature = "client")]
+        RecordSource::Service(asked) => testero::client::recorder::run(asked, output),
+        #[cfg(not(feature = "client"))]
+        RecordSource::Service(asked) => record_files::cannot_ask(&asked.url),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            complain(&trouble.to_string());
+            ExitCode::from(trouble.code())
         }
     }
 }

@@ -52,6 +52,8 @@ mod quota;
 mod ramps;
 #[cfg(all(feature = "fibonacci", feature = "counter", feature = "client"))]
 mod readme;
+#[cfg(feature = "scenario")]
+mod recording;
 mod releases;
 #[cfg(all(feature = "scenario", feature = "client"))]
 mod running;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,17 @@ fn give(testero: &Testero, method: &str, text: &str) -> Answer {
 fn play(testero: &Testero, text: &str) {
     let answer = give(testero, "POST", text);
     assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+/// A client that says how long its scenario is, and is told to go on: its head was read.
+fn begin_upload(testero: &Testero) -> TcpStream {
+    let mut client = testero.connect();
+    let head = "POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
+    client.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 25];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    client
 }
 
 fn told(testero: &Testero) -> Json {
@@ -149,16 +161,10 @@ fn what_both_hold_goes_on_when_one_takes_the_place_of_the_other() {
 #[test]
 fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_away_for_long() {
     let testero = Testero::start();
-    let mut slow = testero.connect();
-    let head = "POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
-    slow.write_all(head.as_bytes()).unwrap();
-    // It has the place before anybody else comes.
-    let mut interim = [0; 25];
-    slow.read_exact(&mut interim).unwrap();
-    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut slow = begin_upload(&testero);
     slow.write_all(b"version: 1\n").unwrap();
     let text = "version: 1\ntracks: {fd: {constant: 5}}\n";
-    eventually("another one is told to wait", || give(&testero, "PUT", text).status == 503);
+    assert_eq!(give(&testero, "PUT", text).status, 503);
     eventually("and is taken when the other's time is over", || give(&testero, "PUT", text).status == 202);
     slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut answer = String::new();
@@ -169,12 +175,7 @@ fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_awa
 #[test]
 fn nobody_without_the_token_keeps_others_away() {
     let testero = Testero::start_with(&[], &[("TOKEN", "secret")]);
-    let mut stranger = testero.connect();
-    let head = "POST /api/scenario HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n";
-    stranger.write_all(head.as_bytes()).unwrap();
-    let mut line = [0; 12];
-    stranger.read_exact(&mut line).unwrap();
-    assert!(line.starts_with(b"HTTP/1.1 "), "{line:?}");
+    let stranger = begin_upload(&testero);
     let authorized = [("Authorization", "Bearer secret")];
     let text = "version: 1\ntracks: {fd: {constant: 5}}\n";
     assert_eq!(testero.send("POST", "/api/scenario", &authorized, text).status, 202);

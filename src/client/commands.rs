@@ -123,7 +123,7 @@ pub fn asks_of_scenario(words: impl IntoIterator<Item = std::ffi::OsString>) -> 
             return true;
         }
         is_behind_flags |= word.to_string_lossy().starts_with('-');
-        if !is_behind_flags || word == "check" {
+        if !is_behind_flags || word == "check" || word == "record" {
             return false;
         }
     }

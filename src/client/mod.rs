@@ -9,6 +9,7 @@
 //! spread       one amount over all pods behind a name
 //! scenario     a file that pods play; a feature
 //! http         any request
+//! recorder     what a service holds and uses becomes a recording
 //! completions  what a shell offers while one types
 //! reply        what came back, in JSON
 //! ```
@@ -20,6 +21,8 @@ pub mod completions;
 pub mod http;
 pub mod place;
 mod pods;
+#[cfg(feature = "scenario")]
+pub mod recorder;
 mod reply;
 #[cfg(feature = "scenario")]
 pub mod scenario;

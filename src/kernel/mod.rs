@@ -11,6 +11,7 @@
 //! | `process` | this process: its memory, threads, descriptors, time |
 //! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC |
 //! | `child`, `program` | processes of ours: signalled by pid and start time, run to their end |
+//! | `input` | the standard input, until it ends or a signal comes |
 //! | `filesystem` | statvfs(3) and the file system's kind |
 //!
 //! All paths are taken below a root folder, `/` in the running program, so that tests can bring a machine as a folder.
@@ -23,6 +24,8 @@ pub mod clock;
 pub mod container;
 pub mod cpu;
 pub mod filesystem;
+#[cfg(feature = "scenario")]
+pub mod input;
 pub mod mapping;
 pub mod meminfo;
 mod mountinfo;

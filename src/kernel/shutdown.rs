@@ -44,6 +44,22 @@ impl Stop {
         })))
     }
 
+    /// One that the first SIGTERM or SIGINT sets. The second ends the process at once.
+    ///
+    /// # Errors
+    /// When the kernel refuses a handler or a thread.
+    pub fn at_signal() -> io::Result<Self> {
+        let stop = Self::new()?;
+        let mut caught = Caught::start()?;
+        let stopper = stop.clone();
+        let wait = move || {
+            caught.wait(|_| false);
+            stopper.stop();
+        };
+        std::thread::Builder::new().name(String::from("signals")).spawn(wait)?;
+        Ok(stop)
+    }
+
     /// Sets the signal and wakes all who wait for it.
     pub fn stop(&self) {
         let sleepers = lock(&self.0.sleepers);

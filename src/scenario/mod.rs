@@ -10,6 +10,7 @@
 //! track     a sum of shapes; intervals of readiness and of faults
 //! start     when it begins, and how pods differ in that
 //! plan      the whole
+//! record/   measurements become a recording
 //! outlook   the largest value, and a drawing
 //! summary   the whole in words
 //! ```
@@ -21,6 +22,7 @@ pub mod amount;
 pub mod chance;
 pub mod outlook;
 pub mod plan;
+pub mod record;
 pub mod shape;
 pub mod spikes;
 pub mod start;

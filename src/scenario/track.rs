@@ -40,6 +40,19 @@ impl TrackKind {
         TRACKS[self as usize].0
     }
 
+    /// The column of a recording that it is played from where none is named.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Memory => "memory_bytes",
+            Self::Disk => "disk_bytes",
+            Self::Cpu => "cpu_cores",
+            Self::Inode => "inodes",
+            Self::Pid => "pids",
+            Self::Fd => "fds",
+            Self::Io => "io_bytes_per_second",
+        }
+    }
+
     /// What its amounts count.
     pub fn unit(self) -> Unit {
         match self {

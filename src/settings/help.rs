@@ -30,7 +30,7 @@ macro_rules! crash_usage {
 #[cfg(feature = "scenario")]
 macro_rules! scenario_usage {
     () => {
-        "       testero scenario check|examples|schema  loads that move over time, see testero scenario --help\n"
+        "       testero scenario check|record|examples  loads that move over time, see testero scenario --help\n"
     };
 }
 #[cfg(feature = "scenario")]
@@ -362,12 +362,31 @@ pub(crate) const SCENARIO: &str = concat!(
     "\
 testero scenario looks at files that say what a pod is to hold over time.
 
-Usage: testero scenario check FILE [--limit memory=512Mi,cpu=2]    what it takes at most, and when, and drawings
-       testero scenario examples [NAME]                            built-in files; their comments explain the format
-       testero scenario schema                                     the JSON Schema of files, for editors
+Usage:
+  testero scenario check FILE [--limit memory=512Mi,cpu=2]
+      what it takes at most, and when, and drawings
+  testero scenario examples [NAME]
+      built-in files; their comments explain the format
+  testero scenario schema
+      the JSON Schema of files, for editors
+  testero scenario record SOURCE [-o FILE [--replace]]
+      a recording (CSV) that a trace plays, of one of these sources:
+      --prometheus [COLUMN=]FILE [--series pod=web-0]
+          what query_range answered, in JSON; COLUMN is memory_bytes [this],
+          disk_bytes, cpu_cores, inodes, pids, fds or io_bytes_per_second.
+          Several, a column each, are joined by time
+      --top FILE [--pod NAME] [--every 15s]
+          what kubectl top pod printed, over and over: at the times that
+          date +%s printed before it, or --every so long. The sum of all pods
+          where none is named
+      --metrics [URL] [--every 1s] [--for 10m] [--token-file FILE]
+          what a testero holds and uses, until Ctrl-C where --for is left out
 
-FILE is YAML or JSON; - is the standard input. --limit is for amounts like 50pct: memory, disk, cpu, inode, pid, fd.
-Exit status: 0 the file is good, 1 failed, 2 wrong usage, or a file with mistakes: all of them, with line and path.
+A scenario is YAML or JSON. Where a FILE is read, - is the standard input.
+--limit is for amounts like 50pct: memory, disk, cpu, inode, pid, fd.
+URL, and the token, are as for testero status (see testero status --help).
+Exit status: 0 the file is good, or is recorded; 1 failed; 2 wrong usage, or a
+file with mistakes: all of a scenario's, with line and path.
 ",
     scenario_client!()
 );

@@ -27,6 +27,8 @@ use crate::units::decimal::fixed;
 
 /// How often a thread wakes up to work its share. Its error in any window is at most the work of one period.
 const PERIOD: Duration = Duration::from_millis(4);
+/// How long it sleeps where nothing is to be done: what comes meanwhile can be made up for.
+const IDLE: Duration = MOST_BEHIND;
 /// Divisions between two looks at the clocks: a few microseconds, whatever the processor.
 const DIVISIONS: u32 = 256;
 /// How long a thread works between two looks at whether to go on.
@@ -285,9 +287,13 @@ impl CpuLoad {
             let behind = (self.demand.due(elapsed) - due_before) / threads - time.as_secs_f64() - forgiven;
             if behind <= 0.0 {
                 let share = self.demand.at(elapsed) / CORE as f64 / threads;
-                let nap = if share > 0.0 { PERIOD.as_secs_f64() - behind / share } else { PERIOD.as_secs_f64() };
                 // A nap is bounded, so that whoever stops it does not wait.
-                thread::sleep(Duration::from_secs_f64(nap.min(2.0 * PERIOD.as_secs_f64())));
+                let nap = if share > 0.0 {
+                    (PERIOD.as_secs_f64() - behind / share).min(2.0 * PERIOD.as_secs_f64())
+                } else {
+                    IDLE.as_secs_f64()
+                };
+                thread::sleep(Duration::from_secs_f64(nap));
                 continue;
             }
             forgiven += (behind - MOST_BEHIND.as_secs_f64()).max(0.0);

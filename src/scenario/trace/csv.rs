@@ -8,8 +8,6 @@ use crate::scenario::trace::number::number;
 use crate::scenario::trace::points::{PointBuilder, TracePoints};
 use crate::scenario::trace::source::{TraceFault, TraceSource};
 
-/// The longest line, in bytes.
-const MOST_LINE: usize = 4096;
 /// The column of time.
 const SECONDS: &str = "seconds";
 
@@ -22,7 +20,7 @@ pub(super) fn read(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>) -> Re
     loop {
         let line = source.line;
         let fault = |text: String| TraceFault { line, text };
-        if !next_line(source, &mut bytes)? {
+        if !source.next_line(&mut bytes)? {
             break;
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| fault(String::from("it is not UTF-8")))?.trim();
@@ -64,24 +62,4 @@ fn places(header: &str, column: &str) -> Result<(usize, usize, usize), String> {
         })
     };
     Ok((place(SECONDS)?, place(column)?, header.split(',').count()))
-}
-
-/// The next line, without its end; false when there is none.
-fn next_line(source: &mut TraceSource<'_>, line: &mut Vec<u8>) -> Result<bool, TraceFault> {
-    line.clear();
-    if source.peek()?.is_none() {
-        return Ok(false);
-    }
-    // The end of a line belongs to that line.
-    while let Some(byte) = source.peek()? {
-        if line.len() == MOST_LINE {
-            return Err(source.fault(format!("the line is longer than {MOST_LINE} bytes")));
-        }
-        source.next()?;
-        if byte == b'\n' {
-            break;
-        }
-        line.push(byte);
-    }
-    Ok(true)
 }

@@ -11,10 +11,10 @@
 
 mod choice;
 mod csv;
-mod number;
+pub(super) mod number;
 mod points;
 mod prometheus;
-mod source;
+pub(super) mod source;
 
 use std::io::Read;
 
@@ -38,6 +38,16 @@ pub fn read(from: &mut dyn Read, choice: &TraceChoice<'_>) -> Result<TracePoints
         }
     };
     if first == Some(b'{') { prometheus::read(&mut source, choice) } else { csv::read(&mut source, choice) }
+}
+
+/// All points of a series of an answer of Prometheus, as pairs of a second and a value, as they stand there. `series` has
+/// the labels that choose it.
+///
+/// # Errors
+/// What is wrong with it, and in which line.
+pub fn series_points(from: &mut dyn Read, series: &[(String, String)]) -> Result<Vec<(f64, f64)>, TraceFault> {
+    let choice = TraceChoice { column: "", unit: 1.0, series, every: None, gaps: GapRule::default() };
+    prometheus::points(&mut TraceSource::new(from), &choice)
 }
 
 /// A recording as a track plays it. Between two of its values it goes evenly; after the last it stays there.

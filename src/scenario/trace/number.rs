@@ -11,7 +11,7 @@ const MOST_TEXT: usize = 64;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn number(text: &str) -> Result<f64, String> {
+pub(in crate::scenario) fn number(text: &str) -> Result<f64, String> {
     let shown = || text.chars().take(MOST_TEXT).collect::<String>().escape_debug().to_string();
     if text.len() > MOST_TEXT {
         return Err(format!("{:?}… is too long for a number", shown()));

@@ -4,6 +4,8 @@
 const MOST_POINTS: u64 = 1 << 22;
 /// The most values that are kept, of 4 bytes each: twelve days of one a second.
 const MOST_VALUES: usize = 1 << 20;
+/// What is wrong with a recording of nothing.
+const NO_POINT: &str = "there is no point";
 
 /// What stands where points are missing: where two are further apart than two steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,13 +76,32 @@ pub(super) struct PointBuilder {
     /// How many steps before that have no point, and whether they are a gap.
     empty: usize,
     is_gap: bool,
+    /// All points as they came, where they are wanted in place of steps.
+    all: Option<Vec<(f64, f64)>>,
     points: TracePoints,
 }
 
 impl PointBuilder {
     pub(super) fn new(every: Option<f64>, gap_rule: GapRule) -> Self {
         let points = TracePoints { every: 1.0, values: Vec::new(), largest: 0.0, points: 0, gaps: 0 };
-        Self { every, gap_rule, first: 0.0, last: 0.0, step: 0, count: 0, sum: 0.0, empty: 0, is_gap: false, points }
+        Self {
+            every,
+            gap_rule,
+            first: 0.0,
+            last: 0.0,
+            step: 0,
+            count: 0,
+            sum: 0.0,
+            empty: 0,
+            is_gap: false,
+            all: None,
+            points,
+        }
+    }
+
+    /// One that keeps all points, and makes no steps of them.
+    pub(super) fn keeping_all(self) -> Self {
+        Self { all: Some(Vec::new()), ..self }
     }
 
     /// Takes in the point of a second, from any beginning.
@@ -100,6 +121,10 @@ impl PointBuilder {
             return Err(format!("time runs backwards, by {} s", crate::units::decimal::Plain(-passed)));
         }
         self.last = second;
+        if let Some(all) = &mut self.all {
+            all.push((second, value));
+            return Ok(());
+        }
         let every = match self.every {
             Some(every) => every,
             None if passed > 0.0 => *self.every.insert(passed.round().max(1.0)),
@@ -141,13 +166,21 @@ impl PointBuilder {
         (self.count, self.sum, self.empty) = (0, 0.0, 0);
     }
 
+    /// All points as they came, of one that keeps them.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn finish_all(self) -> Result<Vec<(f64, f64)>, String> {
+        self.all.filter(|all| !all.is_empty()).ok_or_else(|| String::from(NO_POINT))
+    }
+
     /// All points are in.
     ///
     /// # Errors
     /// When there is none.
     pub(super) fn finish(mut self) -> Result<TracePoints, String> {
         if self.points.points == 0 {
-            return Err(String::from("there is no point"));
+            return Err(String::from(NO_POINT));
         }
         self.close();
         self.points.every = self.every.unwrap_or(1.0);

@@ -15,9 +15,21 @@ const MOST_DEPTH: u32 = 64;
 /// The most labels of a series.
 const MOST_LABELS: usize = 64;
 
-/// Reads the points of a series.
+/// Reads the points of a series, one value a step.
 pub(super) fn read(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>) -> Result<TracePoints, TraceFault> {
-    let mut answer = AnswerReader { source, choice, text: String::new(), found: None };
+    let found = found(source, choice, false)?;
+    found.finish().map_err(|why| source.fault(why))
+}
+
+/// Reads all points of a series, as they stand there.
+pub(super) fn points(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>) -> Result<Vec<(f64, f64)>, TraceFault> {
+    let found = found(source, choice, true)?;
+    found.finish_all().map_err(|why| source.fault(why))
+}
+
+/// The wanted series.
+fn found(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>, keeps_all: bool) -> Result<PointBuilder, TraceFault> {
+    let mut answer = AnswerReader { source, choice, keeps_all, text: String::new(), found: None };
     answer.object(&mut |answer, key| {
         if key == "data" { answer.object(&mut |answer, key| answer.data(key)) } else { answer.pass() }
     })?;
@@ -25,7 +37,7 @@ pub(super) fn read(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>) -> Re
         return Err(answer.source.fault("something follows the answer"));
     }
     match answer.found {
-        Some((_, builder)) => builder.finish().map_err(|why| answer.source.fault(why)),
+        Some((_, builder)) => Ok(builder),
         None if choice.series.is_empty() => {
             Err(answer.source.fault("there is no data.result with values: is it an answer of query_range?"))
         }
@@ -37,6 +49,8 @@ pub(super) fn read(source: &mut TraceSource<'_>, choice: &TraceChoice<'_>) -> Re
 struct AnswerReader<'a, 's, 'r> {
     source: &'s mut TraceSource<'r>,
     choice: &'a TraceChoice<'a>,
+    /// Whether all points are kept, and no steps made of them.
+    keeps_all: bool,
     /// The text that was read last.
     text: String,
     /// The series that was found, and its labels.
@@ -103,6 +117,9 @@ impl AnswerReader<'_, '_, '_> {
     /// Pairs of a second and a value.
     fn values(&mut self) -> Result<PointBuilder, TraceFault> {
         let mut builder = PointBuilder::new(self.choice.every, self.choice.gaps);
+        if self.keeps_all {
+            builder = builder.keeping_all();
+        }
         let mut which = 0u64;
         self.list(&mut |answer| {
             which += 1;

@@ -4,9 +4,11 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 
 /// The longest recording, in bytes: a month of a point a second as Prometheus writes it has more, a fortnight has less.
-pub(super) const MOST_BYTES: u64 = 64 << 20;
+pub(in crate::scenario) const MOST_BYTES: u64 = 64 << 20;
 /// The most lines: as many as there may be points.
-const MOST_LINES: u32 = 1 << 22;
+pub(in crate::scenario) const MOST_LINES: u32 = 1 << 22;
+/// The longest line of a table, in bytes.
+const MOST_LINE: usize = 4096;
 /// How much is read at a time.
 const PIECE: usize = 4096;
 
@@ -26,7 +28,7 @@ impl fmt::Display for TraceFault {
 }
 
 /// Bytes one by one, and the line of the next.
-pub(super) struct TraceSource<'r> {
+pub(in crate::scenario) struct TraceSource<'r> {
     from: &'r mut dyn Read,
     piece: [u8; PIECE],
     /// The next byte of the piece, and the end of it.
@@ -34,15 +36,15 @@ pub(super) struct TraceSource<'r> {
     end: usize,
     total: u64,
     /// From 1.
-    pub(super) line: u32,
+    pub(in crate::scenario) line: u32,
 }
 
 impl<'r> TraceSource<'r> {
-    pub(super) fn new(from: &'r mut dyn Read) -> Self {
+    pub(in crate::scenario) fn new(from: &'r mut dyn Read) -> Self {
         Self { from, piece: [0; PIECE], place: 0, end: 0, total: 0, line: 1 }
     }
 
-    pub(super) fn fault(&self, text: impl Into<String>) -> TraceFault {
+    pub(in crate::scenario) fn fault(&self, text: impl Into<String>) -> TraceFault {
         TraceFault { line: self.line, text: text.into() }
     }
 
@@ -73,5 +75,24 @@ impl<'r> TraceSource<'r> {
             }
         }
         Ok(next)
+    }
+    /// The next line, without its end; false when there is none.
+    pub(in crate::scenario) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<bool, TraceFault> {
+        line.clear();
+        if self.peek()?.is_none() {
+            return Ok(false);
+        }
+        // The end of a line belongs to that line.
+        while let Some(byte) = self.peek()? {
+            if line.len() == MOST_LINE {
+                return Err(self.fault(format!("the line is longer than {MOST_LINE} bytes")));
+            }
+            self.next()?;
+            if byte == b'\n' {
+                break;
+            }
+            line.push(byte);
+        }
+        Ok(true)
     }
 }

@@ -10,7 +10,6 @@ use crate::scenario::shape::{Shape, TimedShape};
 use crate::scenario::start::in_rfc3339;
 use crate::scenario::trace::TracePoints;
 use crate::scenario::track::TrackKind;
-use crate::settings::scenario::traces::usual_column;
 use crate::settings::scenario::{opened, parsed, read, read_tree};
 use crate::yaml::{MOST_BYTES, Node, NodeKind, flow};
 
@@ -99,7 +98,7 @@ fn put_in(track: &mut Node, shapes: &[TimedShape], kind: TrackKind) {
             && trace.get("file").is_some()
         {
             let kept = ["scale", "every"].into_iter().filter_map(|key| Some((scalar(key), trace.get(key)?.clone())));
-            let column = if kind == TrackKind::Cpu { MILLICORES } else { usual_column(kind) };
+            let column = if kind == TrackKind::Cpu { MILLICORES } else { kind.column() };
             let mut pairs: Vec<(Node, Node)> = kept.collect();
             pairs.push((scalar("column"), scalar(column)));
             pairs.push((scalar("csv"), scalar(csv(&read.points, column))));

@@ -8,6 +8,7 @@
 //! document   a file as a service takes it: recordings stand in it
 //! examples   files that are built in, and the schema for editors
 //! words      the command line of `testero scenario`
+//! record_words, record_files   that of `scenario record`, and the files it reads and writes
 //! ```
 //!
 //! `schema.json` says the same in the language of editors (JSON Schema, draft 2020-12).
@@ -15,6 +16,8 @@
 pub mod document;
 pub mod examples;
 mod intervals;
+pub mod record_files;
+pub mod record_words;
 mod shapes;
 mod traces;
 mod values;

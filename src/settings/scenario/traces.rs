@@ -20,7 +20,7 @@ const GAPS: [(&str, GapRule); 3] = [("hold", GapRule::Hold), ("line", GapRule::L
 pub(super) fn trace(reader: &mut ScenarioReader<'_, '_>, at: &ConfigValue<'_>, kind: TrackKind) -> Option<TraceShape> {
     let column = match reader.config.optional(at, "column") {
         Some(column) => reader.config.text(&column)?,
-        None => usual_column(kind),
+        None => kind.column(),
     };
     let series = series(reader, at);
     let scale = scale(reader, at, kind);
@@ -50,19 +50,6 @@ pub(super) fn trace(reader: &mut ScenarioReader<'_, '_>, at: &ConfigValue<'_>, k
             reader.config.fault(&value, why);
             None
         }
-    }
-}
-
-/// The column that a track has where none is named.
-pub(super) fn usual_column(kind: TrackKind) -> &'static str {
-    match kind {
-        TrackKind::Memory => "memory_bytes",
-        TrackKind::Disk => "disk_bytes",
-        TrackKind::Cpu => "cpu_cores",
-        TrackKind::Inode => "inodes",
-        TrackKind::Pid => "pids",
-        TrackKind::Fd => "fds",
-        TrackKind::Io => "io_bytes_per_second",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line of `testero scenario`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -7,14 +8,15 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::scenario::track::{TRACKS, TrackKind};
 use crate::settings::help;
 use crate::settings::scenario::examples::{EXAMPLES, ScenarioExample, list};
+use crate::settings::scenario::record_words::RecordWords;
 use crate::settings::unknown_word::unknown;
 use crate::units::quantity::quantity;
 
 /// What may be wanted. Some of it is asked of a service, and read by the client.
 #[cfg(feature = "client")]
-const VERBS: [&str; 6] = ["check", "examples", "schema", "run", "status", "stop"];
+const VERBS: [&str; 7] = ["check", "examples", "record", "schema", "run", "status", "stop"];
 #[cfg(not(feature = "client"))]
-const VERBS: [&str; 3] = ["check", "examples", "schema"];
+const VERBS: [&str; 4] = ["check", "examples", "record", "schema"];
 
 /// What is wanted of `testero scenario`.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub enum ScenarioWords {
     },
     /// Show a file that is built in.
     Example(&'static ScenarioExample),
+    /// Make a recording.
+    Record(Box<RecordWords>),
     /// Show the schema of files.
     Schema,
     /// Show this text.
@@ -35,11 +39,16 @@ pub enum ScenarioWords {
 }
 
 impl ScenarioWords {
-    /// Reads what follows `scenario` on a command line.
+    /// Reads what follows `scenario` on a command line, with `variable` looking up the environment, and `default_url`
+    /// where a service is that nothing else is said of.
     ///
     /// # Errors
     /// One line that says what is wrong and what would be right.
-    pub fn read(mut parser: Parser) -> Result<Self, String> {
+    pub fn read(
+        mut parser: Parser,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        default_url: &dyn Fn() -> Result<String, String>,
+    ) -> Result<Self, String> {
         let (mut words, mut limits) = (Vec::new(), None);
         while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
             match arg {
@@ -50,6 +59,11 @@ impl ScenarioWords {
                 Arg::Long("limit") => {
                     let text = parser.value().and_then(ValueExt::string).map_err(|error| error.to_string())?;
                     limits = Some(self::limits(&text)?);
+                }
+                Arg::Value(word) if words.is_empty() && limits.is_none() && word == "record" => {
+                    let record = RecordWords::read(parser, variable, default_url)?;
+                    let help = || Self::Show(String::from(help::SCENARIO));
+                    return Ok(record.map_or_else(help, |record| Self::Record(Box::new(record))));
                 }
                 Arg::Value(word) => words.push(word),
                 other => return Err(other.unexpected().to_string()),
@@ -78,7 +92,7 @@ impl ScenarioWords {
             }
             ("schema", None) => Ok(Self::Schema),
             ("schema", Some(word)) => Err(format!("unexpected word '{}'", word.to_string_lossy())),
-            ("", _) => Err(String::from("what is to be done? check FILE, examples or schema")),
+            ("", _) => Err(String::from("what is to be done? check FILE, record, examples or schema")),
             (word, _) => Err(unknown("word", word, &VERBS.map(String::from))),
         }
     }
@@ -104,7 +118,7 @@ mod tests {
     use super::*;
 
     fn read(words: &[&str]) -> Result<ScenarioWords, String> {
-        ScenarioWords::read(Parser::from_args(words))
+        ScenarioWords::read(Parser::from_args(words), &|_| None, &|| Err(String::from("nowhere")))
     }
 
     #[test]
@@ -120,6 +134,8 @@ mod tests {
         assert!(matches!(read(&["examples"]), Ok(ScenarioWords::Show(text)) if text.contains("day")));
         assert!(matches!(read(&["examples", "day"]), Ok(ScenarioWords::Example(example)) if example.name == "day"));
         assert!(matches!(read(&["schema"]), Ok(ScenarioWords::Schema)));
+        assert!(matches!(read(&["record", "--top", "-"]), Ok(ScenarioWords::Record(_))));
+        assert!(matches!(read(&["record", "-h"]), Ok(ScenarioWords::Show(text)) if text.contains("--top")));
     }
 
     #[test]
@@ -131,6 +147,8 @@ mod tests {
             (&["check", "a", "b"], "unexpected word 'b'"),
             (&["examples", "dya"], "the nearest is 'day'"),
             (&["schema", "--limit", "cpu=1"], "--limit is for check"),
+            (&["--limit", "cpu=1", "record"], "--limit is for check"),
+            (&["record"], "record what?"),
             (&["check", "a", "--limit", "io=1"], "io has no limit"),
             (&["check", "a", "--limit", "cpu"], "memory=512Mi,cpu=2"),
             (&["check", "a", "--limit", "cpu=x"], "cpu=x"),
