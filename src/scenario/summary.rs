@@ -88,7 +88,7 @@ fn track_in_words(text: &mut String, track: &Track, limit: Option<f64>, horizon:
 }
 
 /// An amount of a kind for a person.
-fn amount(kind: TrackKind, units: f64) -> String {
+pub fn amount(kind: TrackKind, units: f64) -> String {
     match (kind, kind.unit()) {
         (TrackKind::Io, _) => in_words(units.round() as u64, Unit::Bytes) + " a second",
         (TrackKind::Cpu, _) => format!("{}m", units.round() as u64),

@@ -15,12 +15,11 @@ use crate::http::message::head::Head;
 use crate::http::{Answer, BodyRule, Method, Request};
 use crate::object;
 use crate::parameters::{POINTS, TO};
-use crate::scenario::summary::summary;
+use crate::scenario::summary::{amount, summary};
 use crate::service::json::{Value, list, thousandths};
 use crate::service::problem::{Problem, json, say};
 use crate::sync::lock;
 use crate::units::decimal::{Plain, fixed};
-use crate::units::quantity::in_words;
 use crate::units::strconv::parse_unsigned;
 
 /// How wide the curves are drawn in an answer.
@@ -240,9 +239,8 @@ fn where_it_is(report: &ScenarioReport) -> String {
 fn in_text(report: &ScenarioReport) -> String {
     let mut text = where_it_is(report);
     for TrackReport { kind, wanted, held, clipped, note, .. } in &report.tracks {
-        let amount = |number: f64| in_words(number as u64, kind.unit());
-        let held = held.map_or_else(|| String::from("-"), amount);
-        let _ = write!(text, "\n{:<9} {:>12} wanted  {held:>12} held", kind.name(), amount(*wanted));
+        let held = held.map_or_else(|| String::from("-"), |held| amount(*kind, held));
+        let _ = write!(text, "\n{:<9} {:>12} wanted  {held:>12} held", kind.name(), amount(*kind, *wanted));
         if *clipped > 0 {
             let times = if *clipped == 1 { String::from("once") } else { format!("{clipped} times") };
             let _ = write!(text, "  clipped {times}");
