@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::client::spreads::pods;
 use crate::client::terminal::on_terminal;
@@ -203,8 +202,6 @@ fn rest_of((child, _): &mut (Reaped, BufReader<std::process::ChildStdout>), code
 fn ctrl_c_ends_the_waiting_and_not_the_scenario() {
     let (testero, folder) = (Testero::start(), file(HOLDS));
     let mut waiting = waits(&format!("run a.yaml --wait {}", of(&testero)), folder.path());
-    // Its handler is there a moment later.
-    std::thread::sleep(Duration::from_millis(700));
     // SAFETY: kill takes no pointers; the pid is that of our own child, which is not reaped yet.
     assert_eq!(unsafe { libc::kill(waiting.0.0.id() as i32, libc::SIGINT) }, 0);
     let why = rest_of(&mut waiting, 130);

@@ -53,11 +53,15 @@ pub(super) fn run(call: &ScenarioCall, service: &Remote<'_>) -> Result<(), Troub
     for (place, why) in on_each(&mut pods, &work) {
         pods[place].play = Play::Failed(why);
     }
+    let stop = stopped_by(call, service);
+    if source.as_ref().is_some_and(|(run, _)| run.waits) {
+        wait::leave_on_signal(stop.clone());
+    }
     tell(&pods, &call.verb)?;
     match source {
         Some((run, source)) if run.waits && pods.iter().any(|pod| !pod.has_ended()) => {
             let parts = run.divides.then(|| ScenarioParts::new(&call.services, &source, &mut pods));
-            Waiting { pods, parts, token, timeout: run.timeout, stop: stopped_by(call, service) }.run()
+            Waiting { pods, parts, token, timeout: run.timeout, stop }.run()
         }
         _ => wait::verdict(&pods),
     }

@@ -36,7 +36,6 @@ impl Waiting<'_> {
     /// Waits, and tells what becomes of it: in one line on a terminal, by lines elsewhere.
     pub(super) fn run(mut self) -> Result<(), Trouble> {
         let (begun, is_terminal) = (Instant::now(), io::stdout().is_terminal());
-        leave_on_signal(self.stop.clone(), is_terminal);
         let mut told: Vec<(String, String)> =
             self.pods.iter().map(|pod| (pod.label.clone(), state(pod).to_owned())).collect();
         let ended = loop {
@@ -155,8 +154,9 @@ pub(super) fn verdict(pods: &[PlayedPod]) -> Result<(), Trouble> {
 }
 
 /// Ctrl-C ends the waiting, and nothing else. It does so at once, also while a pod is asked that does not answer.
-fn leave_on_signal(stop: String, is_terminal: bool) {
+pub(super) fn leave_on_signal(stop: String) {
     let Ok(mut caught) = Caught::start() else { return };
+    let is_terminal = io::stdout().is_terminal();
     let wait = move || {
         let signal = caught.wait(|_| false);
         if is_terminal {
