@@ -120,6 +120,7 @@ pub(crate) const JOB: &Members = &[
     ("expires_in_seconds", "MaybeReal"),
 ];
 pub(crate) const SCENARIO: &Members = &[
+    ("id", "ScenarioId"),
     ("state", "waiting|playing|paused|over|stopped"),
     ("reason", "Words"),
     ("begins_in_seconds", "MaybeReal"),

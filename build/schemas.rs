@@ -200,6 +200,7 @@ pub(crate) fn schemas() -> Value {
         "Scenario": with(object(SCENARIO), json!({
             "description": "Amounts are bytes, millicores or numbers, and of io bytes a second. Null where it is not known.",
         })),
+        "ScenarioId": { "type": "string", "pattern": "^[0-9a-f]{16}$", "description": "Another one for another text." },
         "ScenarioTracks": { "type": "array", "items": object(SCENARIO_TRACK) },
         "Curve": { "type": "array", "items": { "type": ["number", "null"], "minimum": 0 }, "maxItems": 603 },
         "TrackCurves": { "type": "array", "items": object(TRACK_CURVE) },

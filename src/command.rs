@@ -132,6 +132,12 @@ impl Command {
                 return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
             }
         }
+        #[cfg(all(feature = "client", feature = "scenario"))]
+        if role == "scenario" && client::commands::asks_of_scenario(arguments.clone()) {
+            let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
+            let job = args::read(&role, Parser::from_args(arguments), variable, here)?;
+            return Ok(job.map_or(Self::Help(help::SCENARIO), |job| Self::Ask(Box::new(job))));
+        }
         #[cfg(feature = "crash")]
         if role == "crash" {
             let words: Vec<OsString> = arguments.collect();

@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         Command::Ask(job) => {
             return match testero::client::run(&job) {
                 Ok(()) => ExitCode::SUCCESS,
+                Err(testero::client::Trouble::Mistakes(lines)) => {
+                    let _ = writeln!(std::io::stderr(), "{lines}");
+                    ExitCode::from(2)
+                }
                 Err(trouble) => {
                     complain(trouble.words());
                     ExitCode::from(trouble.code())

@@ -5,9 +5,11 @@
 //! text here, and `010` is ten. Beyond the schema, a merge key (`<<`, from YAML 1.1) is understood, because files that were
 //! written for other programs have it.
 
+mod flow;
 mod node;
 mod parse;
 
+pub use flow::flow;
 pub use node::{Node, NodeKind, NodePath};
 pub use parse::{MOST_BYTES, YamlFault, parse};
 

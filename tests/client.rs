@@ -12,11 +12,11 @@ mod completions;
 mod hostile;
 mod names;
 mod requests;
-mod spreads;
-mod terminal;
+pub(crate) mod spreads;
+pub(crate) mod terminal;
 mod tokens;
 mod trouble;
-mod waits;
+pub(crate) mod waits;
 mod watches;
 
 /// A command in one string, of a service at this URL.

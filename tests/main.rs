@@ -55,6 +55,8 @@ mod readme;
 #[cfg(feature = "scenario")]
 mod recording;
 mod releases;
+#[cfg(all(feature = "scenario", feature = "client"))]
+mod running;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod shutdown;

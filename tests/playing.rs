@@ -126,6 +126,39 @@ fn what_is_wrong_is_told_and_changes_nothing() {
 }
 
 #[test]
+fn what_both_hold_goes_on_when_one_takes_the_place_of_the_other() {
+    let testero = Testero::start();
+    let text = |memory: &str, fds| {
+        format!(
+            "version: 1\nstart: 2026-01-01T00:00:00Z\ntracks: {{memory: {{constant: {memory}}}, fd: {{constant: {fds}}}, \
+             cpu: {{constant: 50m}}, ready: [{{at: 0, for: 100000000s, is: no}}]}}\n"
+        )
+    };
+    play(&testero, &text("64Mi", 200));
+    let holds = |memory: f64, fds: f64| {
+        let told = told(&testero);
+        track(&told, 0, "held") == memory * MIB && track(&told, 1, "held") == fds
+    };
+    eventually("all is held", || holds(64.0, 200.0));
+    let (load, id) = (testero.group("cpu").text("id").to_owned(), told(&testero).text("id").to_owned());
+    for (memory, fds) in [(48.0, 150.0), (64.0, 200.0), (32.0, 100.0)] {
+        assert_eq!(give(&testero, "PUT", &text(&format!("{memory}Mi"), fds as u32)).status, 202);
+        eventually("the other is held", || {
+            let told = told(&testero);
+            assert!(track(&told, 0, "held") >= 32.0 * MIB && track(&told, 1, "held") >= 100.0, "{told:?}");
+            assert_eq!(testero.ask("GET", "/readyz").status, 503);
+            holds(memory, fds)
+        });
+    }
+    assert_eq!(testero.group("cpu").text("id"), load);
+    assert_ne!(told(&testero).text("id"), id);
+    // One that begins later holds nothing until then.
+    let later = text("64Mi", 200).replace("2026", "2999");
+    assert_eq!(give(&testero, "PUT", &later).status, 202);
+    eventually("nothing is held", || holds(0.0, 0.0) && testero.ask("GET", "/readyz").status == 200);
+}
+
+#[test]
 fn one_scenario_is_received_at_a_time_and_a_slow_client_does_not_keep_others_away_for_long() {
     let testero = Testero::start();
     let mut slow = begin_upload(&testero);

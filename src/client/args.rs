@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::client::call::Call;
-use crate::client::commands::{COMMANDS, COMMON, Flag, SERVICE, SHELLS, TIME, Takes};
+use crate::client::commands::{COMMANDS, COMMON, Flag, SERVICE, SHELLS, TIME, Takes, verbs_of};
 use crate::client::completions::Shell;
 use crate::client::http::Http;
+#[cfg(feature = "scenario")]
+use crate::client::scenario::words::ScenarioCall;
 use crate::client::spread::{By, Spread};
 use crate::client::status::Show;
 use crate::client::{Action, ClientCommand, PATIENCE};
@@ -42,7 +44,7 @@ pub fn read(
 ) -> Result<Option<ClientCommand>, String> {
     let mut second = None;
     let mut said = Arguments { words: Vec::new(), flags: Vec::new() };
-    let verbs = COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs);
+    let verbs = verbs_of(command);
     let verb_of = |second: Option<&str>| verbs.iter().find(|(word, ..)| *word == second.unwrap_or_default());
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
@@ -86,7 +88,9 @@ pub fn read(
         let timeout = said.value("timeout").map_or(Ok(PATIENCE), span)?;
         Action::Http(Http::parse(&said.words, timeout)?)
     } else {
-        said.has_words(*takes_amount, &format!("testero {command} {word}"))?;
+        if command != "scenario" {
+            said.has_words(*takes_amount, &format!("testero {command} {word}"))?;
+        }
         said.what(command, word)?
     };
     let url = match (said.value("url"), variable("TESTERO_URL")) {
@@ -191,6 +195,8 @@ impl Arguments {
             ("status", _) => show(None),
             (group, "get") => show(COMMANDS.iter().map(|(known, _)| *known).find(|known| *known == group)),
             ("spread", group) => self.spread(group),
+            #[cfg(feature = "scenario")]
+            ("scenario", verb) => self.scenario(verb),
             (group, "set") => {
                 self.amount(unit)?;
                 let mut parameters = vec![(AMOUNT.name, self.words[0].clone())];
@@ -211,8 +217,14 @@ impl Arguments {
         }
     }
 
-    fn spread(&self, group: &str) -> Result<Action, String> {
-        let unit = unit_of(group);
+    #[cfg(feature = "scenario")]
+    fn scenario(&self, verb: &str) -> Result<Action, String> {
+        let timeout = self.value("timeout").map(span).transpose()?;
+        ScenarioCall::parse(verb, &self.words, self.services()?, &|flag| self.has(flag), timeout).map(Action::Scenario)
+    }
+
+    /// The names that `--service` has, with ports.
+    fn services(&self) -> Result<Vec<String>, String> {
         let services: Vec<String> = self
             .flags
             .iter()
@@ -224,6 +236,11 @@ impl Arguments {
         if let Some(wrong) = services.iter().find(|name| name.contains('/')) {
             return Err(format!("--service '{wrong}': a name and a port, like testero-headless:8080"));
         }
+        Ok(services)
+    }
+
+    fn spread(&self, group: &str) -> Result<Action, String> {
+        let (unit, services) = (unit_of(group), self.services()?);
         if services.is_empty() {
             return Err(String::from("testero spread: over which pods? --service testero-headless:8080"));
         }

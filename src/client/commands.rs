@@ -93,6 +93,43 @@ pub const COMMANDS: &[(&str, &[Verb])] = &[
     ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
 ];
 
+/// What stands behind `scenario`, where it asks a service.
+#[cfg(feature = "scenario")]
+pub const SCENARIO: [Verb; 3] = [
+    (
+        "run",
+        false,
+        &[SERVICE, own("divide", Takes::Nothing), own("replace", Takes::Nothing), WAIT, own("timeout", Takes::Span)],
+    ),
+    ("stop", false, &[SERVICE]),
+    ("status", false, &[SERVICE]),
+];
+
+/// What stands behind a command.
+pub fn verbs_of(command: &str) -> &'static [Verb] {
+    #[cfg(feature = "scenario")]
+    if command == "scenario" {
+        return &SCENARIO;
+    }
+    COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs)
+}
+
+/// Whether the words behind `scenario` ask a service: the first that is no flag, or the first verb behind flags.
+#[cfg(feature = "scenario")]
+pub fn asks_of_scenario(words: impl IntoIterator<Item = std::ffi::OsString>) -> bool {
+    let mut is_behind_flags = false;
+    for word in words {
+        if SCENARIO.iter().any(|(verb, ..)| word == *verb) {
+            return true;
+        }
+        is_behind_flags |= word.to_string_lossy().starts_with('-');
+        if !is_behind_flags || word == "check" || word == "record" {
+            return false;
+        }
+    }
+    false
+}
+
 /// Methods that are offered for `testero http`; it takes others as well.
 pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
@@ -108,6 +145,23 @@ pub fn is_command(word: &str) -> bool {
 mod tests {
     use super::*;
     use crate::parameters::{ParameterKind, ParameterList};
+
+    #[cfg(feature = "scenario")]
+    #[test]
+    fn some_words_behind_scenario_ask_a_service() {
+        for (words, asks) in [
+            ("run a.yaml", true),
+            ("--url x --wait run a.yaml", true),
+            ("status", true),
+            ("check run", false),
+            ("--limit cpu=1 check run", false),
+            ("examples", false),
+            ("--help", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_of_scenario(words.split(' ').map(std::ffi::OsString::from)), asks, "{words}");
+        }
+    }
 
     #[test]
     fn every_flag_becomes_a_parameter_that_the_service_takes() {

@@ -5,7 +5,9 @@
 //! place        a command after its flags
 //! call         a change is asked for, and its progress told
 //! show         what there is to know
+//! pods         all pods behind a name
 //! spread       one amount over all pods behind a name
+//! scenario     a file that pods play; a feature
 //! http         any request
 //! recorder     what a service holds and uses becomes a recording
 //! completions  what a shell offers while one types
@@ -18,9 +20,12 @@ pub mod commands;
 pub mod completions;
 pub mod http;
 pub mod place;
+mod pods;
 #[cfg(feature = "scenario")]
 pub mod recorder;
 mod reply;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 pub mod spread;
 pub mod status;
 
@@ -55,6 +60,9 @@ pub enum Action {
     Call(call::Call),
     /// A change of many.
     Spread(spread::Spread),
+    /// A file that is played, or what is asked of it.
+    #[cfg(feature = "scenario")]
+    Scenario(scenario::words::ScenarioCall),
     /// Any request.
     Http(http::Http),
     /// The script for a shell.
@@ -68,6 +76,8 @@ pub enum Trouble {
     Refused(String),
     /// Nobody answered: 3.
     Unreachable(String),
+    /// A file has these mistakes, a line each, and nothing was asked: 2.
+    Mistakes(String),
 }
 
 impl Trouble {
@@ -75,6 +85,7 @@ impl Trouble {
     pub fn code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,
+            Self::Mistakes(_) => 2,
             Self::Unreachable(_) => 3,
         }
     }
@@ -82,7 +93,7 @@ impl Trouble {
     /// What to say.
     pub fn words(&self) -> &str {
         match self {
-            Self::Refused(words) | Self::Unreachable(words) => words,
+            Self::Refused(words) | Self::Unreachable(words) | Self::Mistakes(words) => words,
         }
     }
 }
@@ -104,6 +115,8 @@ pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
         }
         Action::Call(call) => call.run(&service),
         Action::Spread(spread) => spread.run(token.as_deref()),
+        #[cfg(feature = "scenario")]
+        Action::Scenario(call) => scenario::run(call, &service),
         Action::Http(http) => http.run(&service),
         Action::Completions(shell) => print(&shell.script()),
     }
@@ -125,6 +138,23 @@ impl Remote<'_> {
     /// A reply. Who takes lines waits for what comes in them, as long as something does; all else is there in time, or not
     /// at all: no drop by drop.
     fn reply(&self, method: &str, target: &str, patience: Duration, taker: Taker<'_>) -> Result<Reply, Trouble> {
+        self.exchanged(method, target, &[], patience, taker)
+    }
+
+    /// The reply to a body.
+    #[cfg(feature = "scenario")]
+    fn give(&self, method: &str, target: &str, body: &[u8]) -> Result<Reply, Trouble> {
+        self.exchanged(method, target, body, PATIENCE, Taker::Whole)
+    }
+
+    fn exchanged(
+        &self,
+        method: &str,
+        target: &str,
+        body: &[u8],
+        patience: Duration,
+        taker: Taker<'_>,
+    ) -> Result<Reply, Trouble> {
         let asked = || -> io::Result<Reply> {
             let url = Url::parse(self.url)?;
             let target = format!("{}{target}", url.path.trim_end_matches('/'));
@@ -134,8 +164,8 @@ impl Remote<'_> {
             let addresses = url.addresses(if waits { Instant::now() + PATIENCE } else { deadline })?;
             let deadline = (!waits).then_some(deadline);
             let connections = self.connections;
-            Exchange { authority, method, target: &target, token, connections, patience, deadline }
-                .taken(&addresses, taker)
+            let exchange = Exchange { authority, method, target: &target, token, connections, patience, deadline };
+            if body.is_empty() { exchange.taken(&addresses, taker) } else { exchange.given(&addresses, body, taker) }
         };
         asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
     }

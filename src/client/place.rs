@@ -20,6 +20,8 @@ pub fn place_after_flags(
         let Some(flag) = word.strip_prefix("--") else {
             return match ours {
                 _ if is_command(word) => Ok(Some(place)),
+                // A role, some of whose words ask a service.
+                Some(_) if word == "scenario" => Ok(Some(place)),
                 Some(_) if !word.starts_with('-') && !is_role(word) => Err(format!("unknown command '{word}'")),
                 _ => Ok(None),
             };
@@ -63,6 +65,7 @@ mod tests {
             ("--service mem spread disk 1", Some(2)),
             ("--token-file f health", Some(2)),
             ("--url x completions bash", Some(2)),
+            ("--url x scenario run a.yaml", Some(2)),
             // Of a service, or of nothing that is known.
             ("--listen 127.0.0.1:0", None),
             ("--token-file status", None),

@@ -1,30 +1,11 @@
 //! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
-
 use crate::client::call::{Call, outcome};
-use crate::client::reply::{Object, good, printable};
+use crate::client::pods::{Pod, found, on_each};
+use crate::client::reply::{Object, good};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble, print};
-use crate::http::client::{Taker, Url};
-use crate::sorting::{sort_by, sort_by_key};
-use crate::sync::{lock, spawn_scoped};
+use crate::http::client::Taker;
 use crate::units::quantity::{Amount, Unit, in_words};
-
-/// Most pods at once: each has a thread here while it works.
-const MOST_PODS: usize = 1024;
-/// How many addresses of a name musl's resolver tells at most.
-const MOST_OF_A_NAME: usize = 48;
-/// How often one address is asked again, each time over a new connection, who is there. Of two pods that a balancer picks
-/// from by chance, both are seen in 31 of 32 cases.
-const LOOKS: u32 = 5;
-/// From when on it is not asked again.
-const LOOKING: Duration = Duration::from_secs(3);
-/// The stack of such a thread.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// How an amount is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +37,9 @@ pub struct Spread {
     pub unit: Unit,
 }
 
-/// A pod, and what became of its part.
-struct Pod {
-    address: SocketAddr,
-    /// The service, where it has no other address: then it may be a balancer's, with several pods behind it.
-    alone: Option<String>,
-    /// Its name, where it tells one.
-    name: Option<String>,
-    /// All names that were told at this address.
-    seen: Vec<String>,
+/// What became of a pod's part.
+struct PodPart {
+    pod: Pod,
     /// What it holds or uses though it refused, where that is known.
     kept: Option<u64>,
     /// What it can hold, in the unit.
@@ -75,74 +50,35 @@ struct Pod {
 
 impl Spread {
     pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
-        let mut pods = self.pods()?;
-        on_each(&mut pods, &|pod| pod.result = self.greet(pod, token).map(|()| 0));
-        tell_of_balancers(&mut pods);
-        // Of two families of addresses a pod has one each.
-        let mut names = Vec::new();
-        pods.retain(|pod| pod.name.as_ref().is_none_or(|name| add(&mut names, name)));
+        let mut pods: Vec<PodPart> = found(&self.services, token)?.into_iter().map(|pod| self.part_of(pod)).collect();
         self.divide(&mut pods);
-        on_each(&mut pods, &|pod| {
-            if pod.result.is_ok() {
-                pod.result = self.send(pod, token);
-                if matches!(pod.result, Err(Trouble::Refused(_))) && pod.seen.len() < 2 {
-                    pod.kept = status(pod, token).ok().map(|status| self.kept(&status));
+        let failed = on_each(&mut pods, &|part| {
+            if part.result.is_ok() {
+                part.result = self.send(part, token);
+                if matches!(part.result, Err(Trouble::Refused(_))) && part.pod.seen.len() < 2 {
+                    part.kept = part.pod.ask(token, PATIENCE).ok().map(|status| self.kept(&status));
                 }
             }
         });
+        for (place, why) in failed {
+            pods[place].result = Err(why);
+        }
         self.tell(&pods)
     }
 
-    /// A pod for every address behind the names, each once.
-    fn pods(&self) -> Result<Vec<Pod>, Trouble> {
-        let mut all: Vec<Pod> = Vec::new();
-        let until = Instant::now() + PATIENCE;
-        for service in &self.services {
-            let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
-            let url = Url { authority: service, path: "" };
-            let found = url.addresses(until).map_err(|error| unreachable(error.to_string()))?;
-            if found.is_empty() {
-                return Err(unreachable(String::from("has no address")));
+    /// Learns what a pod can hold.
+    fn part_of(&self, mut pod: Pod) -> PodPart {
+        let (mut room, mut result) = (0, Ok(0));
+        match pod.status.take() {
+            Some(Ok(status)) if self.group == "cpu" => room = status.whole(&["groups", "cpu", "limit_millicores"]),
+            Some(Ok(status)) => {
+                let available = status.whole(&["groups", self.group, "available"]);
+                room = self.kept(&status).saturating_add(available);
             }
-            if cfg!(target_env = "musl") && found.len() == MOST_OF_A_NAME {
-                complain(&format!(
-                    "{service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
-                ));
-            }
-            // Of two families of addresses a Service has one each.
-            let count = |is_ipv4| found.iter().filter(|address| address.is_ipv4() == is_ipv4).count();
-            let is_alone = count(true) <= 1 && count(false) <= 1;
-            for address in found {
-                if all.iter().all(|pod| pod.address != address) {
-                    all.push(Pod::at(address, is_alone.then(|| service.clone())));
-                }
-            }
+            Some(Err(why)) => result = Err(why),
+            None => {}
         }
-        if all.len() > MOST_PODS {
-            return Err(Trouble::Refused(format!("{} pods are more than {MOST_PODS}", all.len())));
-        }
-        sort_by_key(&mut all, &|pod| pod.address);
-        Ok(all)
-    }
-
-    /// Learns what a pod is called, and what it can hold.
-    fn greet(&self, pod: &mut Pod, token: Option<&str>) -> Result<(), Trouble> {
-        let begun = Instant::now();
-        let found = status(pod, token)?;
-        pod.room = match self.group {
-            "cpu" => found.whole(&["groups", "cpu", "limit_millicores"]),
-            group => self.kept(&found).saturating_add(found.whole(&["groups", group, "available"])),
-        };
-        pod.name = name(&found);
-        pod.seen.extend(pod.name.clone());
-        let mut looks = if pod.alone.is_some() && pod.name.is_some() { LOOKS } else { 0 };
-        while looks > 0 && begun.elapsed() < LOOKING {
-            looks -= 1;
-            if let Some(name) = status(pod, token).ok().as_ref().and_then(name) {
-                add(&mut pod.seen, &name);
-            }
-        }
-        Ok(())
+        PodPart { pod, kept: None, room, part: 0, result }
     }
 
     /// What a status says that is held, or used.
@@ -152,21 +88,21 @@ impl Spread {
     }
 
     /// Gives each pod that answers its part; the parts are the amount, to the last unit.
-    fn divide(&self, pods: &mut [Pod]) {
+    fn divide(&self, pods: &mut [PodPart]) {
         let Amount::Exactly(total) = self.amount else { return };
-        let mut takers: Vec<&mut Pod> = match self.by {
+        let mut takers: Vec<&mut PodPart> = match self.by {
             // Who does not answer has its part as well: it is missing, and is said to be.
             By::Even => pods.iter_mut().collect(),
             By::Available => pods.iter_mut().filter(|pod| pod.result.is_ok()).collect(),
         };
-        let weight = |pod: &Pod| if self.by == By::Even { 1 } else { u128::from(pod.room) };
+        let weight = |pod: &PodPart| if self.by == By::Even { 1 } else { u128::from(pod.room) };
         let weights: Vec<u128> = takers.iter().map(|pod| weight(pod)).collect();
         for (pod, part) in takers.iter_mut().zip(parts(total, &weights)) {
             pod.part = part;
         }
     }
 
-    fn send(&self, pod: &Pod, token: Option<&str>) -> Result<u64, Trouble> {
+    fn send(&self, pod: &PodPart, token: Option<&str>) -> Result<u64, Trouble> {
         let amount = match (self.amount, self.unit) {
             (Amount::Exactly(_), Unit::Millicores) => format!("{}m", pod.part),
             (Amount::Exactly(_), _) => pod.part.to_string(),
@@ -177,7 +113,7 @@ impl Spread {
         parameters.extend(self.parameters.iter().cloned());
         let path = format!("/api/{}/{verb}", self.group);
         let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
-        let url = format!("http://{}", pod.address);
+        let url = pod.pod.url();
         let mut last = None;
         let service = Remote { url: &url, token, connections: None };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
@@ -198,7 +134,7 @@ impl Spread {
     }
 
     /// A line a pod, and the sum.
-    fn tell(&self, pods: &[Pod]) -> Result<(), Trouble> {
+    fn tell(&self, pods: &[PodPart]) -> Result<(), Trouble> {
         let in_unit = |amount| match self.unit {
             Unit::Millicores => format!("{amount}m"),
             unit => in_words(amount, unit),
@@ -206,7 +142,7 @@ impl Spread {
         let verb = if self.group == "cpu" { "used" } else { "held" };
         // Who refuses may hold something all the same.
         let (mut sum, mut good, mut holders) = (0_u64, 0, 0);
-        let names = pods.iter().map(|pod| pod.label().len()).max().unwrap_or(0);
+        let names = pods.iter().map(|pod| pod.pod.label().len()).max().unwrap_or(0);
         let mut text = String::new();
         for pod in pods {
             let said = match &pod.result {
@@ -221,9 +157,9 @@ impl Spread {
                     }
                     None => format!("refused: {why}"),
                 },
-                Err(Trouble::Unreachable(why)) => format!("unreachable: {why}"),
+                Err(why) => format!("unreachable: {}", why.words()),
             };
-            text += &format!("{:<names$}  {said}\n", pod.label());
+            text += &format!("{:<names$}  {said}\n", pod.pod.label());
         }
         let of = match self.amount {
             Amount::Exactly(total) => format!(" of {}", in_unit(total)),
@@ -231,7 +167,7 @@ impl Spread {
         };
         text += &format!("{:<names$}  {}{of} {verb} by {holders} of {} pods\n", "sum", in_unit(sum), pods.len());
         print(&text)?;
-        let unreachable = |pod: &Pod| matches!(pod.result, Err(Trouble::Unreachable(_)));
+        let unreachable = |pod: &PodPart| matches!(pod.result, Err(Trouble::Unreachable(_)));
         match pods.len() - good {
             0 => Ok(()),
             failed if failed == pods.len() && pods.iter().all(unreachable) => {
@@ -239,99 +175,6 @@ impl Spread {
             }
             failed => Err(Trouble::Refused(format!("{failed} of {} pods did not do it", pods.len()))),
         }
-    }
-}
-
-impl Pod {
-    fn at(address: SocketAddr, alone: Option<String>) -> Self {
-        Self { address, alone, name: None, seen: Vec::new(), kept: None, room: 0, part: 0, result: Ok(0) }
-    }
-
-    fn label(&self) -> String {
-        self.name.as_ref().map_or_else(|| self.address.to_string(), |name| format!("{name} ({})", self.address))
-    }
-}
-
-/// What a pod says of itself.
-fn status(pod: &Pod, token: Option<&str>) -> Result<Object, Trouble> {
-    let url = format!("http://{}", pod.address);
-    good(&Remote { url: &url, token, connections: None }.ask("GET", "/api/status?format=json")?)
-}
-
-/// What a pod is called, where it tells that.
-fn name(status: &Object) -> Option<String> {
-    status.text(&["pod"]).map(|name| printable(name).replace('\n', " "))
-}
-
-/// Says on stderr where one address has several pods behind it, or may have: once for each service.
-fn tell_of_balancers(pods: &mut Vec<Pod>) {
-    let alone = |pod: &Pod| pod.alone.clone().filter(|_| pod.result.is_ok());
-    let mut services = Vec::new();
-    pods.iter().filter_map(alone).for_each(|service| _ = add(&mut services, &service));
-    sort_by(&mut services, &Ord::cmp);
-    let names_of = |service: &str| {
-        let mut names = Vec::new();
-        // Two addresses may well be two pods.
-        for pod in pods.iter().filter(|pod| pod.seen.len() > 1 && alone(pod).as_deref() == Some(service)) {
-            pod.seen.iter().for_each(|name| _ = add(&mut names, name));
-        }
-        sort_by(&mut names, &Ord::cmp);
-        names
-    };
-    let behind: Vec<(String, Vec<String>)> =
-        services.into_iter().map(|service| (service.clone(), names_of(&service))).collect();
-    for (service, names) in &behind {
-        if names.len() > 1 {
-            let names = names.join(", ");
-            complain(&format!(
-                "{service}: several pods answer at one address ({names}), so which of them gets the amount is chance; a \
-                 headless Service has an address for each"
-            ));
-        } else if service.parse::<SocketAddr>().is_err() {
-            complain(&format!(
-                "{service}: one address, taken for one pod; if it is a Service's cluster address, other pods may be behind \
-                 it, and a headless Service has an address for each"
-            ));
-        }
-    }
-    let has_several = |service: &str| behind.iter().any(|(known, names)| known == service && names.len() > 1);
-    let mut kept = Vec::new();
-    pods.retain_mut(|pod| match alone(pod) {
-        Some(service) if has_several(&service) => {
-            // Which of them does it is not known. Its address of the other family leads to the same pods.
-            pod.name = None;
-            add(&mut kept, &service)
-        }
-        _ => true,
-    });
-}
-
-/// Adds a name that is not among the known ones yet; says whether it did.
-fn add(known: &mut Vec<String>, name: &str) -> bool {
-    let is_new = known.iter().all(|one| one != name);
-    if is_new {
-        known.push(name.to_owned());
-    }
-    is_new
-}
-
-/// Writes a line to stderr, where nobody may be to read it.
-fn complain(words: &str) {
-    let _ = writeln!(io::stderr(), "testero: {words}");
-}
-
-/// Does it for all pods at once.
-fn on_each(pods: &mut [Pod], work: &(dyn Fn(&mut Pod) + Sync)) {
-    let failed = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for (place, pod) in pods.iter_mut().enumerate() {
-            if let Err(error) = spawn_scoped(scope, "pod", STACK_BYTES, Box::new(|| work(pod))) {
-                lock(&failed).push((place, error.to_string()));
-            }
-        }
-    });
-    for (place, why) in lock(&failed).drain(..) {
-        pods[place].result = Err(Trouble::Refused(format!("no thread for it: {why}")));
     }
 }
 

@@ -9,11 +9,14 @@ pub fn chance(seed: u64, number: u64, of: u64) -> f64 {
 
 /// A number from 0 to below 1 for a name.
 pub fn chance_of_name(name: &str) -> f64 {
+    chance(hash(name), 0, 0)
+}
+
+/// A number that is another one for another text, unless somebody looks for two that are alike.
+pub fn hash(text: &str) -> u64 {
     // FNV-1a.
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    chance(hash, 0, 0)
+    let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325u64, add)
 }
 
 /// Each bit of what comes out depends on all that goes in: the step and finalizer of SplitMix64.

@@ -90,7 +90,7 @@ mod tests {
 
     fn track(shape: Shape) -> Track {
         let shapes = vec![TimedShape { shape, begin: 0.0, end: f64::INFINITY }];
-        Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip }
+        Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip, scale: 1.0 }
     }
 
     fn wave(form: WaveForm) -> Track {

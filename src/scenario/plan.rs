@@ -10,6 +10,8 @@ pub struct PodScenario {
     pub speed: f64,
     /// How often it is played; `None` is forever.
     pub repeat: Option<u64>,
+    /// What the amounts of all tracks are multiplied by, from 0; each track has it, too.
+    pub scale: f64,
     /// Seconds of the scenario that it lasts, more than 0; `None` where it has no end.
     pub length: Option<f64>,
     /// When it begins.
@@ -58,6 +60,7 @@ impl Default for PodScenario {
         Self {
             speed: 1.0,
             repeat: Some(1),
+            scale: 1.0,
             length: None,
             start: StartTime::Now,
             offset: StartOffset::Same,

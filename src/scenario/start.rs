@@ -60,6 +60,27 @@ impl StartTime {
     }
 }
 
+/// A second of Unix time as RFC 3339 has it, to a millisecond: `2026-01-31T08:00:00.250Z`. What is before 1970 or beyond the
+/// year 9999 is told as the first or the last second that is written so.
+pub fn in_rfc3339(time: f64) -> String {
+    /// The last millisecond of the year 9999.
+    const LAST: f64 = 253_402_300_799_999.0;
+    let millis = (time * 1000.0).round().clamp(0.0, LAST) as u64;
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Counted from the first of March of the year 0, in eras of 400 years, so that the day that comes only sometimes is the
+    // last of its year.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (era * 400 + year, month + 3) } else { (era * 400 + year + 1, month - 9) };
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
 /// The number of a StatefulSet's pod. No set has a billion.
 fn ordinal(pod: &str) -> u64 {
     let digits = pod.rsplit_once('-').map_or("", |(_, digits)| digits);
@@ -100,11 +121,9 @@ fn instant(text: &str) -> Option<f64> {
             (time, sign * clock(offset.get(1..)?)?)
         }
     };
-    // What is finer than a second does not count.
-    let time = match time.split_once('.') {
-        Some((time, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => time,
-        Some(_) => return None,
-        None => time,
+    let (time, fraction) = match time.split_once('.') {
+        Some((time, fraction)) => (time, part(fraction)?),
+        None => (time, 0.0),
     };
     if time.len() != 8 {
         return None;
@@ -119,7 +138,21 @@ fn instant(text: &str) -> Option<f64> {
     // Years begin in March here, so that the day that comes only sometimes is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
     let days = i64::from(year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1) - 719_468;
-    Some(days as f64 * DAY + clock(time)? - offset)
+    Some(days as f64 * DAY + clock(time)? - offset + fraction)
+}
+
+/// What stands behind the point of seconds. Digits beyond the ninth do not count.
+fn part(fraction: &str) -> Option<f64> {
+    let mut part = 0.0;
+    for (place, byte) in fraction.bytes().enumerate() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        if place < 9 {
+            part += f64::from(byte - b'0') * 10f64.powi(-(place as i32) - 1);
+        }
+    }
+    Some(part)
 }
 
 fn month_days(year: u32, month: u32) -> u32 {
@@ -143,7 +176,7 @@ mod tests {
             ("23:59:59", StartTime::Daily(86_399.0)),
             ("1970-01-01T00:00:00Z", StartTime::Instant(0.0)),
             ("2026-11-28T23:56:00Z", StartTime::Instant(1_795_910_160.0)),
-            ("2000-02-29t12:00:00.5z", StartTime::Instant(951_825_600.0)),
+            ("2000-02-29t12:00:00.5z", StartTime::Instant(951_825_600.5)),
             ("2026-11-29 01:56:00+02:00", StartTime::Instant(1_795_910_160.0)),
         ] {
             assert_eq!(StartTime::parse(text), Ok(time), "{text}");
@@ -168,6 +201,29 @@ mod tests {
             "2026-01-01Té0:00:00Z",
         ] {
             assert!(StartTime::parse(text).unwrap_err().contains("08:00:30"), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for (time, text) in [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (951_825_600.5, "2000-02-29T12:00:00.500Z"),
+            (1_795_910_160.0, "2026-11-28T23:56:00.000Z"),
+            (4_107_542_400.0, "2100-03-01T00:00:00.000Z"),
+            (-5.0, "1970-01-01T00:00:00.000Z"),
+            (1e300, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(in_rfc3339(time), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_time_is_read_as_it_was(millis in 0u64..253_402_300_800_000) {
+            let time = millis as f64 / 1000.0;
+            let Ok(StartTime::Instant(read)) = StartTime::parse(&in_rfc3339(time)) else { panic!("{millis}") };
+            proptest::prop_assert!((read - time).abs() < 0.0005, "{} {}", read, time);
         }
     }
 

@@ -87,6 +87,8 @@ pub struct Track {
     pub shapes: Vec<TimedShape>,
     /// What is done when it wants too much.
     pub at_limit: AtLimit,
+    /// What all its amounts are multiplied by, from 0.
+    pub scale: f64,
 }
 
 /// What the amounts of a track depend on.
@@ -108,6 +110,7 @@ impl Track {
         for shape in &self.shapes {
             sum += shape.value(s, limit)?;
         }
+        sum *= self.scale;
         Some(if sum.is_nan() { 0.0 } else { sum.clamp(0.0, MOST_UNITS) })
     }
 
@@ -244,7 +247,7 @@ mod tests {
             constant(TrackAmount::Units(100.0), 0.0, f64::INFINITY),
             constant(TrackAmount::Share(0.5), 10.0, 20.0),
         ];
-        let track = Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip };
+        let track = Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip, scale: 1.0 };
         let at = |s| track.wanted(s, Some(1000.0));
         assert_eq!([at(0.0), at(10.0), at(19.9), at(20.0)], [100.0, 600.0, 600.0, 100.0].map(Some));
         assert_eq!((track.wanted(0.0, None), track.need()), (None, LimitNeed::Mixed));
@@ -252,11 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn all_amounts_have_one_factor_and_shares_of_a_limit_have_it_too() {
+        let shapes = vec![
+            constant(TrackAmount::Units(101.0), 0.0, f64::INFINITY),
+            constant(TrackAmount::Share(0.5), 10.0, f64::INFINITY),
+        ];
+        let track = Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip, scale: 0.5 };
+        assert_eq!([0.0, 10.0].map(|s| track.wanted(s, Some(1000.0))), [Some(50.5), Some(300.5)]);
+        let huge = Track { scale: 1e9, shapes: vec![constant(TrackAmount::Units(1e18), 0.0, 1.0)], ..track };
+        assert_eq!(huge.wanted(0.0, None), Some(MOST_UNITS));
+    }
+
+    #[test]
     fn a_leak_may_stop_the_scenario() {
         let leak =
             Leak { rate: TrackAmount::Units(5.0), per: 1.0, until: TrackAmount::Share(0.5), then: AfterLeak::Stop };
         let shapes = vec![TimedShape { shape: Shape::Leak(leak), begin: 7.0, end: f64::INFINITY }];
-        let track = Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip };
+        let track = Track { kind: TrackKind::Memory, shapes, at_limit: AtLimit::Clip, scale: 1.0 };
         assert_eq!((track.stops_at(None), track.stops_at(Some(100.0))), (None, Some(17.0)));
         assert_eq!(track.wanted(1e9, Some(100.0)), Some(50.0));
     }

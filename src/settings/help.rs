@@ -321,9 +321,45 @@ While it runs:  , verified   cN rN killed, started again (S sink, F feed, R stor
 Exit: 0 passed, 1 data wrong, 2 usage or not begun, 3 not live, 4 cannot tell, 5 a part died by itself, 130 or 143 interrupted.
 ";
 
+/// What asks a service of scenarios.
+#[cfg(all(feature = "scenario", feature = "client"))]
+macro_rules! scenario_client {
+    () => {
+        "
+A running testero plays FILE, with the recordings that it names in it:
+  testero scenario run FILE [--replace] [--wait [--timeout 10m]] [OF WHOM]
+  testero scenario status|stop [OF WHOM]
+
+Of whom: one service, or all pods behind a name:
+      --url URL          [http://127.0.0.1:8080, or as IP and PORT say]
+      --service HOST[:PORT][,...]   all begin at the same time
+      --divide           with --service: FILE has the amounts of all pods, and
+                         each plays its part of them, also when pods come or
+                         go while it waits
+      --replace          takes the place of what is played
+      --wait             until it is over everywhere; --divide waits, too
+      --timeout TIME     for no longer than that
+      --token TOKEN, --token-file FILE   as for testero status
+
+What fails at one pod is told, and the others go on. Ctrl-C ends the waiting,
+not the scenario.
+Exit status of these: 0 done, or over; 1 refused, failed, stopped, ended or
+replaced by somebody, or not over in time; 2 wrong usage or mistakes; 3 nobody
+answers; 130 Ctrl-C.
+"
+    };
+}
+#[cfg(all(feature = "scenario", not(feature = "client")))]
+macro_rules! scenario_client {
+    () => {
+        ""
+    };
+}
+
 /// `testero scenario --help`.
 #[cfg(feature = "scenario")]
-pub(crate) const SCENARIO: &str = "\
+pub(crate) const SCENARIO: &str = concat!(
+    "\
 testero scenario looks at files that say what a pod is to hold over time.
 
 Usage:
@@ -351,4 +387,6 @@ A scenario is YAML or JSON. Where a FILE is read, - is the standard input.
 URL, and the token, are as for testero status (see testero status --help).
 Exit status: 0 the file is good, or is recorded; 1 failed; 2 wrong usage, or a
 file with mistakes: all of a scenario's, with line and path.
-";
+",
+    scenario_client!()
+);

@@ -11,7 +11,7 @@ use crate::harness::{PROGRAM, Testero, skip};
 use crate::process::fails_with;
 
 /// Services at 127.0.0.2 and what follows, all with the same port, each with its arguments.
-fn pods(each: &[&[&str]]) -> Vec<Testero> {
+pub(crate) fn pods(each: &[&[&str]]) -> Vec<Testero> {
     loop {
         let first = Testero::start_with(&[&["--listen", "127.0.0.2:0"], each[0]].concat(), &[]);
         let address = |place: usize| format!("127.0.0.{}:{}", place + 2, first.address.port());

@@ -9,7 +9,7 @@ use std::thread;
 use crate::process::Reaped;
 
 /// Runs a command to its end on a terminal of so many columns. Returns its exit code, and what was drawn.
-pub(super) fn on_terminal(command: &mut Command, columns: u16) -> (i32, String) {
+pub(crate) fn on_terminal(command: &mut Command, columns: u16) -> (i32, String) {
     let (mut screen, mut child) = start_on_terminal(command, columns);
     let drawn = thread::spawn(move || {
         let (mut drawn, mut buffer) = (Vec::new(), [0; 4096]);

@@ -160,7 +160,7 @@ fn a_full_file_system_is_told_with_exit_1() {
 }
 
 /// Whether root may have mounts of its own here; says so where not.
-pub(super) fn mounts_here() -> bool {
+pub(crate) fn mounts_here() -> bool {
     let mut command = Command::new("unshare");
     let may = crate::process::run(command.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"])).status.success();
     if !may {

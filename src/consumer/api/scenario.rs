@@ -175,6 +175,7 @@ pub(super) fn value(report: &ScenarioReport) -> Value {
         }
     }));
     object! {
+        "id": report.id.as_str(),
         "state": report.state,
         "reason": report.reason.as_deref(),
         "begins_in_seconds": report.waits.map(thousandths),

@@ -125,10 +125,11 @@ impl ScenarioPlayer {
     }
 
     fn begin(&self, staged: &mut Option<StagedScenario>, plan: PodScenario, clock: ScenarioClock, text: &str) {
+        let mut begun = StagedScenario::new(plan, clock, text.to_owned(), &self.cast);
         if let Some(mut before) = staged.take() {
+            begun.take_over(&mut before, wall());
             before.end();
         }
-        let begun = StagedScenario::new(plan, clock, text.to_owned(), &self.cast);
         self.keep(&begun);
         *staged = Some(begun);
         self.changed.notify_all();

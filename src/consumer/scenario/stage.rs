@@ -11,7 +11,9 @@ use crate::consumer::scenario::events::SwitchedByScenario;
 use crate::consumer::scenario::held::{HeldTrack, TrackStep};
 use crate::consumer::scenario::loads::LoadTrack;
 use crate::scenario::PodScenario;
+use crate::scenario::chance::hash;
 use crate::scenario::plan::ScenarioPosition;
+use crate::scenario::start::StartTime;
 use crate::scenario::track::{AtLimit, Track, TrackKind};
 
 /// How often it looks where the curves are.
@@ -34,6 +36,7 @@ pub struct StagedScenario {
     players: Vec<TrackPlayer>,
     switched: SwitchedByScenario,
     end: Option<ScenarioEnd>,
+    id: String,
     /// When it was looked at last, by the clock on the wall and by one that never jumps.
     looked: Option<(f64, Instant)>,
 }
@@ -67,6 +70,8 @@ struct TrackPlayer {
 
 /// What is told of a scenario.
 pub struct ScenarioReport {
+    /// Another one for another text.
+    pub id: String,
     /// `waiting`, `playing`, `paused`, `over` or `stopped`.
     pub state: &'static str,
     /// Why it was stopped.
@@ -129,7 +134,35 @@ impl StagedScenario {
             players.push(player);
         }
         let switched = SwitchedByScenario::new(Arc::clone(&cast.ready), Arc::clone(&cast.faults), cast.stop.clone());
-        Self { plan: Arc::new(plan), clock, text, pod: cast.pod.clone(), players, switched, end: None, looked: None }
+        let (id, pod) = (format!("{:016x}", hash(&text)), cast.pod.clone());
+        Self { plan: Arc::new(plan), clock, text, pod, players, switched, end: None, id, looked: None }
+    }
+
+    /// Takes the place of one that is on: what both hold or do goes on from where it is, and is not given back in between.
+    /// Where this one has not begun yet, nothing goes on.
+    pub fn take_over(&mut self, before: &mut Self, now: f64) {
+        let has_begun = matches!(self.clock.position(&self.plan, now, &self.pod), ScenarioPosition::At { .. });
+        if !has_begun || !before.is_on() {
+            return;
+        }
+        let (new, old) = (&self.plan, &before.plan);
+        let is_as_given = before.clock.behind == 0.0 && before.clock.paused.is_none();
+        let has_same_start = matches!(new.start, StartTime::Instant(_)) && new.start == old.start && is_as_given;
+        let has_same_form = (new.offset, new.speed, new.length) == (old.offset, old.speed, old.length);
+        let has_same_times = has_same_start && has_same_form;
+        for player in &mut self.players {
+            if let Some(place) = before.players.iter().position(|old| old.kind == player.kind) {
+                let old = before.players.swap_remove(place);
+                player.actor = old.actor;
+                if has_same_times {
+                    player.noted = old.noted;
+                }
+            }
+        }
+        if has_same_times && new.ready == old.ready && new.faults == old.faults {
+            std::mem::swap(&mut self.switched, &mut before.switched);
+        }
+        self.take_back();
     }
 
     /// Whether it has not come to its end.
@@ -283,7 +316,8 @@ impl StagedScenario {
             None => ("playing", None),
         };
         let tracks = self.players.iter().map(TrackPlayer::report).collect();
-        ScenarioReport { state, reason, waits, second, round, plan: Arc::clone(&self.plan), tracks }
+        let (id, plan) = (self.id.clone(), Arc::clone(&self.plan));
+        ScenarioReport { id, state, reason, waits, second, round, plan, tracks }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::http::message::head::Framing;
 
 /// How much is received at a time.
 const BUFFER_BYTES: usize = 4096;
+/// How much of a body is sent at a time.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// A request.
 #[derive(Clone, Copy)]
@@ -86,7 +88,7 @@ impl Exchange<'_> {
             if !greeting.is_empty() {
                 (&stream).write_all(greeting)?;
             }
-            self.send(&stream)?;
+            self.send(&stream, &[])?;
             let mut head = Vec::new();
             let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });
             read_head(&mut reader, &mut head, false, &mut FieldSlots::default()).map(|head| head.status.0)
@@ -100,14 +102,22 @@ impl Exchange<'_> {
     /// When none does, what comes is no answer in time, or the taker has an error.
     pub fn taken(&self, addresses: &[SocketAddr], mut taker: Taker<'_>) -> io::Result<Reply> {
         if let Some((address, stream)) = self.kept(addresses) {
-            match self.talk(address, stream, &mut taker) {
+            match self.talk(address, stream, &[], &mut taker) {
                 // The server has closed it in this very moment, as it may.
                 Err(trouble) if !trouble.is_answered && is_closed(&trouble.error) => {}
                 answered => return answered.map_err(|trouble| in_words(trouble.error)),
             }
         }
+        self.given(addresses, &[], taker)
+    }
+
+    /// The same, over a new connection and with a body.
+    ///
+    /// # Errors
+    /// When none does, what comes is no answer in time, or the taker has an error.
+    pub fn given(&self, addresses: &[SocketAddr], body: &[u8], mut taker: Taker<'_>) -> io::Result<Reply> {
         let (address, stream) = self.connect(addresses)?;
-        self.talk(address, stream, &mut taker).map_err(|trouble| in_words(trouble.error))
+        self.talk(address, stream, body, &mut taker).map_err(|trouble| in_words(trouble.error))
     }
 
     /// The same, but it is never sent twice. A connection that was kept may be closed in this very moment; then nobody knows
@@ -118,7 +128,7 @@ impl Exchange<'_> {
     pub fn taken_once(&self, addresses: &[SocketAddr], mut taker: Taker<'_>) -> io::Result<Reply> {
         let kept = self.connections.and_then(|connections| connections.take(addresses));
         let (address, stream) = kept.map_or_else(|| self.connect(addresses), Ok)?;
-        self.talk(address, stream, &mut taker).map_err(|trouble| in_words(trouble.error))
+        self.talk(address, stream, &[], &mut taker).map_err(|trouble| in_words(trouble.error))
     }
 
     fn connect(&self, addresses: &[SocketAddr]) -> io::Result<(SocketAddr, TcpStream)> {
@@ -145,9 +155,15 @@ impl Exchange<'_> {
         left.map(|left| left.min(self.patience)).ok_or_else(late)
     }
 
-    fn talk(&self, address: SocketAddr, stream: TcpStream, taker: &mut Taker<'_>) -> Result<Reply, FailedExchange> {
+    fn talk(
+        &self,
+        address: SocketAddr,
+        stream: TcpStream,
+        body: &[u8],
+        taker: &mut Taker<'_>,
+    ) -> Result<Reply, FailedExchange> {
         let unanswered = |error| FailedExchange { error, is_answered: false };
-        self.send(&stream).map_err(unanswered)?;
+        self.send(&stream, body).map_err(unanswered)?;
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, Patient { stream: &stream, ask: self });
         // From its first byte on.
         match reader.fill_buf() {
@@ -164,18 +180,25 @@ impl Exchange<'_> {
         Ok(reply)
     }
 
-    fn send(&self, mut stream: &TcpStream) -> io::Result<()> {
+    fn send(&self, mut stream: &TcpStream, body: &[u8]) -> io::Result<()> {
         let Self { authority, method, target, token, .. } = self;
         let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let slash = if target.starts_with('/') { "" } else { "/" };
-        let length = if matches!(*method, "POST" | "PUT") { "Content-Length: 0\r\n" } else { "" };
+        let has_length = matches!(*method, "POST" | "PUT");
+        let length = if has_length { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
         let close = if self.connections.is_some() { "" } else { "Connection: close\r\n" };
         stream.set_write_timeout(Some(self.left()?))?;
         let request = format!(
             "{method} {slash}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: testero\r\nAccept: */*\r\n{token}{length}\
              {close}\r\n"
         );
-        stream.write_all(request.as_bytes())
+        stream.write_all(request.as_bytes())?;
+        // Each piece is against the deadline: who takes a byte now and then does not hold us up.
+        for piece in body.chunks(PIECE_BYTES) {
+            stream.set_write_timeout(Some(self.left()?))?;
+            stream.write_all(piece)?;
+        }
+        Ok(())
     }
 
     /// Reads an answer, and says whether its connection lives on.
@@ -272,16 +295,9 @@ mod tests {
             let _ = stream.write_all(&answer);
             String::from_utf8(request[..count].to_vec()).unwrap()
         });
-        let patience = Duration::from_secs(20);
-        let ask = Exchange {
-            authority: "host:1",
-            method: "GET",
-            target: "x",
-            token: Some("secret"),
-            connections: None,
-            patience,
-            deadline: None,
-        };
+        let (patience, deadline, token) = (Duration::from_secs(20), None, Some("secret"));
+        let ask =
+            Exchange { authority: "host:1", method: "GET", target: "x", token, connections: None, patience, deadline };
         let mut lines = Vec::new();
         let reply =
             ask.taken(&[address], Taker::Lines(&mut |line| lines.push(String::from_utf8_lossy(line).into_owned())));
@@ -358,16 +374,9 @@ mod tests {
     #[test]
     fn nobody_there_is_an_error() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let patience = Duration::from_secs(20);
-        let ask = Exchange {
-            authority: "x",
-            method: "GET",
-            target: "/",
-            token: None,
-            connections: None,
-            patience,
-            deadline: None,
-        };
+        let (patience, deadline) = (Duration::from_secs(20), None);
+        let ask =
+            Exchange { authority: "x", method: "GET", target: "/", token: None, connections: None, patience, deadline };
         assert!(ask.status(&[free]).is_err());
         assert_eq!(ask.status(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }

@@ -156,6 +156,7 @@ proptest! {
             kind: TrackKind::Memory,
             shapes: shapes.into_iter().map(timed).collect(),
             at_limit: AtLimit::Clip,
+            scale: 1.0,
         };
         let sum: f64 = track.shapes.iter().map(|shape| at(shape, s)).sum();
         let wanted = track.wanted(s, LIMIT).unwrap();
@@ -170,7 +171,7 @@ proptest! {
 
     #[test]
     fn times_that_make_no_sense_make_no_harm(shape in shape()) {
-        let track = Track { kind: TrackKind::Memory, shapes: vec![timed(shape)], at_limit: AtLimit::Clip };
+        let track = Track { kind: TrackKind::Memory, shapes: vec![timed(shape)], at_limit: AtLimit::Clip, scale: 1.0 };
         for s in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX] {
             let wanted = track.wanted(s, LIMIT).unwrap();
             prop_assert!((0.0..=MOST_UNITS).contains(&wanted), "{} at {}", wanted, s);

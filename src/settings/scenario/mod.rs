@@ -5,6 +5,7 @@
 //! shapes     what a track is the sum of
 //! traces     recordings, in files beside it or in the file itself
 //! intervals  readiness and faults
+//! document   a file as a service takes it: recordings stand in it
 //! examples   files that are built in, and the schema for editors
 //! words      the command line of `testero scenario`
 //! record_words, record_files   that of `scenario record`, and the files it reads and writes
@@ -12,6 +13,7 @@
 //!
 //! `schema.json` says the same in the language of editors (JSON Schema, draft 2020-12).
 
+pub mod document;
 pub mod examples;
 mod intervals;
 pub mod record_files;
@@ -45,7 +47,7 @@ const LEAST_SPEED: f64 = 1e-3;
 /// More rounds than anybody waits for.
 const MOST_ROUNDS: u64 = 1_000_000_000;
 /// What a file says.
-const KEYS: [&str; 7] = ["version", "speed", "repeat", "length", "start", "on_restart", "tracks"];
+const KEYS: [&str; 8] = ["version", "speed", "repeat", "length", "start", "on_restart", "scale", "tracks"];
 const ON_RESTART: [(&str, OnRestart); 2] = [("continue", OnRestart::Continue), ("begin", OnRestart::Begin)];
 const AT_LIMIT: [(&str, AtLimit); 2] = [("clip", AtLimit::Clip), ("stop", AtLimit::Stop)];
 /// The names under `tracks`.
@@ -57,6 +59,12 @@ const TRACK_NAMES: [&str; 9] = ["memory", "disk", "cpu", "inode", "pid", "fd", "
 /// All that is wrong, a line each, with its path and line in the file: `tracks.cpu.sine.low (line 8): …`. What concerns the
 /// whole file begins with the file's name.
 pub fn load(path: &Path) -> Result<PodScenario, Vec<String>> {
+    let (name, text, folder) = opened(path)?;
+    read(&name, &text, folder)
+}
+
+/// The name of a file for messages, its text, and the folder that its recordings are looked for in.
+fn opened(path: &Path) -> Result<(String, String, Option<&Path>), Vec<String>> {
     let is_stdin = path == Path::new("-");
     let name = if is_stdin { String::from("standard input") } else { path.display().to_string() };
     let text = if is_stdin {
@@ -67,7 +75,7 @@ pub fn load(path: &Path) -> Result<PodScenario, Vec<String>> {
     };
     let text = text.map_err(|why| vec![format!("{name}: {why}")])?;
     let folder = if is_stdin { None } else { path.parent() };
-    read(&name, &text, Some(folder.unwrap_or(Path::new(""))))
+    Ok((name, text, Some(folder.unwrap_or(Path::new("")))))
 }
 
 /// Reads a text of this name. Without a folder, it cannot name files.
@@ -75,9 +83,16 @@ pub fn load(path: &Path) -> Result<PodScenario, Vec<String>> {
 /// # Errors
 /// As [`load`].
 pub fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<PodScenario, Vec<String>> {
-    let tree = yaml::parse(text).map_err(|fault| vec![format!("{name}: {fault}")])?;
+    read_tree(name, &parsed(name, text)?, folder)
+}
+
+fn parsed(name: &str, text: &str) -> Result<Node, Vec<String>> {
+    yaml::parse(text).map_err(|fault| vec![format!("{name}: {fault}")])
+}
+
+fn read_tree(name: &str, tree: &Node, folder: Option<&Path>) -> Result<PodScenario, Vec<String>> {
     let mut reader = ScenarioReader { config: ConfigReader::new(name), folder, kept: 0 };
-    let scenario = root(&mut reader, &tree);
+    let scenario = root(&mut reader, tree);
     reader.config.verdict(Some(scenario)).map(|(scenario, _)| scenario)
 }
 
@@ -120,6 +135,9 @@ fn root(reader: &mut ScenarioReader<'_, '_>, tree: &Node) -> PodScenario {
     scenario.length = reader.optional_seconds(&at, "length", false);
     start(reader, &at, &mut scenario);
     scenario.on_restart = reader.config.choice(&at, "on_restart", &ON_RESTART).unwrap_or_default();
+    if let Some(scale) = reader.config.optional(&at, "scale") {
+        scenario.scale = reader.factor(&scale, "a scale like x0.5");
+    }
     if let Some(tracks) = reader.config.needed(&at, "tracks") {
         self::tracks(reader, &tracks, &mut scenario);
     }
@@ -174,7 +192,7 @@ fn tracks(reader: &mut ScenarioReader<'_, '_>, at: &ConfigValue<'_>, scenario: &
                 Some((_, kind)) => {
                     let shapes = shapes::all(reader, &value, *kind);
                     let at_limit = reader.config.choice(&value, "at_limit", &AT_LIMIT).unwrap_or_default();
-                    scenario.tracks.push(Track { kind: *kind, shapes, at_limit });
+                    scenario.tracks.push(Track { kind: *kind, shapes, at_limit, scale: scenario.scale });
                 }
             },
         }

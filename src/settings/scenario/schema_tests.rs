@@ -51,6 +51,9 @@ fn is_valid(root: &Value, schema: &Value, value: &Value) -> bool {
 
 /// Whether a text has the form of one of the schema's patterns. There is no engine for them here, so each is known.
 fn fits(pattern: &str, text: &str) -> bool {
+    if pattern.starts_with("^x[") {
+        return text.strip_prefix('x').is_some_and(|factor| factor.parse::<f64>().is_ok());
+    }
     if pattern.starts_with("^(x|to ") {
         return text.starts_with('x') || text.starts_with("to ");
     }
@@ -114,6 +117,7 @@ fn what_the_schema_refuses_the_reader_refuses() {
         cases(json!({"sum": [{"leak": {"rate": 1, "until": "50pct"}}, {"steps": [{"at": 0, "amount": "1e3"}]}]})),
         cases(json!({"square": {"low": 0, "high": 1, "period": "1h30m", "duty": "25%"}})),
         with(&cases(json!({"ramp": {"from": 0, "to": 1, "over": 5}})), "repeat", json!("forever")),
+        with(&cases(json!({"constant": "50pct"})), "scale", json!("x0.333333")),
         json!({"version": 1, "tracks": {"fault": [{"at": 1, "kind": "term"}], "ready": [{"at": 0, "for": 1, "is": false}]}}),
     ];
     let base = &good[0];
@@ -130,6 +134,9 @@ fn what_the_schema_refuses_the_reader_refuses() {
         with(base, "start", json!({"offset": {}})),
         with(base, "start", json!({"offset": {"ordinal": 1, "hash": 1}})),
         with(base, "on_restart", json!("never")),
+        with(base, "scale", json!("half")),
+        with(base, "scale", json!("0.5")),
+        with(base, "scale", json!(0.5)),
         with(base, "more", json!(1)),
         with(base, "tracks", json!({})),
         with(base, "tracks", json!({"gpu": {"constant": 1}})),

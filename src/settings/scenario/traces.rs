@@ -9,14 +9,11 @@ use crate::scenario::trace::{GapRule, TraceChoice, TraceScale, TraceShape, read}
 use crate::scenario::track::TrackKind;
 use crate::settings::config_reader::ConfigValue;
 use crate::settings::scenario::values::ScenarioReader;
-use crate::units::decimal::float;
 
 /// The most values of all recordings together: 16 MiB of them, a month and a half of one a second.
 const MOST_KEPT: usize = 1 << 22;
 /// The most labels that choose a series.
 const MOST_LABELS: usize = 16;
-/// The largest factor.
-const MOST_FACTOR: f64 = 1e9;
 const GAPS: [(&str, GapRule); 3] = [("hold", GapRule::Hold), ("line", GapRule::Line), ("zero", GapRule::Zero)];
 
 /// A recording and how large it is played; `None` where there is none, which is noted.
@@ -87,11 +84,5 @@ fn scale(reader: &mut ScenarioReader<'_, '_>, of: &ConfigValue<'_>, kind: TrackK
     if let Some(amount) = text.strip_prefix("to ") {
         return TraceScale::To(reader.amount_in(&at, amount.trim(), kind));
     }
-    match text.strip_prefix('x').and_then(float).filter(|factor| (0.0..=MOST_FACTOR).contains(factor)) {
-        Some(factor) => TraceScale::Times(factor),
-        None => {
-            reader.config.fault(&at, format_args!("expected a scale like x0.5, or to 80pct, instead got {}", at.node));
-            TraceScale::Times(1.0)
-        }
-    }
+    TraceScale::Times(reader.factor(&at, "a scale like x0.5, or to 80pct"))
 }

@@ -5,10 +5,13 @@ use std::path::Path;
 use crate::scenario::amount::TrackAmount;
 use crate::scenario::track::TrackKind;
 use crate::settings::config_reader::{ConfigReader, ConfigValue};
+use crate::units::decimal::float;
 use crate::units::duration::span;
 
 /// The longest amount or time as it is written, in bytes: short enough to be shown.
 const MOST_TEXT: usize = 80;
+/// The largest factor.
+const MOST_FACTOR: f64 = 1e9;
 /// What stands for an amount that is wrong.
 const NOTHING: TrackAmount = TrackAmount::Units(0.0);
 
@@ -65,6 +68,15 @@ impl ScenarioReader<'_, '_> {
                 (1.0, 1.0)
             }
         }
+    }
+
+    /// A factor, `x0.5`.
+    pub(super) fn factor(&mut self, at: &ConfigValue<'_>, expected: &str) -> f64 {
+        let factor = at.node.text().and_then(|text| text.strip_prefix('x')).and_then(float);
+        factor.filter(|factor| (0.0..=MOST_FACTOR).contains(factor)).unwrap_or_else(|| {
+            self.config.fault(at, format_args!("expected {expected}, instead got {}", at.node));
+            1.0
+        })
     }
 
     /// An amount of a track's kind.

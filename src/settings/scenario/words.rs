@@ -12,6 +12,12 @@ use crate::settings::scenario::record_words::RecordWords;
 use crate::settings::unknown_word::unknown;
 use crate::units::quantity::quantity;
 
+/// What may be wanted. Some of it is asked of a service, and read by the client.
+#[cfg(feature = "client")]
+const VERBS: [&str; 7] = ["check", "examples", "record", "schema", "run", "status", "stop"];
+#[cfg(not(feature = "client"))]
+const VERBS: [&str; 4] = ["check", "examples", "record", "schema"];
+
 /// What is wanted of `testero scenario`.
 #[derive(Debug)]
 pub enum ScenarioWords {
@@ -87,7 +93,7 @@ impl ScenarioWords {
             ("schema", None) => Ok(Self::Schema),
             ("schema", Some(word)) => Err(format!("unexpected word '{}'", word.to_string_lossy())),
             ("", _) => Err(String::from("what is to be done? check FILE, record, examples or schema")),
-            (word, _) => Err(unknown("word", word, &["check", "examples", "record", "schema"].map(String::from))),
+            (word, _) => Err(unknown("word", word, &VERBS.map(String::from))),
         }
     }
 }

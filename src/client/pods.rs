@@ -1,0 +1,205 @@
+//! The pods behind a name: a pod an address, each once.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::reply::{Object, good, printable};
+use crate::client::{PATIENCE, Remote, Trouble};
+use crate::http::client::{Taker, Url};
+use crate::sorting::{sort_by, sort_by_key};
+use crate::sync::{lock, spawn_scoped};
+
+/// Most pods at once: each has a thread here while it works.
+const MOST_PODS: usize = 1024;
+/// How many addresses of a name musl's resolver tells at most.
+const MOST_OF_A_NAME: usize = 48;
+/// How often one address is asked again, each time over a new connection, who is there. Of two pods that a balancer picks
+/// from by chance, both are seen in 31 of 32 cases.
+const LOOKS: u32 = 5;
+/// From when on it is not asked again.
+const LOOKING: Duration = Duration::from_secs(3);
+/// The stack of such a thread.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// A pod.
+pub(super) struct Pod {
+    pub(super) address: SocketAddr,
+    /// The service, where it has no other address: then it may be a balancer's, with several pods behind it.
+    alone: Option<String>,
+    /// Its name, where it tells one.
+    pub(super) name: Option<String>,
+    /// All names that were told at this address.
+    pub(super) seen: Vec<String>,
+    /// Its status, or why it tells none; nothing before it was asked.
+    pub(super) status: Option<Result<Object, Trouble>>,
+}
+
+/// The pods behind the names, as they tell who they are. Where one address may have several, that is told on stderr.
+pub(super) fn found(services: &[String], token: Option<&str>) -> Result<Vec<Pod>, Trouble> {
+    let mut pods = behind(services, true)?;
+    greet(&mut pods, token, PATIENCE);
+    tell_of_balancers(&mut pods);
+    one_each(&mut pods);
+    Ok(pods)
+}
+
+/// A pod for every address behind the names, each once, in the order of addresses.
+pub(super) fn behind(services: &[String], complains: bool) -> Result<Vec<Pod>, Trouble> {
+    let mut all: Vec<Pod> = Vec::new();
+    let until = Instant::now() + PATIENCE;
+    for service in services {
+        let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
+        let url = Url { authority: service, path: "" };
+        let found = url.addresses(until).map_err(|error| unreachable(error.to_string()))?;
+        if found.is_empty() {
+            return Err(unreachable(String::from("has no address")));
+        }
+        if cfg!(target_env = "musl") && found.len() == MOST_OF_A_NAME && complains {
+            complain(&format!(
+                "{service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
+            ));
+        }
+        // Of two families of addresses a Service has one each.
+        let count = |is_ipv4| found.iter().filter(|address| address.is_ipv4() == is_ipv4).count();
+        let is_alone = count(true) <= 1 && count(false) <= 1;
+        for address in found {
+            if all.iter().all(|pod| pod.address != address) {
+                let alone = is_alone.then(|| service.clone());
+                all.push(Pod { address, alone, name: None, seen: Vec::new(), status: None });
+            }
+        }
+    }
+    if all.len() > MOST_PODS {
+        return Err(Trouble::Refused(format!("{} pods are more than {MOST_PODS}", all.len())));
+    }
+    sort_by_key(&mut all, &|pod| pod.address);
+    Ok(all)
+}
+
+/// Asks all at once for their status, and waits no longer than that for each.
+pub(super) fn greet(pods: &mut [Pod], token: Option<&str>, patience: Duration) {
+    for (place, why) in on_each(pods, &|pod| pod.greet(token, patience)) {
+        pods[place].status = Some(Err(why));
+    }
+}
+
+/// Of two families of addresses a pod has one each: it is kept once.
+pub(super) fn one_each(pods: &mut Vec<Pod>) {
+    let mut names = Vec::new();
+    pods.retain(|pod| pod.name.as_ref().is_none_or(|name| add(&mut names, name)));
+}
+
+impl Pod {
+    /// How it is called in what is told.
+    pub(super) fn label(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.address.to_string(), |name| format!("{name} ({})", self.address))
+    }
+
+    /// Where it is asked.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Asks for its status.
+    pub(super) fn ask(&self, token: Option<&str>, patience: Duration) -> Result<Object, Trouble> {
+        let service = Remote { url: &self.url(), token, connections: None };
+        good(&service.reply("GET", "/api/status?format=json", patience, Taker::Whole)?)
+    }
+
+    /// Learns what it is called, and whether others are at its address.
+    fn greet(&mut self, token: Option<&str>, patience: Duration) {
+        let begun = Instant::now();
+        let status = self.ask(token, patience);
+        if let Ok(status) = &status {
+            self.name = name(status);
+            self.seen.extend(self.name.clone());
+            let mut looks = if self.alone.is_some() && self.name.is_some() { LOOKS } else { 0 };
+            while looks > 0 && begun.elapsed() < LOOKING {
+                looks -= 1;
+                if let Some(name) = self.ask(token, patience).ok().as_ref().and_then(name) {
+                    add(&mut self.seen, &name);
+                }
+            }
+        }
+        self.status = Some(status);
+    }
+}
+
+/// What a pod is called, where it tells that.
+fn name(status: &Object) -> Option<String> {
+    status.text(&["pod"]).map(|name| printable(name).replace('\n', " "))
+}
+
+/// Says on stderr where one address has several pods behind it, or may have: once for each service.
+fn tell_of_balancers(pods: &mut Vec<Pod>) {
+    let alone = |pod: &Pod| pod.alone.clone().filter(|_| matches!(pod.status, Some(Ok(_))));
+    let mut services = Vec::new();
+    pods.iter().filter_map(alone).for_each(|service| _ = add(&mut services, &service));
+    sort_by(&mut services, &Ord::cmp);
+    let names_of = |service: &str| {
+        let mut names = Vec::new();
+        // Two addresses may well be two pods.
+        for pod in pods.iter().filter(|pod| pod.seen.len() > 1 && alone(pod).as_deref() == Some(service)) {
+            pod.seen.iter().for_each(|name| _ = add(&mut names, name));
+        }
+        sort_by(&mut names, &Ord::cmp);
+        names
+    };
+    let behind: Vec<(String, Vec<String>)> =
+        services.into_iter().map(|service| (service.clone(), names_of(&service))).collect();
+    for (service, names) in &behind {
+        if names.len() > 1 {
+            let names = names.join(", ");
+            complain(&format!(
+                "{service}: several pods answer at one address ({names}), so which of them gets the amount is chance; a \
+                 headless Service has an address for each"
+            ));
+        } else if service.parse::<SocketAddr>().is_err() {
+            complain(&format!(
+                "{service}: one address, taken for one pod; if it is a Service's cluster address, other pods may be behind \
+                 it, and a headless Service has an address for each"
+            ));
+        }
+    }
+    let has_several = |service: &str| behind.iter().any(|(known, names)| known == service && names.len() > 1);
+    let mut kept = Vec::new();
+    pods.retain_mut(|pod| match alone(pod) {
+        Some(service) if has_several(&service) => {
+            // Which of them does it is not known. Its address of the other family leads to the same pods.
+            pod.name = None;
+            add(&mut kept, &service)
+        }
+        _ => true,
+    });
+}
+
+/// Adds a name that is not among the known ones yet; says whether it did.
+fn add(known: &mut Vec<String>, name: &str) -> bool {
+    let is_new = known.iter().all(|one| one != name);
+    if is_new {
+        known.push(name.to_owned());
+    }
+    is_new
+}
+
+/// Writes a line to stderr, where nobody may be to read it.
+pub(super) fn complain(words: &str) {
+    let _ = writeln!(io::stderr(), "testero: {words}");
+}
+
+/// Does it for all at once, each in a thread. Returns the places of those that got none, and why.
+pub(super) fn on_each<P: Send>(all: &mut [P], work: &(dyn Fn(&mut P) + Sync)) -> Vec<(usize, Trouble)> {
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for (place, one) in all.iter_mut().enumerate() {
+            if let Err(error) = spawn_scoped(scope, "pod", STACK_BYTES, Box::new(|| work(one))) {
+                lock(&failed).push((place, Trouble::Refused(format!("no thread for it: {error}"))));
+            }
+        }
+    });
+    let mut failed = lock(&failed);
+    std::mem::take(&mut *failed)
+}
