@@ -2,7 +2,7 @@
 //! by itself, from the moment the scenario was answered.
 //!
 //! Memory (resident pages less those before the scenario, so whatever else becomes resident is an error, too) and files
-//! (blocks or lengths) are looked at some twenty times a second, and of each second the largest error counts. So the 100 ms
+//! (blocks or lengths) are looked at every 11 ms, and of each second the largest error counts. So the 100 ms
 //! between two looks of the service are a part of it. A jump is given as long, and when it was last seen outside of the
 //! bound after one is told. CPU is the process's own CPU clock: what was used in a second beside the mean of what was
 //! wanted in it.
@@ -12,7 +12,8 @@
 //!
 //! During memory and files, three more services are quiet: see `day`.
 //!
-//! `cargo bench --bench scenario [-- SECONDS] [--data-dir DIR]`: so many seconds of each shape
+//! `cargo bench --bench scenario [-- SECONDS] [memory] [disk] [cpu] [--data-dir DIR]`: so many seconds of each shape, and
+//! these tracks
 
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
@@ -27,7 +28,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use day::Quiet;
-use look::{blocks, cpu_time, idle_seconds, resident};
+use look::{blocks, cpu_time, idle_seconds, resident, waits};
 use server::Server;
 
 /// Within so much of a track's range, or so many MiB, whichever is larger.
@@ -35,13 +36,15 @@ const GOAL: (f64, f64) = (0.02, 4.0);
 /// Within so many percent of a core.
 const CPU_GOAL: f64 = 1.0;
 /// The time between two looks; no part of 100 ms, so that looks fall everywhere between those of the service.
-const APART: Duration = Duration::from_millis(47);
+const APART: Duration = Duration::from_millis(11);
 /// The time that a jump may take, in seconds: in it an error is no error yet.
 const TICK: f64 = 0.1;
 /// Idle time that is enough to believe that the machine gives what is asked for, in percent of a core.
 const ENOUGH_IDLE: f64 = 20.0;
 /// After it a service has done what it does at its start, or with a scenario that it is given.
 const SETTLED: Duration = Duration::from_secs(1);
+/// The most seconds outside that are told one by one.
+const MOST_LINES: usize = 20;
 /// Pieces that a second is summed up of.
 const PIECES: u32 = 10_000;
 /// Percent of a core at each second, in a line from one to the next.
@@ -65,22 +68,28 @@ struct Second {
     error: f64,
     /// The last look after a jump that was outside of the bound, in milliseconds.
     jump: f64,
+    /// How many looks there were, and how many of them were outside of the bound.
+    looks: [u32; 2],
     /// For how much of it the cores had nothing to do, in percent of a core.
     idle: f64,
+    /// For how much of it something on this machine waited for a core, and for a disk, in milliseconds.
+    waits: [f64; 2],
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let most = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(u32::MAX);
+    let tracks: Vec<&String> =
+        arguments.iter().filter(|word| ["memory", "disk", "cpu"].contains(&word.as_str())).collect();
     let data = || match arguments.iter().skip_while(|argument| *argument != "--data-dir").nth(1) {
         Some(folder) => tempfile::tempdir_in(folder).unwrap(),
         None => tempfile::tempdir().unwrap(),
     };
     println!(
-        "| scenario | seconds | median error | p99 | worst | bound | | seconds outside | of these on a full machine \
+        "| scenario | seconds | median error | p99 | worst | bound | | seconds outside | of these on a full machine | looks outside, % \
          | last seen outside after a jump, ms | least idle in a second, % of a core |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let (mut quiet, mut outside) = (Some(Quiet::start([data(), data(), data()])), Vec::new());
     let mut costs = None;
     for part in parts() {
@@ -89,15 +98,21 @@ fn main() {
         {
             costs = Some(quiet.end());
         }
+        if !tracks.is_empty() && !tracks.iter().any(|track| *track == part.track) {
+            continue;
+        }
         let data = data();
         let seconds = play(&part, part.seconds.min(most), data.path());
         told(&part, &seconds, &mut outside);
     }
     println!();
-    let day_holds = costs.is_some_and(|costs| costs.told());
+    let day_holds = costs.or_else(|| quiet.take().map(Quiet::end)).is_some_and(|costs| costs.told());
     println!();
-    for (line, _) in &outside {
+    for (line, _) in outside.iter().take(MOST_LINES) {
         println!("outside: {line}");
+    }
+    if outside.len() > MOST_LINES {
+        println!("and {} more seconds", outside.len() - MOST_LINES);
     }
     let missed = outside.iter().filter(|(_, is_full)| !is_full).count();
     let verdict = match (missed, day_holds) {
@@ -191,10 +206,10 @@ fn play(part: &Part, seconds: u32, data: &Path) -> Vec<Second> {
     let rss = resident(&testero);
     let held = || if part.track == "memory" { resident(&testero) - rss } else { blocks(data) };
     let began = give(&testero, &format!("{}: {{{}}}", part.track, part.shape));
-    let (mut used, mut idled, mut looks) = (cpu_time(&testero), idle_seconds(), 0);
+    let (mut used, mut idled, mut waited, mut looks) = (cpu_time(&testero), idle_seconds(), waits(), 0);
     let second = |second: u32| {
         let end = Duration::from_secs(u64::from(second) + 1);
-        let (mut error, mut jump) = (0.0_f64, 0.0);
+        let (mut error, mut jump, first, mut off_looks) = (0.0_f64, 0.0, looks, 0);
         if part.track == "cpu" {
             sleep_until(began + end);
             let now = cpu_time(&testero);
@@ -212,6 +227,7 @@ fn play(part: &Part, seconds: u32, data: &Path) -> Vec<Second> {
                 let off = there - there.clamp(one.min(other), one.max(other));
                 let passed = after.as_secs_f64() % part.jumps;
                 if passed >= TICK {
+                    off_looks += u32::from(off.abs() > part.bound);
                     error = if off.abs() > error.abs() { off } else { error };
                 } else if off.abs() > part.bound {
                     jump = f64::max(jump, passed * 1000.0);
@@ -219,10 +235,11 @@ fn play(part: &Part, seconds: u32, data: &Path) -> Vec<Second> {
             }
             sleep_until(began + end);
         }
-        let now = idle_seconds();
-        let idle = (now - idled) * 100.0;
-        idled = now;
-        Second { error, jump, idle }
+        let (idle_now, waits_now) = (idle_seconds(), waits());
+        let idle = (idle_now - idled) * 100.0;
+        let waits = [waits_now[0] - waited[0], waits_now[1] - waited[1]];
+        (idled, waited) = (idle_now, waits_now);
+        Second { error, jump, looks: [looks - first, off_looks], idle, waits }
     };
     (0..seconds).map(second).collect()
 }
@@ -251,19 +268,26 @@ fn told(part: &Part, seconds: &[Second], outside: &mut Vec<(String, bool)>) {
     errors.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| errors[((errors.len() as f64 * share).ceil() as usize).clamp(1, errors.len()) - 1];
     let (mut number, mut full) = (0, 0);
-    for (place, Second { error, idle, .. }) in
+    for (place, Second { error, idle, waits: [cores, disks], .. }) in
         seconds.iter().enumerate().filter(|(_, second)| second.error.abs() > *bound)
     {
         let is_full = *idle < ENOUGH_IDLE;
         number += 1;
         full += u32::from(is_full);
-        outside.push((format!("{name}: second {place}: {error:+.2} {unit}, {idle:.0} % of a core idle"), is_full));
+        outside.push((
+            format!(
+                "{name}: second {place}: {error:+.2} {unit}; {idle:.0} % of a core idle; somebody waited {cores:.0} ms for \
+                 a core, {disks:.0} ms for a disk"
+            ),
+            is_full,
+        ));
     }
     let idle = seconds.iter().map(|second| second.idle).fold(f64::INFINITY, f64::min);
     let jump = seconds.iter().map(|second| second.jump).fold(0.0, f64::max);
-    let jump = if part.track == "cpu" { String::new() } else { format!("{jump:.0}") };
+    let [all, off] = [0, 1].map(|of| f64::from(seconds.iter().map(|second| second.looks[of]).sum::<u32>()));
+    let looks = if all > 0.0 { format!("{:.1} | {jump:.0}", off / all * 100.0) } else { String::from("|") };
     println!(
-        "| {name} | {} | {:.2} | {:.2} | {:.2} | {bound:.2} | {unit} | {number} | {full} | {jump} | {idle:.0} |",
+        "| {name} | {} | {:.2} | {:.2} | {:.2} | {bound:.2} | {unit} | {number} | {full} | {looks} | {idle:.0} |",
         errors.len(),
         at(0.5),
         at(0.99),

@@ -59,3 +59,13 @@ pub(crate) fn idle_seconds() -> f64 {
     // USER_HZ is 100 on every machine Linux runs on.
     ticks / 100.0
 }
+
+/// Milliseconds since the machine's start in which somebody waited for a core, and for a disk; nothing where the kernel does
+/// not tell.
+pub(crate) fn waits() -> [f64; 2] {
+    ["cpu", "io"].map(|of| {
+        let text = fs::read_to_string(format!("/proc/pressure/{of}")).unwrap_or_default();
+        let total = text.lines().next().and_then(|line| line.rsplit_once("total="));
+        total.map_or(0.0, |(_, total)| total.parse::<f64>().unwrap() / 1000.0)
+    })
+}
