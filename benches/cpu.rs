@@ -10,13 +10,13 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
+mod look;
 mod server;
 
-use std::fs;
-use std::mem::MaybeUninit;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use look::{cpu_time, idle_seconds};
 use server::Server;
 
 const TARGETS: [u64; 6] = [10, 100, 350, 500, 900, 1500];
@@ -85,11 +85,11 @@ fn accuracy(target: u64) -> Errors {
 }
 
 fn measure(testero: &Server, target: u64) -> Errors {
-    let first = look(testero);
+    let first = cpu_time(testero);
     let (mut last, mut worst, mut idle, mut idled) = (first, 0.0_f64, f64::INFINITY, idle_seconds());
     for window in 1..=WINDOWS {
         thread::sleep((first.0 + WINDOW * window as u32).saturating_duration_since(Instant::now()));
-        let (now, idle_now) = (look(testero), idle_seconds());
+        let (now, idle_now) = (cpu_time(testero), idle_seconds());
         worst = worst.max(error(last, now, target).abs());
         idle = idle.min((idle_now - idled) * 100.0);
         (last, idled) = (now, idle_now);
@@ -97,31 +97,10 @@ fn measure(testero: &Server, target: u64) -> Errors {
     Errors { worst, whole: error(first, last, target), idle }
 }
 
-/// For how long the machine's cores had nothing to do.
-fn idle_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/stat").unwrap();
-    let ticks: f64 = text.split_whitespace().nth(4).unwrap().parse().unwrap();
-    // USER_HZ is 100 on every machine Linux runs on.
-    ticks / 100.0
-}
-
 /// How far the CPU time used between two looks is from the target, in percent of a core.
 fn error(from: (Instant, Duration), to: (Instant, Duration), target: u64) -> f64 {
     let share = (to.1 - from.1).as_secs_f64() / (to.0 - from.0).as_secs_f64();
     share * 100.0 - target as f64 / 10.0
-}
-
-/// The moment, and the CPU time used by then.
-fn look(testero: &Server) -> (Instant, Duration) {
-    let (mut clock, mut time) = (0, MaybeUninit::<libc::timespec>::zeroed());
-    // SAFETY: the pointer is to a live clock id; the pid is that of our own child, which is not reaped yet.
-    assert_eq!(unsafe { libc::clock_getcpuclockid(testero.pid() as i32, &raw mut clock) }, 0);
-    let now = Instant::now();
-    // SAFETY: the pointer is to a live timespec.
-    assert_eq!(unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) }, 0);
-    // SAFETY: the call filled it in.
-    let time = unsafe { time.assume_init() };
-    (now, Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 /// Milliseconds that each probe took, each on a connection of its own as the kubelet does it; the fastest first.

@@ -6,18 +6,16 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to stdout")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
+mod look;
 mod server;
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use look::{blocks, resident};
 use server::Server;
 
 const SECONDS: u32 = 10;
-const MIB: f64 = 1024.0 * 1024.0;
 /// Within so much of the whole change, or so many MiB, whichever is larger.
 const GOAL: (f64, f64) = (0.02, 4.0);
 
@@ -68,23 +66,4 @@ fn ramp(testero: &Server, name: &str, group: &str, change: f64, held: &dyn Fn() 
         thread::sleep(Duration::from_secs(1));
         testero.ask("GET", &format!("/api/{group}/getact"));
     }
-}
-
-/// MiB of the files in a folder and below.
-fn blocks(folder: &Path) -> f64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0.0 };
-    let each = |entry: fs::DirEntry| match entry.metadata() {
-        Ok(data) if data.is_dir() => blocks(&entry.path()),
-        // Allocation may be delayed; what is there is the larger of what is said and what is used.
-        Ok(data) => (data.blocks() * 512).max(data.len()) as f64 / MIB,
-        Err(_) => 0.0,
-    };
-    entries.flatten().map(each).sum()
-}
-
-/// Its resident memory in MiB.
-fn resident(testero: &Server) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", testero.pid())).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().trim().parse::<f64>().unwrap() / 1024.0
 }

@@ -37,10 +37,19 @@ impl Server {
 
     /// A request for JSON, on a connection of its own.
     pub(crate) fn ask(&self, method: &str, target: &str) -> String {
+        self.send(method, target, "")
+    }
+
+    /// The same, with a body.
+    pub(crate) fn send(&self, method: &str, target: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
+        let mut request =
+            format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n");
+        if !body.is_empty() {
+            request += &format!("Content-Type: application/yaml\r\nContent-Length: {}\r\n", body.len());
+        }
+        request += "\r\n";
+        stream.write_all((request + body).as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 20"), "{target}: {answer}");
