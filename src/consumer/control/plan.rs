@@ -242,9 +242,14 @@ mod tests {
                         let next = plan.near(amount);
                         proptest::prop_assert_eq!(next.total(), amount - amount % small);
                         proptest::prop_assert!(next.counts[0] < 8 && next.counts[1] < 264 && next.odd == 0, "{next:?}");
-                        // A part of the larger sizes becomes others where there is no smaller one.
-                        let broken = (2..CLASSES).find(|class| plan.counts[..*class].iter().all(|count| *count == 0));
-                        let broken = broken.map_or(0, |class| scheme.sizes[class..].iter().zip(&plan.counts[class..]).map(|(size, count)| size * count.min(&1)).sum());
+                        // A part of a larger size becomes others where the smaller ones are too few to go.
+                        let (mut broken, mut below) = (0, 0);
+                        for (size, count) in plan.parts() {
+                            if size >= large && count > 0 && below < plan.total().saturating_sub(next.total()) {
+                                broken = size;
+                            }
+                            below += size * count;
+                        }
                         // Four of the second size become one of the third where these are little.
                         let little = if next.total() >= 64 * large { large } else { 0 };
                         let exchanged = next.exchanged(&plan);

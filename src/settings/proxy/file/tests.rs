@@ -158,7 +158,7 @@ fn what_concerns_the_whole_file_names_it() {
     }
     assert_eq!(faults(b"proxy:\n  a: \xff\n"), ["F: line 2: it is not UTF-8"]);
     assert_eq!(faults(b"\xff\xfe{\0}\0"), ["F: line 1: it is not UTF-8"]);
-    assert_eq!(faults("#".repeat(MOST_BYTES + 1)), ["F: it is longer than 1048576 bytes"]);
+    assert_eq!(faults("#".repeat(MOST_BYTES + 1)), [format!("F: it is longer than {MOST_BYTES} bytes")]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
     assert_eq!(load(folder.path()).unwrap_err(), [format!("{path}: it is a folder")]);
