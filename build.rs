@@ -58,8 +58,8 @@ fn main() {
 #[cfg(any(feature = "page", feature = "openapi", feature = "scenario"))]
 fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
-    let packed = lz4_flex::block::compress_prepend_size(text);
-    std::fs::write(Path::new(&folder).join(name).with_extension("lz4"), packed).expect("OUT_DIR can be written to");
+    let packed = miniz_oxide::deflate::compress_to_vec(text, 10);
+    std::fs::write(Path::new(&folder).join(name).with_extension("deflate"), packed).expect("OUT_DIR can be written to");
 }
 
 /// The static binary relocates itself at its start, by a table of 24 bytes a pointer. This one has it packed into a bit a

@@ -47,6 +47,8 @@ pub mod crash;
 pub mod fibonacci;
 pub mod http;
 pub mod kernel;
+#[cfg(any(feature = "page", feature = "openapi", feature = "scenario"))]
+mod packed;
 pub mod parameters;
 #[cfg(feature = "proxy")]
 pub mod proxy;

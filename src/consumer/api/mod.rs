@@ -54,6 +54,8 @@ use crate::http::message::query::Query;
 use crate::http::message::rejection::Rejection;
 use crate::http::message::target::{cleaned, percent_decode, percent_encode, split};
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
+#[cfg(feature = "openapi")]
+use crate::packed::unpacked;
 use crate::parameters::DRY_RUN;
 use crate::service::access::is_from_another_site;
 use crate::service::problem::{Problem, json as in_json, not_allowed, probe, say, wants_json};
@@ -62,14 +64,7 @@ use table::{Holder, Route, find};
 
 /// The contract for machines: OpenAPI 3.1, of everything that speaks JSON. Packed by build.rs, as the page is.
 #[cfg(feature = "openapi")]
-const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.lz4"));
-
-/// What build.rs packed.
-#[cfg(any(feature = "page", feature = "openapi"))]
-fn unpacked(packed: &[u8]) -> Vec<u8> {
-    lz4_flex::block::decompress_size_prepended(packed)
-        .unwrap_or_else(|error| unreachable!("packed by build.rs: {error}"))
-}
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.deflate"));
 
 impl Service for Consumer {
     fn answer(&self, request: &Request<'_>) -> Answer {

@@ -1,10 +1,11 @@
 //! The page for browsers: one file, which asks for nothing but this service.
 
-use crate::consumer::api::{unknown, unpacked};
+use crate::consumer::api::unknown;
 use crate::http::{Answer, Method, Request, content, field};
+use crate::packed::unpacked;
 
 /// The page, with its style and its script.
-const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.lz4"));
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
 const POLICY: &str = "default-src 'none'; script-src 'sha256-yBTsgsfXlkdRvTjhvemVhWCyfDRgJag15Exo1oVnAzs='; \
                       style-src 'sha256-AbCUaE6Pva4EXhINkl0Lpz5dQZ5jRVy+AA5iq6yP2pA='; connect-src 'self'; img-src data:; \

@@ -1,5 +1,7 @@
 //! Files that are built in: examples, the recording of one of them, and the schema.
 
+use crate::packed::unpacked;
+
 /// A file that is built in.
 #[derive(Debug)]
 pub struct ScenarioExample {
@@ -23,7 +25,7 @@ pub const EXAMPLES: [ScenarioExample; 6] = [
     ScenarioExample {
         name: "day.csv",
         about: "the recording: a point a minute",
-        content: ExampleContent::Packed(include_bytes!(concat!(env!("OUT_DIR"), "/day.lz4"))),
+        content: ExampleContent::Packed(include_bytes!(concat!(env!("OUT_DIR"), "/day.deflate"))),
     },
     plain("leak", "memory that leaks until the limit", include_str!("examples/leak.yaml")),
     plain("neighbour", "a noisy neighbour: bursts of CPU and of disk", include_str!("examples/neighbour.yaml")),
@@ -40,14 +42,14 @@ impl ScenarioExample {
     pub fn text(&self) -> String {
         match self.content {
             ExampleContent::Plain(text) => text.to_owned(),
-            ExampleContent::Packed(packed) => unpacked(packed),
+            ExampleContent::Packed(packed) => text_of(packed),
         }
     }
 }
 
 /// The JSON Schema of a scenario's file.
 pub fn schema() -> String {
-    unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/schema.lz4")))
+    text_of(include_bytes!(concat!(env!("OUT_DIR"), "/schema.deflate")))
 }
 
 /// The names of all examples, a line each.
@@ -59,8 +61,6 @@ pub(super) fn list() -> String {
     all
 }
 
-/// What the build has packed, so that it is as it was.
-fn unpacked(packed: &[u8]) -> String {
-    let bytes = lz4_flex::block::decompress_size_prepended(packed).unwrap_or_default();
-    String::from_utf8(bytes).unwrap_or_default()
+fn text_of(packed: &[u8]) -> String {
+    String::from_utf8(unpacked(packed)).unwrap_or_default()
 }
