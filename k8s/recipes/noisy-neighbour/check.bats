@@ -8,6 +8,7 @@ used_by() { awk -v pod="$1" '$1 == pod { print int($2 * 1000) }' <<<"$output"; }
 plays() { metrics testero | grep '^testero_scenario_state{state="playing"} 1'; }
 
 @test "beside a neighbour that takes every CPU, a pod gets what it requests, and one that requests nothing gets what is left" {
+  needs nobody-else
   recipe noisy-neighbour
   step apply
   claim "one pod has a request" shows '^requests-[a-z0-9]+-[a-z0-9]+ +Burstable$'
