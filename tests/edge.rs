@@ -102,7 +102,7 @@ impl Client {
         self.try_answer().unwrap()
     }
 
-    fn try_answer(&mut self) -> io::Result<Answer> {
+    pub(crate) fn try_answer(&mut self) -> io::Result<Answer> {
         let mut answer = Answer::parse(&self.until(b"\r\n\r\n")?);
         let length: usize = answer.field("Content-Length").unwrap().parse().unwrap();
         while self.received.len() < length {
