@@ -21,6 +21,7 @@ pub mod events;
 pub mod held;
 pub mod kept;
 pub mod loads;
+pub mod player;
 pub mod stage;
 
 use std::io;

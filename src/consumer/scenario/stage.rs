@@ -6,25 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::consumer::scenario::cast::{ScenarioCast, ScenarioCounts};
 use crate::consumer::scenario::clock::ScenarioClock;
-use crate::consumer::scenario::curves::{CurveGrid, NotedAmounts, ScenarioCurves};
+use crate::consumer::scenario::curves::{CurveGrid, ScenarioCurves};
 use crate::consumer::scenario::events::SwitchedByScenario;
-use crate::consumer::scenario::held::{HeldTrack, TrackStep};
-use crate::consumer::scenario::loads::LoadTrack;
+use crate::consumer::scenario::player::{TICK, TrackPlayer, TrackReport, seconds};
 use crate::scenario::PodScenario;
 use crate::scenario::chance::hash;
 use crate::scenario::plan::ScenarioPosition;
 use crate::scenario::start::StartTime;
-use crate::scenario::track::{AtLimit, Track, TrackKind};
 
-/// How often it looks where the curves are.
-const TICK: Duration = Duration::from_millis(100);
 /// The shortest time between two looks, however many jumps there are.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// By how many seconds the clock on the wall may differ from one that never jumps, from one look to the next.
 const JUMP: f64 = 1.0;
-/// How often limits are read anew.
-const LIMITS: Duration = Duration::from_secs(5);
-
 /// A scenario that was given, until another one is, or it is ended.
 pub struct StagedScenario {
     plan: Arc<PodScenario>,
@@ -48,26 +41,6 @@ enum ScenarioEnd {
     Stopped(String),
 }
 
-/// Who plays a track.
-enum Actor {
-    Held(HeldTrack),
-    Load(LoadTrack),
-}
-
-/// A track that is played.
-struct TrackPlayer {
-    kind: TrackKind,
-    actor: Actor,
-    /// What a CPU's shares are shares of; the other limits are asked for.
-    cpu_limit: f64,
-    limit: Option<(Option<f64>, Instant)>,
-    wanted: f64,
-    is_clipped: bool,
-    clipped: u64,
-    note: Option<String>,
-    noted: NotedAmounts,
-}
-
 /// What is told of a scenario.
 pub struct ScenarioReport {
     /// Another one for another text.
@@ -88,51 +61,10 @@ pub struct ScenarioReport {
     pub tracks: Vec<TrackReport>,
 }
 
-/// What is told of a track.
-pub struct TrackReport {
-    /// What it is about.
-    pub kind: TrackKind,
-    /// In its units.
-    pub wanted: f64,
-    /// What is held or achieved; of io loads it is not told here.
-    pub held: Option<f64>,
-    /// What its shares are shares of.
-    pub limit: Option<f64>,
-    /// How often it came to want more than it may have.
-    pub clipped: u64,
-    /// Why it is not as it should be.
-    pub note: Option<String>,
-}
-
 impl StagedScenario {
     /// A scenario that nobody plays yet.
     pub fn new(plan: PodScenario, clock: ScenarioClock, text: String, cast: &ScenarioCast) -> Self {
-        let group = |place: usize| Actor::Held(HeldTrack::new(Arc::clone(&cast.groups[place])));
-        let mut players = Vec::new();
-        for track in &plan.tracks {
-            let actor = match track.kind {
-                TrackKind::Memory => group(0),
-                TrackKind::Disk => group(1),
-                TrackKind::Inode => group(2),
-                TrackKind::Pid => group(3),
-                TrackKind::Fd => group(4),
-                TrackKind::Cpu => Actor::Load(LoadTrack::of_cpu(Arc::clone(&cast.cpu), cast.millicores, cast.number)),
-                TrackKind::Io => Actor::Load(LoadTrack::of_io(Arc::clone(&cast.io), cast.io_spec.clone())),
-            };
-            let (kind, cpu_limit) = (track.kind, cast.cpu_limit);
-            let player = TrackPlayer {
-                kind,
-                actor,
-                cpu_limit,
-                limit: None,
-                wanted: 0.0,
-                is_clipped: false,
-                clipped: 0,
-                note: None,
-                noted: NotedAmounts::default(),
-            };
-            players.push(player);
-        }
+        let players = plan.tracks.iter().map(|track| TrackPlayer::new(track.kind, cast)).collect();
         let switched = SwitchedByScenario::new(Arc::clone(&cast.ready), Arc::clone(&cast.faults), cast.stop.clone());
         let (id, pod) = (format!("{:016x}", hash(&text)), cast.pod.clone());
         Self { plan: Arc::new(plan), clock, text, pod, players, switched, end: None, id, looked: None }
@@ -152,11 +84,7 @@ impl StagedScenario {
         let has_same_times = has_same_start && has_same_form;
         for player in &mut self.players {
             if let Some(place) = before.players.iter().position(|old| old.kind == player.kind) {
-                let old = before.players.swap_remove(place);
-                player.actor = old.actor;
-                if has_same_times {
-                    player.noted = old.noted;
-                }
+                player.take_over(before.players.swap_remove(place), has_same_times);
             }
         }
         if has_same_times && new.ready == old.ready && new.faults == old.faults {
@@ -188,7 +116,7 @@ impl StagedScenario {
         self.switched.end(&self.plan);
         self.switched.skip();
         for player in &mut self.players {
-            player.noted = NotedAmounts::default();
+            player.forget();
         }
     }
 
@@ -206,10 +134,7 @@ impl StagedScenario {
 
     fn take_back(&mut self) {
         for player in &mut self.players {
-            match &mut player.actor {
-                Actor::Held(held) => held.take_back(),
-                Actor::Load(load) => load.take_back(),
-            }
+            player.take_back();
         }
     }
 
@@ -254,12 +179,8 @@ impl StagedScenario {
                 self.end = Some(ScenarioEnd::Stopped(why));
                 return Duration::ZERO;
             }
-            if speed > 0.0
-                && let Some(held) = player.held()
-            {
-                // What a load achieves is told of the second before now: that is of its middle.
-                let middle = if matches!(player.actor, Actor::Load(_)) { speed / 2.0 } else { 0.0 };
-                player.noted.note(round as f64 * plan.length.unwrap_or_default() + second - middle, held);
+            if speed > 0.0 {
+                player.note(round as f64 * plan.length.unwrap_or_default() + second, speed);
             }
         }
         nap
@@ -273,11 +194,7 @@ impl StagedScenario {
 
     fn release(&mut self) {
         for player in &mut self.players {
-            match &mut player.actor {
-                Actor::Held(held) => held.end(),
-                Actor::Load(load) => load.end(),
-            }
-            player.wanted = 0.0;
+            player.end();
         }
     }
 
@@ -293,7 +210,7 @@ impl StagedScenario {
         let mut curves = Vec::new();
         for player in &self.players {
             if let Some(track) = self.plan.track(player.kind) {
-                curves.push(grid.curve(&self.plan, track, player.known_limit(), &player.noted));
+                curves.push(player.curve(&grid, &self.plan, track));
             }
         }
         let (from, step) = grid.in_world();
@@ -318,86 +235,6 @@ impl StagedScenario {
         let tracks = self.players.iter().map(TrackPlayer::report).collect();
         let (id, plan) = (self.id.clone(), Arc::clone(&self.plan));
         ScenarioReport { id, state, reason, waits, second, round, plan, tracks }
-    }
-}
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
-}
-
-impl TrackPlayer {
-    /// How long until its curve jumps or bends.
-    fn nap(&mut self, track: &Track, second: f64, speed: f64) -> Duration {
-        if self.limit.is_none_or(|(_, read)| read.elapsed() >= LIMITS) {
-            let limit = match &self.actor {
-                Actor::Held(held) => held.limit(),
-                Actor::Load(_) => Some(self.cpu_limit).filter(|_| self.kind == TrackKind::Cpu),
-            };
-            self.limit = Some((limit, Instant::now()));
-        }
-        if speed > 0.0 { seconds((track.edge_after(second, self.known_limit()) - second) / speed) } else { TICK }
-    }
-
-    fn known_limit(&self) -> Option<f64> {
-        self.limit.and_then(|(limit, _)| limit)
-    }
-
-    /// What the track wants now, and just before the next look.
-    fn step(
-        &mut self,
-        track: &Track,
-        second: f64,
-        next: f64,
-        nap: Duration,
-        counts: &ScenarioCounts,
-    ) -> Result<(), String> {
-        let limit = self.known_limit();
-        if let Some(full) = track.stops_at(limit).filter(|full| second >= *full) {
-            return Err(format!("{} is full at second {full:.0}", self.kind.name()));
-        }
-        let Some(wanted) = track.wanted(second, limit) else {
-            self.note = Some(String::from("its limit is not known, so nobody knows what a share of it is"));
-            return Ok(());
-        };
-        self.wanted = wanted;
-        let step = match &mut self.actor {
-            Actor::Held(held) => held.follow(wanted),
-            Actor::Load(load) => {
-                // A jump is not a slope: up to it, the curve is where it was just before.
-                let before = second + (next - second) * (1.0 - 1e-6);
-                load.follow(wanted, track.wanted(before, limit).unwrap_or(wanted), nap)
-            }
-        };
-        let (note, is_clipped) = match step {
-            TrackStep::Followed => (None, false),
-            TrackStep::Clipped(why) => (Some(why), true),
-            TrackStep::Failed(why) => (Some(why), self.is_clipped),
-            TrackStep::TakenOver => (Some(String::from("a client has set, released or stopped it")), false),
-        };
-        if is_clipped && !self.is_clipped {
-            self.clipped += 1;
-            counts.clipped[self.kind as usize].fetch_add(1, Ordering::Relaxed);
-        }
-        self.is_clipped = is_clipped;
-        self.note = note;
-        match (&self.note, track.at_limit) {
-            (Some(why), AtLimit::Stop) if is_clipped => Err(format!("{}: {why}", self.kind.name())),
-            _ => Ok(()),
-        }
-    }
-
-    /// What is held or achieved now, where that is known here.
-    fn held(&self) -> Option<f64> {
-        match &self.actor {
-            Actor::Held(held) => Some(held.held() as f64),
-            Actor::Load(load) => Some(load.achieved()).filter(|_| self.kind == TrackKind::Cpu),
-        }
-    }
-
-    fn report(&self) -> TrackReport {
-        let held = self.held();
-        let (kind, wanted, limit, clipped) = (self.kind, self.wanted, self.known_limit(), self.clipped);
-        TrackReport { kind, wanted, held, limit, clipped, note: self.note.clone() }
     }
 }
 
