@@ -17,12 +17,12 @@ plays() { metrics testero | grep '^testero_scenario_state{state="playing"} 1'; }
   means "the scenario is not played: see the log of deploy/testero"
   within 30 "the neighbours play it" plays
   step quiet
-  (($(used_by requests) > 450 && $(used_by requests-nothing) > 800)) ||
-    skip "the node is busy: of 500m and 900m that pods want in a quiet minute they get $(used_by requests)m and $(used_by requests-nothing)m"
+  (($(used_by requests) > 360 && $(used_by requests-nothing) > 530)) ||
+    skip "the node is busy: of 400m and 600m that pods want in a quiet minute they get $(used_by requests)m and $(used_by requests-nothing)m"
   step loud
   means "requests are no weights here: see cpu.shares or cpu.weight of the pods' cgroups on the node"
-  claim "the pod with the request has what it requests" compare "$(used_by requests)" -ge 430
+  claim "the pod with the request has what it requests" compare "$(used_by requests)" -ge 350
   means "the neighbours do not get enough to be noisy: the node has more CPUs than they have threads, or they have limits"
-  claim "the pod without one has less than it wants" compare "$(used_by requests-nothing)" -le 720
+  claim "the pod without one has less than it wants" compare "$(used_by requests-nothing)" -le 480
   clean_up
 }
