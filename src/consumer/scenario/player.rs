@@ -160,13 +160,13 @@ impl TrackPlayer {
             return Ok(());
         };
         self.wanted = wanted;
+        // A jump is not a slope: up to it, the curve is where it was just before.
+        let before = second + (next - second) * (1.0 - 1e-6);
+        let then = track.wanted(before, limit).unwrap_or(wanted);
         let step = match &mut self.actor {
-            Actor::Held(held) => held.follow(wanted),
-            Actor::Load(load) => {
-                // A jump is not a slope: up to it, the curve is where it was just before.
-                let before = second + (next - second) * (1.0 - 1e-6);
-                load.follow(wanted, track.wanted(before, limit).unwrap_or(wanted), nap)
-            }
+            // What is between the two: it is too much as long as it is too little.
+            Actor::Held(held) => held.follow((wanted + then) / 2.0),
+            Actor::Load(load) => load.follow(wanted, then, nap),
         };
         let (note, is_clipped) = match step {
             TrackStep::Followed => (None, false),
