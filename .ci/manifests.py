@@ -317,8 +317,8 @@ def copies():
 
 
 def recipes():
-    """Each recipe is told of in the README, and says what it must."""
-    readme = pathlib.Path("README.md").read_text()
+    """Each recipe is told of in the documents, and says what it must."""
+    told = pathlib.Path("docs/kubernetes.md").read_text()
     for folder in sorted((K8S / "recipes").iterdir()):
         if not (folder / "README.md").exists():
             yield f"{folder} has no README.md"
@@ -333,8 +333,8 @@ def recipes():
             sources = text.split("Not run on a cluster; by:")[1:]
             if not all("https://" in source for source in sources):
                 yield f"{folder}/README.md: what was not run has no source"
-        if f"k8s/recipes/{folder.name}" not in readme:
-            yield f"README.md does not tell of {folder}"
+        if f"k8s/recipes/{folder.name}" not in told:
+            yield f"docs/kubernetes.md does not tell of {folder}"
 
 
 # ------------------------------------------------------------------------------------------- the checks, checked

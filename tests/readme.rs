@@ -248,6 +248,62 @@ fn every_console_block_works_as_it_stands_or_says_why_it_is_not_run() {
     assert!(ran > 20, "{ran} commands: where are they?");
 }
 
+/// What a heading is linked by.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The targets of a document's links and pictures.
+fn targets(document: &str) -> impl Iterator<Item = &str> {
+    document.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+}
+
+/// What a link leads to is not there.
+fn is_dead(from: &Path, target: &str) -> bool {
+    if target.contains("://") || target.starts_with("mailto:") {
+        return false;
+    }
+    let (file, part) = target.split_once('#').unwrap_or((target, ""));
+    let to = if file.is_empty() { from.to_owned() } else { from.parent().unwrap().join(file) };
+    let has = |text: String| {
+        text.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches(['#', ' '])) == part)
+    };
+    !to.exists() || !part.is_empty() && !fs::read_to_string(to).is_ok_and(has)
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let (mut found, mut dead, mut alive) = (Vec::new(), Vec::new(), 0);
+    for folder in ["docs", "k8s", "systemd", "tests/kubernetes"] {
+        every_document(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    }
+    for file in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        found.extend(
+            Some(file.unwrap().path()).filter(|path| path.extension().is_some_and(|extension| extension == "md")),
+        );
+    }
+    for path in &found {
+        let text = fs::read_to_string(path).unwrap();
+        for target in targets(&text) {
+            if is_dead(path, target) { dead.push(format!("{}: {target}", path.display())) } else { alive += 1 }
+        }
+    }
+    assert!(dead.is_empty() && alive > 100, "{alive} lead somewhere, and these do not: {dead:#?}");
+}
+
+/// All documents below a folder.
+fn every_document(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            every_document(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
 #[test]
 fn a_block_that_does_not_work_is_found() {
     for (block, works) in [
