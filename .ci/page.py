@@ -270,10 +270,10 @@ def mouse(page, testero):
     page.says("#ready", "^ready$")
 
     say("64 MiB are set, and arrive")
-    page.fill("#mem [name=amount]", "64Mi")
+    page.fill("#mem [name=amount]", "64 MiB")
     page.says("#mem .hint", r"^64 MiB, 6\.25 % of the limit$")
     line = page.text("#mem .curl code")
-    assert line == f"curl -X POST '{testero.origin}/api/mem/set?amount=64Mi&format=json'", line
+    assert line == f"curl -X POST '{testero.origin}/api/mem/set?amount=64%20MiB&format=json'", line
     page.click("#mem .go")
     page.says("#mem .said", r"^Accepted: 64 MiB\.$")
     page.says("#mem .held b", "^64 MiB$")

@@ -153,7 +153,8 @@ fn load_state(own: &Members, group: &str, figures: &str, members: usize) -> Valu
 pub(crate) fn schemas() -> Value {
     let amounts = ["512Mi", "1.5G", "1e9", "50pct", "max-64Mi"];
     let amount = format!(r"^(max(-\+?{QUANTITY})?|\+?[0-9]{{1,15}}(\.[0-9]{{0,5}})?(pct|%)|\+?{QUANTITY})$");
-    let what_amount = "A Kubernetes quantity, a share of the limit, or what would be accepted now, less a quantity.";
+    let what_amount = "A Kubernetes quantity, a share of the limit, or what would be accepted now, less a quantity. What is \
+                       printed for people is read as well.";
     let rate = format!(r"^(?=[^eE]*[1-9])\+?{QUANTITY}$");
     let (span, length) = (format!("^{SPAN}$"), format!("^(?=.*[1-9]){SPAN}$"));
     let what_span = "Seconds, or h, m, s and ms; ten years at most.";

@@ -175,7 +175,7 @@ fn errors_name_what_was_typed_and_what_would_be_right() {
         ("/api/cpu/load?time=5&ttl=5s", "time and ttl are both given", "duration"),
         ("/api/cpu/load?duration=5s&ttl=5s", "duration and ttl are both given", "time and"),
         ("/api/mem/set?amount=1Mi&ttl=soon", "ttl: ", "size"),
-        ("/api/mem/set?amount=5MB", "amount: ", "size"),
+        ("/api/mem/set?amount=5MX", "amount: ", "size"),
         ("/api/pid/set?count=5&amount=5", "amount and count are both given", "size"),
         ("/api/pid/set?size=5&count=5", "size and count are both given", "amount"),
         ("/api/cpu/load?time=5&millicores=1.5", "1500m", "no number"),

@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(read("50pct").resolve(None), None);
         assert_eq!(read("64").resolve(None), Some(64.0));
         assert!(TrackAmount::parse("max", Unit::Bytes).unwrap_err().contains("100pct"));
-        assert!(TrackAmount::parse("5MB", Unit::Bytes).unwrap_err().contains("512Mi"));
+        assert!(TrackAmount::parse("5MX", Unit::Bytes).unwrap_err().contains("512Mi"));
         let huge = TrackAmount::parse("9999999999%", Unit::Bytes).unwrap();
         assert_eq!(huge.resolve(Some(MOST_UNITS)), Some(MOST_UNITS));
     }

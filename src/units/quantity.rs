@@ -1,7 +1,8 @@
 //! Amounts as people write them: Kubernetes quantities, shares of the limit, and "all there is".
 //!
 //! The grammar of quantities is that of Kubernetes' `resource.Quantity`: a decimal number, then `Ki` … `Ei`, or `n`,
-//! `u`, `m`, `k` … `E`, or an exponent (`e9`). What is finer than the unit is rounded up, as Kubernetes does it.
+//! `u`, `m`, `k` … `E`, or an exponent (`e9`). What is finer than the unit is rounded up, as Kubernetes does it. And what is
+//! printed for people is read: `512.0 MiB`, `1.5 GB`, `0.5 cores`, `50 %`.
 
 use crate::units::decimal::{Decimal, fixed};
 
@@ -62,7 +63,7 @@ impl Amount {
             };
         }
         if let Some(number) = text.strip_suffix("pct").or_else(|| text.strip_suffix('%')) {
-            let share = Decimal::begin(number).and_then(|(number, rest)| match rest {
+            let share = Decimal::begin(without_blank(number)).and_then(|(number, rest)| match rest {
                 // A percent is ten thousand millionths.
                 "" => scaled(number, 10_000, 0),
                 _ => Err(String::from("before pct stands a plain number")),
@@ -95,7 +96,16 @@ impl Amount {
 /// # Errors
 /// What is wrong with it.
 pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
+    let text = match unit {
+        Unit::Millicores => {
+            ["cores", "core"].iter().find_map(|unit| text.strip_suffix(unit)).map_or(text, without_blank)
+        }
+        _ => text,
+    };
     let (number, suffix) = Decimal::begin(text)?;
+    let suffix = after_blank(suffix);
+    // 512 B, MiB and MB are bytes; and so is what is written without.
+    let suffix = if unit == Unit::Bytes { suffix.strip_suffix('B').unwrap_or(suffix) } else { suffix };
     let (multiplier, exponent) = match suffix {
         "" => (1, 0),
         "Ki" => (1 << 10, 0),
@@ -123,6 +133,17 @@ pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
         },
     };
     scaled(number, multiplier, exponent + if unit == Unit::Millicores { 3 } else { 0 })
+}
+
+/// Blanks that stand between a number and its unit: a person's, and the page's, which does not break.
+const BLANKS: [char; 2] = [' ', '\u{a0}'];
+
+fn after_blank(text: &str) -> &str {
+    text.strip_prefix(BLANKS).filter(|rest| !rest.is_empty()).unwrap_or(text)
+}
+
+fn without_blank(text: &str) -> &str {
+    text.strip_suffix(BLANKS).unwrap_or(text)
 }
 
 impl Unit {
@@ -218,17 +239,18 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_is_told() {
-        for text in
-            ["", "Mi", ".", "1..5", "1.5.5", "-1", "5mi", "5MB", "5 Mi", "1e", "1e+", "1e99", "0x10", "٣", "1_000"]
-        {
+        for text in [
+            "", "Mi", ".", "1..5", "1.5.5", "-1", "5mi", "5 ", "5  Mi", " 5", "5BB", "5mB", "5MiB ", "1e", "1e+",
+            "1e99", "0x10", "٣", "1_000",
+        ] {
             assert!(bytes(text).is_err(), "{text}");
         }
         assert!(bytes("16Ei").unwrap_err().contains("large"));
         assert!(bytes("1e30").unwrap_err().contains("large"));
         assert!(bytes("250m").unwrap_err().contains("CPU"));
         assert!(bytes("123456789012345678901234").unwrap_err().contains("digits"));
-        let error = Amount::parse("5MB", Unit::Bytes).unwrap_err();
-        assert!(error.contains("5MB") && error.contains("512Mi"), "{error}");
+        let error = Amount::parse("5MX", Unit::Bytes).unwrap_err();
+        assert!(error.contains("5MX") && error.contains("512Mi"), "{error}");
     }
 
     #[test]
@@ -238,6 +260,34 @@ mod tests {
         {
             assert_eq!(quantity(text, Unit::Millicores), Ok(value), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_printed_is_read() {
+        for (text, unit, value) in [
+            ("512.0 MiB", Unit::Bytes, 512 << 20),
+            ("1023 B", Unit::Bytes, 1023),
+            ("5B", Unit::Bytes, 5),
+            ("512 Mi", Unit::Bytes, 512 << 20),
+            ("1.5\u{a0}GiB", Unit::Bytes, 3 << 29),
+            ("2 GB", Unit::Bytes, 2_000_000_000),
+            ("7kB", Unit::Bytes, 7000),
+            ("20 k", Unit::Count, 20_000),
+            ("0.5 cores", Unit::Millicores, 500),
+            ("1\u{a0}core", Unit::Millicores, 1000),
+            ("2cores", Unit::Millicores, 2000),
+            ("250 m", Unit::Millicores, 250),
+        ] {
+            assert_eq!(quantity(text, unit), Ok(value), "{text}");
+        }
+        for text in ["5B", "5MiB", "1 core"] {
+            assert!(quantity(text, Unit::Count).is_err(), "{text}");
+        }
+        for text in ["s", "core", "1 scores", "1 coress", "5B"] {
+            assert!(quantity(text, Unit::Millicores).is_err(), "{text}");
+        }
+        assert_eq!(Amount::parse("50 %", Unit::Bytes), Ok(Amount::Share(500_000)));
+        assert_eq!(Amount::parse("max-64 MiB", Unit::Bytes), Ok(Amount::MostLess(64 << 20)));
     }
 
     #[test]
@@ -264,6 +314,12 @@ mod tests {
         }
 
         #[test]
+        fn what_is_told_of_bytes_is_read_and_near(number in 0u64..u64::MAX / 2) {
+            let read = bytes(&in_words(number, Unit::Bytes)).unwrap();
+            proptest::prop_assert!(read.abs_diff(number) <= number / 15, "{} {read}", in_words(number, Unit::Bytes));
+        }
+
+        #[test]
         fn suffixes_multiply(number in 0u64..1 << 20, place in 0usize..6) {
             let (suffix, shift) = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("", 0), ("Ki", 10)][place];
             proptest::prop_assert_eq!(bytes(&format!("{number}{suffix}")), Ok(number << shift));
@@ -277,7 +333,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9.eEkKMmGiTPnu%pctax+-]{0,40}", limit: u64, most: u64) {
+        fn no_text_makes_it_panic(text in "[0-9.eEkKMmGiTPnuB%pctax cores+-]{0,40}", limit: u64, most: u64) {
             for unit in [Unit::Bytes, Unit::Count, Unit::Millicores] {
                 if let Ok(amount) = Amount::parse(&text, unit) {
                     let _ = amount.resolve(limit, most);

@@ -61,8 +61,8 @@ fn fits(pattern: &str, text: &str) -> bool {
     assert!(is_time || pattern.contains("pct|%"), "the pattern {pattern} is not known here");
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let units: &[&str] =
-        if is_time { &["h", "m", "s", "ms"] } else { &["n", "u", "k", "M", "G", "T", "P", "E", "pct", "%"] };
-    let unit = text[end..].trim_end_matches('i');
+        if is_time { &["h", "m", "s", "ms"] } else { &["n", "u", "k", "M", "G", "T", "P", "E", "pct", "%", "cores"] };
+    let unit = text[end..].trim_start_matches(' ').trim_end_matches('B').trim_end_matches('i');
     let unit = unit.split(|c: char| c.is_ascii_digit()).next().unwrap();
     end > 0
         && (unit.is_empty() || unit == "m" || units.contains(&unit) || !is_time && text[end..].starts_with(['e', 'E']))
@@ -112,6 +112,7 @@ fn what_the_schema_refuses_the_reader_refuses() {
     };
     let good = [
         cases(json!({"constant": 5})),
+        cases(json!({"constant": "512.0 MiB"})),
         cases(json!({"constant": {"amount": "5Mi"}, "begin": 1, "end": "5m"})),
         cases(json!({"spikes": spikes, "at_limit": "stop"})),
         cases(json!({"sum": [{"leak": {"rate": 1, "until": "50pct"}}, {"steps": [{"at": 0, "amount": "1e3"}]}]})),
@@ -141,7 +142,7 @@ fn what_the_schema_refuses_the_reader_refuses() {
         with(base, "tracks", json!({})),
         with(base, "tracks", json!({"gpu": {"constant": 1}})),
         cases(json!({})),
-        cases(json!({"constant": "5MB"})),
+        cases(json!({"constant": "5MX"})),
         cases(json!({"constant": -1})),
         cases(json!({"constant": 1, "ramp": {"from": 0, "to": 1, "over": 1}})),
         cases(json!({"constant": 1, "at_limit": "burst"})),

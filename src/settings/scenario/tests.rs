@@ -65,7 +65,7 @@ tracks:
   memory:
     sum:
       - sine: {low: 2Gi, high: 1Gi, period: 0}
-      - constant: 5MB
+      - constant: 5MX
       - {ramp: {from: 0, to: 1}, end: 5, begin: 6}
       - {constant: 1, walk: {}}
       - steps: [{at: 5, amount: 1}, {at: 5, amount: 2}]
@@ -85,7 +85,7 @@ tracks:
         "start (line 4): \"yesterday\" is no time",
         "tracks.memory.sum[0].sine.low (line 8): the low one is larger",
         "tracks.memory.sum[0].sine.period (line 8): expected a duration longer than 0",
-        "tracks.memory.sum[1].constant (line 9): \"5MB\" is no amount",
+        "tracks.memory.sum[1].constant (line 9): \"5MX\" is no amount",
         "tracks.memory.sum[2].end (line 10): it ends before it begins",
         "tracks.memory.sum[2].ramp (line 10): over is missing",
         "tracks.memory.sum[3].walk (line 11): constant and walk do not go together",
