@@ -21,6 +21,8 @@ use crate::settings::proxy;
 #[cfg(feature = "scenario")]
 use crate::settings::scenario::words::ScenarioWords;
 use crate::settings::token::TokenSource;
+#[cfg(feature = "client")]
+use crate::settings::unknown_word::meant;
 use crate::settings::{ConsumerSettings, consumer, help};
 #[cfg(feature = "counter")]
 use crate::settings::{counter, dot_env};
@@ -105,6 +107,16 @@ impl Command {
         #[cfg(feature = "client")]
         let arguments = {
             let mut arguments = arguments;
+            // As other programs have it: help of a word, and the version.
+            let first = arguments.first().and_then(|word| word.to_str());
+            if first == Some("version") && arguments.len() == 1 {
+                return Ok(Self::Version);
+            }
+            if first == Some("help") {
+                arguments.truncate(2);
+                arguments.remove(0);
+                arguments.push("--help".into());
+            }
             let of_service = |flag: &str| {
                 let mut flags = consumer::VOCABULARY.names.iter().chain(&COMMON);
                 !flag.is_empty() && flags.any(|(name, _)| *name == flag)
@@ -193,8 +205,37 @@ impl Command {
                 };
                 Ok(Self::Health(url, said.token()?))
             }),
+            #[cfg(feature = "client")]
+            other => Err(unknown_command(other)),
+            #[cfg(not(feature = "client"))]
             other => Err(format!("unknown command '{other}'")),
         }
+    }
+
+    /// The command that tells what would have been right, where `arguments` were wrong.
+    pub fn help_for(arguments: &[OsString]) -> String {
+        #[cfg(feature = "client")]
+        for word in arguments {
+            let word = word.to_str().unwrap_or_default();
+            if ROLES.contains(&word) || client::commands::is_command(word) {
+                return format!("testero {word} --help");
+            }
+        }
+        let _ = arguments;
+        String::from("testero --help")
+    }
+}
+
+/// What somebody may have meant.
+#[cfg(feature = "client")]
+fn unknown_command(word: &str) -> String {
+    let commands = client::commands::COMMANDS;
+    let is_verb = commands.iter().any(|(_, verbs)| verbs.iter().any(|(verb, ..)| *verb == word));
+    let mut known = commands.iter().map(|(name, _)| *name).chain(ROLES).chain(["completions", "help", "version"]);
+    match meant(word, &mut known) {
+        _ if is_verb => format!("{word} what? what it is about comes first, as in testero mem set 512Mi"),
+        Some(name) => format!("unknown command '{word}'; the nearest is '{name}'"),
+        None => format!("unknown command '{word}'"),
     }
 }
 

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     let command = match Command::read_as(words.next(), words, |name| std::env::var_os(name)) {
         Ok(command) => command,
         Err(problem) => {
-            complain(&format!("{problem} (see testero --help)"));
+            let help = Command::help_for(&std::env::args_os().skip(1).collect::<Vec<_>>());
+            complain(&format!("{problem} (see {help})"));
             return ExitCode::from(2);
         }
     };

@@ -99,7 +99,7 @@ fn what_is_wrong_is_said_in_one_line() {
     fs::write(folder.path().join("bad.json"), "{\"data\":{\"result\":[{\"values\":[[1,\"2\"],\n[2,\"x\"]]}]}}")
         .unwrap();
     for (words, code, why) in [
-        ("", 2, "record what? --prometheus FILE, --top FILE or --metrics URL (see testero --help)"),
+        ("", 2, "record what? --prometheus FILE, --top FILE or --metrics URL (see testero scenario --help)"),
         ("--top bad.txt", 2, "bad.txt: line 2: CPU much: it does not begin with a number; it is written like 250m"),
         ("--top bad.txt --pod x", 2, "bad.txt: line 2"),
         ("--prometheus bad.json", 2, "bad.json: line 2: value 2: \"x\" is no number"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::client::call::Call;
-use crate::client::commands::{COMMANDS, COMMON, Flag, SERVICE, SHELLS, TIME, Takes, verbs_of};
+use crate::client::commands::{COMMANDS, COMMON, CPU, Flag, RATE, SERVICE, SHELLS, TIME, Takes, verbs_of};
 use crate::client::completions::Shell;
 use crate::client::http::Http;
 #[cfg(feature = "scenario")]
@@ -18,6 +18,7 @@ use crate::http::client::{Url, with_port};
 use crate::parameters::AMOUNT;
 use crate::settings::consumer;
 use crate::settings::token::TokenSource;
+use crate::settings::unknown_word::meant;
 use crate::sorting::sort_by_key;
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
@@ -61,8 +62,11 @@ pub fn read(
             Arg::Long(name) => {
                 let flags = verbs.iter().flat_map(|(_, _, flags)| *flags).chain(&COMMON);
                 let name = name.to_owned();
-                let flag =
-                    flags.clone().find(|flag| flag.name == name).ok_or_else(|| format!("unknown option '--{name}'"))?;
+                let flag = flags.clone().find(|flag| flag.name == name).ok_or_else(|| {
+                    let meant = meant(&name, &mut flags.clone().map(|flag| flag.name));
+                    let meant = meant.map_or_else(String::new, |meant| format!("; the nearest is '--{meant}'"));
+                    format!("unknown option '--{name}'{meant}")
+                })?;
                 let value = match flag.takes {
                     Takes::Nothing => String::from("true"),
                     _ => text(parser.value().map_err(|_| format!("option '--{name}' needs a value"))?, &name)?,
@@ -88,6 +92,9 @@ pub fn read(
         let timeout = said.value("timeout").map_or(Ok(PATIENCE), span)?;
         Action::Http(Http::parse(&said.words, timeout)?)
     } else {
+        if word == &"load" {
+            said.takes_the_amount(command)?;
+        }
         if command != "scenario" {
             said.has_words(*takes_amount, &format!("testero {command} {word}"))?;
         }
@@ -150,6 +157,19 @@ impl Arguments {
             [] => Ok(()),
             [.., last] => Err(format!("{}: what is '{last}'?", command.trim_end())),
         }
+    }
+
+    /// A load's amount may stand as a word: `cpu load 500m`.
+    fn takes_the_amount(&mut self, command: &str) -> Result<(), String> {
+        let flag = if command == "cpu" { &CPU } else { &RATE };
+        if self.words.len() != 1 {
+            return Ok(());
+        }
+        if self.has(flag.name) {
+            return Err(format!("testero {command} load: '{}' and --{} say the same", self.words[0], flag.name));
+        }
+        self.flags.push((flag, self.words.remove(0)));
+        Ok(())
     }
 
     fn amount(&self, unit: Unit) -> Result<Amount, String> {
@@ -322,6 +342,8 @@ mod tests {
                 "/api/io/load?format=json&duration=1m&rate=5Mi&replace=true",
             ),
             ("cpu load", "POST", "/api/cpu/load?format=json&duration=60s"),
+            ("cpu load 0.5 --time 9s", "POST", "/api/cpu/load?format=json&duration=9s&cpu=0.5"),
+            ("io load 5Mi", "POST", "/api/io/load?format=json&duration=60s&rate=5Mi"),
             ("cpu stop", "DELETE", "/api/cpu?format=json"),
             ("release", "DELETE", "/api?format=json"),
             ("ready disable --for 30s", "POST", "/readyz/disable?format=json&for=30s"),
@@ -345,6 +367,10 @@ mod tests {
             ("mem set 1Gi --kind gold", "anon, file, shm"),
             ("mem set 1Gi --rate fast", "fast"),
             ("mem set 1Gi --bogus", "--bogus"),
+            ("mem set 1Gi --tll 5s", "unknown option '--tll'; the nearest is '--ttl'"),
+            ("cpu load 1 2", "what is '2'"),
+            ("cpu load 1 --cpu 2", "'1' and --cpu say the same"),
+            ("cpu load much", "much"),
             ("mem set 1Gi --ttl", "needs a value"),
             ("mem set 1Gi --url localhost", "http://"),
             ("mem get --wait", "--wait"),

@@ -47,7 +47,8 @@ const fn flag(name: &'static str, parameter: Parameter) -> Flag {
 /// The flags of every command that asks a service.
 pub const COMMON: [Flag; 3] = [own("url", Takes::Text), own("token", Takes::Text), own("token-file", Takes::Text)];
 const OVER: Flag = flag("over", parameters::OVER);
-const RATE: Flag = flag("rate", parameters::RATE);
+/// How much a second.
+pub const RATE: Flag = flag("rate", parameters::RATE);
 /// It becomes `follow`, which tells how far the work is.
 const WAIT: Flag = own("wait", Takes::Nothing);
 const DRY_RUN: Flag = flag("dry-run", parameters::DRY_RUN);
@@ -67,7 +68,9 @@ const SET_MEMORY: [Flag; 9] =
     [TTL, OVER, RATE, EXACT, FORCE, flag("kind", parameters::KIND), flag("touch", parameters::TOUCH), DRY_RUN, WAIT];
 const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", parameters::FSYNC), DRY_RUN, WAIT];
 const SET_COUNT: [Flag; 6] = [TTL, OVER, RATE, FORCE, DRY_RUN, WAIT];
-const CPU_LOAD: [Flag; 6] = [flag("cpu", parameters::CPU), TIME, OVER, REPLACE, DRY_RUN, WAIT];
+/// How much CPU a load uses.
+pub const CPU: Flag = flag("cpu", parameters::CPU);
+const CPU_LOAD: [Flag; 6] = [CPU, TIME, OVER, REPLACE, DRY_RUN, WAIT];
 const IO_LOAD: [Flag; 5] = [RATE, TIME, REPLACE, DRY_RUN, WAIT];
 const RELEASE: [Flag; 3] = [OVER, RATE, WAIT];
 const SPREAD_MEMORY: [Flag; 7] = [SERVICE, BY, TTL, OVER, RATE, EXACT, FORCE];

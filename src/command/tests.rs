@@ -230,3 +230,37 @@ proptest::proptest! {
         }
     }
 }
+
+#[cfg(feature = "client")]
+#[test]
+fn help_and_version_are_words_as_well() {
+    let text = |words: &[&str]| match read(words, &[]) {
+        Ok(Command::Help(text)) => text,
+        other => panic!("{words:?}: {other:?}"),
+    };
+    assert_eq!((text(&["help"]), text(&["help", "mem"])), (help::CONSUMER, help::CLIENT));
+    assert_eq!(text(&["help", "status", "now"]), help::CLIENT);
+    assert!(matches!(read(&["version"], &[]), Ok(Command::Version)));
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn what_was_meant_is_said_and_where_help_is() {
+    for (words, problem, help) in [
+        (&["men", "set", "5Mi"][..], "unknown command 'men'; the nearest is 'mem'", "testero --help"),
+        (&["statsu"], "unknown command 'statsu'; the nearest is 'status'", "testero --help"),
+        (&["fibonaci"], "unknown command 'fibonaci'; the nearest is 'fibonacci'", "testero --help"),
+        (&["xyzzy"], "unknown command 'xyzzy'", "testero --help"),
+        (
+            &["set", "mem", "5Mi"],
+            "set what? what it is about comes first, as in testero mem set 512Mi",
+            "testero mem --help",
+        ),
+        (&["mem", "set", "5Mi", "--tll", "5s"], "unknown option '--tll'; the nearest is '--ttl'", "testero mem --help"),
+        (&["help", "xyzzy"], "unknown command 'xyzzy'", "testero --help"),
+    ] {
+        assert_eq!(read(words, &[]).unwrap_err(), problem);
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        assert_eq!(Command::help_for(&words), help);
+    }
+}

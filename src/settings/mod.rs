@@ -29,8 +29,8 @@ pub mod scenario;
 #[cfg_attr(not(feature = "crash"), allow(dead_code, reason = "each file needs other kinds of values"))]
 mod strict_reader;
 pub mod token;
-#[cfg(any(feature = "crash", feature = "scenario"))]
-mod unknown_word;
+#[cfg(any(feature = "crash", feature = "scenario", feature = "client"))]
+pub mod unknown_word;
 
 pub use consumer::{ConsumerSettings, CpuLimit, EvictionReserve, Number, Start, StartRequest};
 

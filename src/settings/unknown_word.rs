@@ -1,15 +1,18 @@
 //! Words that nothing knows, and the nearest ones that something does.
 
+#[cfg(any(feature = "crash", feature = "scenario"))]
 use std::fmt;
 
 /// That a word is unknown, and the nearest that is known. It is looked for when it is shown: of what is wrong beyond all
 /// measure, little is.
+#[cfg(any(feature = "crash", feature = "scenario"))]
 pub(super) struct UnknownWord<'w> {
     pub(super) kind: &'w str,
     pub(super) word: &'w str,
     pub(super) names: &'w [&'w str],
 }
 
+#[cfg(any(feature = "crash", feature = "scenario"))]
 impl fmt::Display for UnknownWord<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names = Vec::with_capacity(self.names.len());
@@ -21,18 +24,33 @@ impl fmt::Display for UnknownWord<'_> {
 }
 
 /// A text in a line that is not too long, for a message.
+#[cfg(any(feature = "crash", feature = "scenario"))]
 fn shown(text: &str) -> String {
     let short: String = text.chars().take(64).collect();
     short.escape_debug().to_string()
 }
 
 /// That nothing has this name, and what has nearly the same.
+#[cfg(any(feature = "crash", feature = "scenario"))]
 pub(super) fn unknown(kind: &str, word: &str, names: &[String]) -> String {
     let nearest = names.iter().min_by_key(|name| distance(name, word));
     match nearest {
         Some(name) => format!("unknown {kind} '{word}'; the nearest is '{name}'"),
         None => format!("unknown {kind} '{word}'"),
     }
+}
+
+/// The name that somebody may have meant: one with few letters put in, left out or changed.
+#[cfg(feature = "client")]
+pub fn meant<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
+    let (mut nearest, mut letters) = (None, 3);
+    for name in names {
+        let distance = distance(name, word);
+        if distance < letters && distance <= name.len().div_ceil(3) {
+            (nearest, letters) = (Some(name), distance);
+        }
+    }
+    nearest
 }
 
 /// How many letters are to be put in, left out or changed (Levenshtein).

@@ -6,7 +6,9 @@ millicores() {
   local pod sum=0 used
   for pod in $(kubectl -n "$namespace" get pod -l app.kubernetes.io/name=testero -o jsonpath='{.items[*].metadata.name}'); do
     used=$(kubectl -n "$namespace" exec "$pod" -- /testero http /metrics | sed -n 's/^testero_scenario_held{track="cpu"} //p')
-    sum=$((sum + ${used%.*}))
+    # One that has just come has no part yet.
+    used=${used%.*}
+    sum=$((sum + ${used:-0}))
   done
   echo "$sum"
 }

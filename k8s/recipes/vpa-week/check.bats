@@ -2,6 +2,10 @@
 load ../../checks/recipe
 
 told() { kubectl -n "$namespace" exec deploy/testero -- /testero http GET /api/scenario; }
+# Far above what the weekend needs, which is the floor of 25m; on a busy node the working hours get less than they want.
+of_working_hours() {
+  field vpa/testero '{.status.recommendation.containerRecommendations[?(@.containerName=="testero")].target.cpu}' =~ '^[2-4][0-9][0-9]m$'
+}
 # What the process used at most in a second, of two days.
 gets_all() {
   local end=$((SECONDS + 100)) used
@@ -16,18 +20,17 @@ gets_all() {
   recipe vpa-week
   needs metrics
   needs api autoscaling.k8s.io/v1 "the VerticalPodAutoscaler"
-  local is='{.status.recommendation.containerRecommendations[?(@.containerName=="testero")]' memory cpu
+  local is='{.status.recommendation.containerRecommendations[?(@.containerName=="testero")]' memory
   means "the scenario is not played: see the log of deploy/testero"
   step apply
   claim "it is played" shows '^scenario  playing '
   gets_all || skip "the node is busy: a pod that wants 320m of CPU by day does not get them"
   means "the VerticalPodAutoscaler's recommender does not run, it cannot read metrics, or runs with another percentile than by default"
-  expect 300 "after some days the target for CPU is that of the working hours" vpa/testero "$is.target.cpu}" =~ '^(3[3-9][0-9]|4[0-3][0-9])m$'
+  within 300 "after some days the target for CPU is that of the working hours" of_working_hours
   step weekday
   step weekend
   claim "it is the weekend, or nearly: CPU is at rest" shows '^testero-[a-z0-9-]+ +[0-9]{1,2}m '
-  cpu=$(kubectl -n "$namespace" get vpa testero -o jsonpath="$is.target.cpu}")
-  claim "the target for CPU is still that of the working hours" compare "$cpu" =~ '^(3[3-9][0-9]|4[0-3][0-9])m$'
+  claim "the target for CPU is still that of the working hours" of_working_hours
   means "the recommender does not see what the pod holds"
   memory=$(quantity "$(kubectl -n "$namespace" get vpa testero -o jsonpath="$is.target.memory}")")
   claim "that for memory is of the caches of Friday" compare "$memory" -ge 340000000
