@@ -106,11 +106,20 @@ token_is_needed() {
 
 # ---------------------------------------------------------------------------------------------------- each values file
 
+# The log of the pod.
+told() { kubectl -n "$namespace" logs deploy/testero | grep -m 1 "$1"; }
+
 scenario() {
   served scenario
   means "the scenario is not in the pod, or is not what the service plays"
-  claim "it is played" status .scenario playing
-  claim "from its ConfigMap" status '.groups.fd.held' 20
+  claim "it was played" told 'Scenario: the file is played'
+  # The last command of NOTES gives back what it held, and so ends it.
+  claim "it is ended" status .scenario null
+  printf 'version: 1\ntracks: {fd: {constant: 30}}\n' >"$work/scenario.yaml"
+  quietly helm upgrade testero k8s/chart --values k8s/chart/ci/scenario.yaml --set-file scenario="$work/scenario.yaml"
+  means "the kubelet brings a changed ConfigMap into the pod within two minutes, and the service reads it again"
+  within 120 "another one is played, by the same pod" status '[.scenario, .groups.fd.held]' '["playing",30]'
+  expect 5 "which was not restarted" pod '{.items[*].status.containerStatuses[0].restartCount}' = 0
   uninstalled
 }
 
