@@ -294,7 +294,7 @@ fn what_may_be_missing_must_be_right_where_it_is_said() {
         ("limits: 1Mi", "limits (line 14): expected a dict, instead got 1Mi"),
         ("limits: {head: 16Ki}", "limits.head (line 14): expected 16382 bytes at most, instead got 16Ki"),
         ("limits: {body: -1}", "limits.body (line 14): -1: "),
-        ("limits: {body: 5 MB}", "limits.body (line 14): 5 MB: \" MB\" is no suffix; an amount is like 64Ki or 1000"),
+        ("limits: {body: 5 MX}", "limits.body (line 14): 5 MX: \"MX\" is no suffix; an amount is like 64Ki or 1000"),
         ("limits: {body: [1]}", "limits.body (line 14): expected an amount like 64Ki or 1000, instead got [1]"),
         ("queue: []", "queue (line 14): expected a dict, instead got []"),
         ("queue: {length: -1}", "queue.length (line 14): expected a number from 0"),
