@@ -79,8 +79,9 @@ class Testero:
         self.child.send_signal(how)
         self.child.wait(PATIENCE)
 
-    def ask(self, path, method="GET"):
-        with urllib.request.urlopen(urllib.request.Request(self.origin + path, method=method), timeout=10) as answer:
+    def ask(self, path, method="GET", body=None):
+        request = urllib.request.Request(self.origin + path, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
     def group(self, name):
@@ -579,11 +580,6 @@ INVENTED = """(() => {
 })()"""
 
 
-def send(testero, text):
-    request = urllib.request.Request(f"{testero.origin}/api/scenario", data=text.encode(), method="PUT")
-    urllib.request.urlopen(request, timeout=10).close()
-
-
 def pictures(page, testero, folder):
     say(f"pictures, in {folder}")
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
@@ -613,7 +609,7 @@ def pictures(page, testero, folder):
             page.picture(f"{folder}/{name}-top.png", 900)
     page.look()
     testero.ask("/api?wait=true&format=json", "DELETE")
-    send(testero, SCENARIO)
+    testero.ask("/api/scenario?format=json", "PUT", SCENARIO.encode())
     time.sleep(40)
     for name, scheme, width in looks:
         page.look(scheme, width)

@@ -215,14 +215,14 @@ fn word_shape(word: &str) -> String {
     crate::harness::shape(word).replace("#.#", "#")
 }
 
-/// All documents below the folder whose blocks are run here.
-fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All documents below the folder, but for those in folders that are left out.
+fn documents(folder: &Path, left_out: &[&str], found: &mut Vec<PathBuf>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let inside = path.strip_prefix(root).unwrap();
-        if path.is_dir() && !ELSEWHERE.iter().any(|elsewhere| inside == Path::new(elsewhere)) {
-            documents(&path, found);
+        if path.is_dir() && !left_out.iter().any(|folder| inside == Path::new(folder)) {
+            documents(&path, left_out, found);
         } else if path.extension().is_some_and(|extension| extension == "md") {
             found.push(path);
         }
@@ -237,7 +237,7 @@ fn every_console_block_works_as_it_stands_or_says_why_it_is_not_run() {
         return;
     }
     let mut found = Vec::new();
-    documents(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
+    documents(Path::new(env!("CARGO_MANIFEST_DIR")), &ELSEWHERE, &mut found);
     let mut ran = 0;
     for path in found {
         let (steps, _) =
@@ -275,14 +275,7 @@ fn is_dead(from: &Path, target: &str) -> bool {
 #[test]
 fn every_link_within_the_repository_leads_somewhere() {
     let (mut found, mut dead, mut alive) = (Vec::new(), Vec::new(), 0);
-    for folder in ["docs", "k8s", "systemd", "tests/kubernetes"] {
-        every_document(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
-    }
-    for file in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
-        found.extend(
-            Some(file.unwrap().path()).filter(|path| path.extension().is_some_and(|extension| extension == "md")),
-        );
-    }
+    documents(Path::new(env!("CARGO_MANIFEST_DIR")), &["target", ".git"], &mut found);
     for path in &found {
         let text = fs::read_to_string(path).unwrap();
         for target in targets(&text) {
@@ -290,18 +283,6 @@ fn every_link_within_the_repository_leads_somewhere() {
         }
     }
     assert!(dead.is_empty() && alive > 100, "{alive} lead somewhere, and these do not: {dead:#?}");
-}
-
-/// All documents below a folder.
-fn every_document(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            every_document(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
 }
 
 #[test]

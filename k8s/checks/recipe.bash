@@ -23,6 +23,7 @@
 #                                the next commands give a node a resource testero.example/RESOURCE: it is taken away again
 #   sweep_class NAME…            the recipe's PriorityClasses are removed, too, when the check is interrupted
 #   asks NAMESPACE POD URL       a pod asks for a URL
+#   insufficient_cpu             a pod is on no node for want of CPU, and says so
 #   quantity QUANTITY            512Mi as a number
 #   needs metrics | api GROUP/VERSION WHAT | version MINOR | nodes COUNT | storage | program NAME WHERE |
 #         cluster-wide WHAT | node-pressure | nobody-else
@@ -359,6 +360,14 @@ event() { # REASON PATTERN
   events=$(kubectl -n "$namespace" get events "${@:3}" \
     -o jsonpath='{range .items[*]}{.involvedObject.kind}/{.involvedObject.name} {.message}{"\n"}{end}')
   grep -E -m 1 -- "$2" <<<"$events" || { printf '%s\n' "${events:-no event $1}"; return 1; }
+}
+
+# A pod is on no node because no node has the CPU that it requests.
+insufficient_cpu() {
+  local conditions
+  conditions=$(kubectl -n "$namespace" get pods \
+    -o jsonpath='{range .items[*].status.conditions[?(@.type=="PodScheduled")]}{.status} {.reason} {.message}{"\n"}{end}')
+  grep -E -m 1 '^False Unschedulable .*Insufficient cpu' <<<"$conditions" || { printf '%s\n' "$conditions"; return 1; }
 }
 
 # The output of the last block matches, line by line.

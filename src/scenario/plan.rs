@@ -92,6 +92,16 @@ impl PodScenario {
         ScenarioPosition::At { second: (passed - round * length).clamp(0.0, length), round: round as u64 }
     }
 
+    /// Seconds since its second 0, all rounds counted; below 0 before it begins.
+    pub fn passed(&self, position: ScenarioPosition) -> f64 {
+        let length = self.length.unwrap_or_default();
+        match position {
+            ScenarioPosition::Before(wait) => -wait * self.speed,
+            ScenarioPosition::At { second, round } => round as f64 * length + second,
+            ScenarioPosition::Over => self.repeat.unwrap_or(1) as f64 * length,
+        }
+    }
+
     /// When it is at its second 0, of its first round.
     pub fn zero(&self, started: f64, pod: &str) -> f64 {
         let zero = self.start.zero(started, self.offset, pod);

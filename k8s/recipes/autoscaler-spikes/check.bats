@@ -1,14 +1,6 @@
 # What README.md says, done and looked at.
 load ../../checks/recipe
 
-# A pod is on no node because no node has the CPU that it requests.
-insufficient() {
-  local conditions
-  conditions=$(kubectl -n "$namespace" get pods \
-    -o jsonpath='{range .items[*].status.conditions[?(@.type=="PodScheduled")]}{.status} {.reason} {.message}{"\n"}{end}')
-  grep -E -m 1 '^False Unschedulable .*Insufficient cpu' <<<"$conditions" || { printf '%s\n' "$conditions"; return 1; }
-}
-
 @test "a spike asks for more pods than there is room for, which are Pending, and gone again when it is over" {
   needs cluster-wide "the room on every node, and an autoscaler adds one"
   [[ -z ${TESTERO_NODE:-} ]] || skip "--node puts all pods on one node, and no autoscaler can add that one"
@@ -19,7 +11,7 @@ insufficient() {
   step hour
   claim "the spikes are played" shows '^scenario  playing '
   means "there is room for twelve pods on these nodes, or the autoscaler does not see the spikes: see the events of hpa/testero"
-  within 240 "a pod says that CPU is insufficient" insufficient
+  within 240 "a pod says that CPU is insufficient" insufficient_cpu
   step spike
   claim "it is on no node" shows '^Pending +<none> +Unschedulable$'
   within 10 "an event says so, which an autoscaler's follows" event FailedScheduling 'nodes are available: .*Insufficient cpu'

@@ -189,7 +189,7 @@ impl ScenarioPlayer {
 
     /// `waiting`, `playing`, `paused`, `over` or `stopped`; `None` where there is none.
     pub fn state(&self) -> Option<&'static str> {
-        self.report().map(|report| report.state)
+        lock(&self.staged).as_ref().map(|staged| staged.state(wall()))
     }
 
     /// Begins what there is from the start: the file, or what a process before this one played. Where there is neither,

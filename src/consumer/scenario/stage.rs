@@ -144,7 +144,8 @@ impl StagedScenario {
         if self.has_jumped(now) {
             self.leave();
         }
-        let (second, round) = match self.clock.position(&plan, now, &self.pod) {
+        let position = self.clock.position(&plan, now, &self.pod);
+        let (second, round) = match position {
             ScenarioPosition::Before(wait) => {
                 // Where the clock was set back, something may be held.
                 self.release();
@@ -180,7 +181,7 @@ impl StagedScenario {
                 return Duration::ZERO;
             }
             if speed > 0.0 {
-                player.note(round as f64 * plan.length.unwrap_or_default() + second, speed);
+                player.note(plan.passed(position), speed);
             }
         }
         nap
@@ -200,12 +201,7 @@ impl StagedScenario {
 
     /// What its tracks want and held around now, at about so many points.
     pub fn curves(&self, now: f64, points: u32) -> ScenarioCurves {
-        let length = self.plan.length.unwrap_or_default();
-        let passed = match self.clock.position(&self.plan, now, &self.pod) {
-            ScenarioPosition::Before(wait) => -wait * self.plan.speed,
-            ScenarioPosition::At { second, round } => round as f64 * length + second,
-            ScenarioPosition::Over => self.plan.repeat.unwrap_or(1) as f64 * length,
-        };
+        let passed = self.plan.passed(self.clock.position(&self.plan, now, &self.pod));
         let grid = CurveGrid::around(&self.plan, passed, points);
         let mut curves = Vec::new();
         for player in &self.players {
@@ -217,6 +213,21 @@ impl StagedScenario {
         ScenarioCurves { from, step, curves }
     }
 
+    /// `waiting`, `playing`, `paused`, `over` or `stopped`.
+    pub fn state(&self, now: f64) -> &'static str {
+        self.state_at(self.clock.position(&self.plan, now, &self.pod))
+    }
+
+    fn state_at(&self, position: ScenarioPosition) -> &'static str {
+        match &self.end {
+            Some(ScenarioEnd::Over) => "over",
+            Some(ScenarioEnd::Stopped(_)) => "stopped",
+            None if self.clock.paused.is_some() => "paused",
+            None if matches!(position, ScenarioPosition::Before(_)) => "waiting",
+            None => "playing",
+        }
+    }
+
     /// Where it is, and what its tracks want and hold.
     pub fn report(&self, now: f64) -> ScenarioReport {
         let position = self.clock.position(&self.plan, now, &self.pod);
@@ -225,13 +236,11 @@ impl StagedScenario {
             ScenarioPosition::At { second, round } => (None, second, round),
             ScenarioPosition::Over => (None, self.plan.length.unwrap_or_default(), self.plan.repeat.unwrap_or(1) - 1),
         };
-        let (state, reason) = match &self.end {
-            Some(ScenarioEnd::Over) => ("over", None),
-            Some(ScenarioEnd::Stopped(why)) => ("stopped", Some(why.clone())),
-            None if self.clock.paused.is_some() => ("paused", None),
-            None if waits.is_some() => ("waiting", None),
-            None => ("playing", None),
+        let reason = match &self.end {
+            Some(ScenarioEnd::Stopped(why)) => Some(why.clone()),
+            _ => None,
         };
+        let state = self.state_at(position);
         let tracks = self.players.iter().map(TrackPlayer::report).collect();
         let (id, plan) = (self.id.clone(), Arc::clone(&self.plan));
         ScenarioReport { id, state, reason, waits, second, round, plan, tracks }
