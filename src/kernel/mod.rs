@@ -11,6 +11,7 @@
 //! | `process` | this process: its memory, threads, descriptors, time |
 //! | `rlimit` | RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC |
 //! | `child`, `program` | processes of ours: signalled by pid and start time, run to their end |
+//! | `terminal` | the size and keys of a terminal, and a screen of its own |
 //! | `input` | the standard input, until it ends or a signal comes |
 //! | `filesystem` | statvfs(3) and the file system's kind |
 //!
@@ -37,6 +38,8 @@ pub mod rlimit;
 pub mod shutdown;
 pub mod signals;
 pub mod sys;
+#[cfg(feature = "client")]
+pub mod terminal;
 
 use std::fs::File;
 use std::io::{self, Read};
