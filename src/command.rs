@@ -54,6 +54,9 @@ pub enum Command {
     Health(String, Option<TokenSource>),
     /// Show this text.
     Help(&'static str),
+    /// Show the help of a command that asks a running service.
+    #[cfg(feature = "client")]
+    CommandHelp(String),
     /// Show the version.
     Version,
 }
@@ -113,7 +116,7 @@ impl Command {
                 return Ok(Self::Version);
             }
             if first == Some("help") {
-                arguments.truncate(2);
+                arguments.truncate(3);
                 arguments.remove(0);
                 arguments.push("--help".into());
             }
@@ -129,7 +132,10 @@ impl Command {
         };
         // Without a second word, health is the probe.
         #[cfg(feature = "client")]
-        let is_probe = !arguments.iter().any(|word| word == "disable" || word == "enable");
+        let is_probe = !arguments.iter().any(|word| {
+            let word = word.to_str().unwrap_or_default();
+            matches!(word, "-h" | "--help") || (!word.is_empty() && client::commands::is_verb("health", word))
+        });
         let mut arguments = arguments.into_iter().peekable();
         let first = arguments.peek().and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'));
         let role = first.map_or_else(|| String::from("consumer"), str::to_owned);
@@ -140,15 +146,13 @@ impl Command {
         {
             if client::commands::is_command(&role) && !(role == "health" && is_probe) {
                 let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
-                let job = args::read(&role, Parser::from_args(arguments), variable, here)?;
-                return Ok(job.map_or(Self::Help(help::CLIENT), |job| Self::Ask(Box::new(job))));
+                return args::read(&role, Parser::from_args(arguments), variable, here).map(Self::understood);
             }
         }
         #[cfg(all(feature = "client", feature = "scenario"))]
         if role == "scenario" && client::commands::asks_of_scenario(arguments.clone()) {
             let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
-            let job = args::read(&role, Parser::from_args(arguments), variable, here)?;
-            return Ok(job.map_or(Self::Help(help::SCENARIO), |job| Self::Ask(Box::new(job))));
+            return args::read(&role, Parser::from_args(arguments), variable, here).map(Self::understood);
         }
         #[cfg(feature = "crash")]
         if role == "crash" {
@@ -168,6 +172,8 @@ impl Command {
             let here = || Err(String::from("this build cannot ask a service: it has no client"));
             return ScenarioWords::read(Parser::from_args(arguments), variable, &here).map(Self::Scenario);
         }
+        #[cfg(feature = "client")]
+        let behind = arguments.clone().next().and_then(|word| word.into_string().ok());
         let parser = Parser::from_args(arguments);
         let read = |parser, vocabulary| Given::read(parser, vocabulary, variable);
         match role.as_str() {
@@ -206,19 +212,31 @@ impl Command {
                 Ok(Self::Health(url, said.token()?))
             }),
             #[cfg(feature = "client")]
-            other => Err(unknown_command(other)),
+            other => Err(unknown_command(other, behind.as_deref())),
             #[cfg(not(feature = "client"))]
             other => Err(format!("unknown command '{other}'")),
+        }
+    }
+
+    /// What the words of a command that asks a service come to.
+    #[cfg(feature = "client")]
+    fn understood(words: args::Understood) -> Self {
+        match words {
+            args::Understood::Help(text) => Self::CommandHelp(text),
+            args::Understood::Do(job) => Self::Ask(job),
         }
     }
 
     /// The command that tells what would have been right, where `arguments` were wrong.
     pub fn help_for(arguments: &[OsString]) -> String {
         #[cfg(feature = "client")]
-        for word in arguments {
-            let word = word.to_str().unwrap_or_default();
-            if ROLES.contains(&word) || client::commands::is_command(word) {
-                return format!("testero {word} --help");
+        {
+            let mut words = arguments.iter().map(|word| word.to_str().unwrap_or_default());
+            let is_known = |word: &&str| ROLES.contains(word) || client::commands::is_command(word);
+            if let Some(command) = words.find(is_known) {
+                let is_verb = |word: &&str| !word.is_empty() && client::commands::is_verb(command, word);
+                let verb = words.find(is_verb).map_or_else(String::new, |verb| format!(" {verb}"));
+                return format!("testero {command}{verb} --help");
             }
         }
         let _ = arguments;
@@ -228,13 +246,24 @@ impl Command {
 
 /// What somebody may have meant.
 #[cfg(feature = "client")]
-fn unknown_command(word: &str) -> String {
+fn unknown_command(word: &str, behind: Option<&str>) -> String {
     let commands = client::commands::COMMANDS;
-    let is_verb = commands.iter().any(|(_, verbs)| verbs.iter().any(|(verb, ..)| *verb == word));
-    let mut known = commands.iter().map(|(name, _)| *name).chain(ROLES).chain(["completions", "help", "version"]);
+    let takes_it = |command: &str| client::commands::is_verb(command, word);
+    // The verb stands first, as in: set mem 5Mi.
+    if let Some(command) = behind.filter(|command| takes_it(command)) {
+        return format!("unknown command '{word}'; did you mean 'testero {command} {word}'?");
+    }
+    if let Some(command) = commands.iter().find(|command| takes_it(command.name)) {
+        let about = command.name;
+        return format!("{word} what? What it is about comes first; did you mean 'testero {about} {word}'?");
+    }
+    let mut known = commands.iter().map(|command| command.name).chain(ROLES).chain(["completions", "help", "version"]);
     match meant(word, &mut known) {
-        _ if is_verb => format!("{word} what? what it is about comes first, as in testero mem set 512Mi"),
-        Some(name) => format!("unknown command '{word}'; the nearest is '{name}'"),
+        Some(name) => {
+            let verb = behind.filter(|verb| !verb.is_empty() && client::commands::is_verb(name, verb));
+            let verb = verb.map_or_else(String::new, |verb| format!(" {verb}"));
+            format!("unknown command '{word}'; did you mean 'testero {name}{verb}'?")
+        }
         None => format!("unknown command '{word}'"),
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::client::reply::{Object, good, printable};
-use crate::client::{Remote, SILENCE, Trouble, print};
+use crate::client::interrupt::leave_on_signal;
+use crate::client::output::Output;
+use crate::client::reply::{Object, good_of, own_words, printable};
+use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 use crate::kernel::sys::terminal_columns;
-use crate::parameters::{DRY_RUN, FOLLOW};
+use crate::parameters::{DRY_RUN, EXACT, FOLLOW};
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -15,6 +17,9 @@ use crate::units::quantity::{Unit, in_words as amount};
 const COLUMNS: usize = 80;
 /// How wide a bar is.
 const BAR: usize = 24;
+
+/// What is said of work that another request has ended.
+pub(super) const CANCELLED: &str = "it was released, stopped or replaced by somebody before it was done";
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,26 +52,65 @@ impl Call {
         target
     }
 
-    pub(super) fn run(&self, service: &Remote<'_>) -> Result<(), Trouble> {
+    /// Does it. `remedy` is what a command needs to reach the same service.
+    pub(super) fn run(&self, service: &Remote<'_>, output: &Output, remedy: &str) -> Result<(), Trouble> {
+        let is_shown = output.is_words() && !output.quiet;
         let mut last = None;
-        let mut bar = Bar::new(self.unit);
+        let mut bar = Bar::new(self.unit, self.method == "DELETE");
         let mut tell = |line: &[u8]| {
             let line = Object::read(line);
-            bar.draw(&line);
+            if is_shown {
+                bar.draw(&line);
+            }
             last = Some(line);
         };
         let reply = if self.wait {
+            leave_on_signal(self.goes_on(remedy));
             service.reply(self.method, &self.target(), SILENCE, Taker::Lines(&mut tell))
         } else {
             service.ask(self.method, &self.target())
         };
         bar.end();
-        let object = good(&reply?)?;
+        let reply = reply?;
+        let object = good_of(&reply, self.group())?;
         if self.wait {
-            return outcome(last.as_ref())
-                .map_or_else(|| print(&format!("{}\n", self.done)), |why| Err(Trouble::Refused(why)));
+            if let Some(why) = outcome(last.as_ref()) {
+                return Err(Trouble::Refused(why));
+            }
+            return self.told_at_the_end(service, output);
         }
-        print(&format!("{}\n", self.told(&object)?))
+        if output.is_words() {
+            return output.say(&format!("{}\n", self.told(&object)?));
+        }
+        let id = object.text(&["id"]).map_or_else(String::new, |id| format!("/{id}"));
+        output.data(&reply.body, &printable(&format!("{}{id}", self.group())))
+    }
+
+    /// The group it is about; empty where it is about all of them.
+    fn group(&self) -> &str {
+        self.path.strip_prefix("/api/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+    }
+
+    /// What is said when somebody waits no longer.
+    fn goes_on(&self, remedy: &str) -> String {
+        let group = self.group();
+        let end = if matches!(group, "cpu" | "io") { "stop" } else { "release" };
+        match self.method {
+            "DELETE" => format!("the release goes on in the service; testero status{remedy} tells how far it is"),
+            _ => format!("the work goes on in the service; testero {group} {end}{remedy} ends it"),
+        }
+    }
+
+    /// What is true now that it is done.
+    fn told_at_the_end(&self, service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
+        let group = self.group();
+        let reply = service.ask("GET", &format!("/api/{group}?format=json"))?;
+        // Who may change may be not allowed to read.
+        let Ok(object) = good_of(&reply, group) else { return output.say(&format!("{}\n", self.done)) };
+        if !output.is_words() {
+            return output.data(&reply.body, group);
+        }
+        output.say(&format!("{}\n", truth(&object, group, self.unit)))
     }
 
     /// What a receipt says.
@@ -74,26 +118,65 @@ impl Call {
         if self.parameters.iter().any(|(name, _)| *name == DRY_RUN.name) {
             let planned = amount(receipt.whole(&["planned"]), self.unit);
             return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
-                (Some(reason), _) => Err(Trouble::Refused(format!("would be refused: {}", printable(reason)))),
-                (None, Some(_)) => Ok(format!("would hold {planned}; nothing was done")),
+                (Some(reason), _) => {
+                    let reason = own_words(&printable(reason), self.group());
+                    Err(Trouble::Refused(format!("would be refused: {reason}")))
+                }
+                (None, Some(_)) => Ok(format!("would hold {planned}{}; nothing was done", self.rounding(receipt))),
                 (None, None) => Ok(String::from("would be started; nothing was done")),
             };
         }
-        Ok(match (receipt.number(&["planned"]), receipt.text(&["id"])) {
-            (Some(planned), Some(id)) => {
-                format!("accepted: {} in all, request {id}", amount(planned as u64, self.unit))
+        Ok(match (receipt.number(&["planned"]), receipt.text(&["id"]), receipt.text(&["done"])) {
+            (Some(planned), Some(id), _) => {
+                let held = amount(planned as u64, self.unit);
+                format!("accepted: {held} in all{}, request {}", self.rounding(receipt), printable(id))
             }
-            (None, Some(id)) => format!("accepted, request {id}"),
+            (None, Some(id), _) => format!("accepted, request {}", printable(id)),
+            (_, _, Some(done)) if self.done.is_empty() => printable(done),
             _ => self.done.clone(),
         })
     }
+
+    /// What is to be said where a plan comes to more than was asked for.
+    fn rounding(&self, receipt: &Object) -> String {
+        let asked = receipt.whole(&["requested"]);
+        let is_exact = self.parameters.iter().any(|(name, _)| *name == EXACT.name);
+        match receipt.whole(&["planned"]) {
+            planned if planned == asked || is_exact => String::new(),
+            _ => format!(" for {} asked (parts are rounded; without --rounded they are not)", amount(asked, self.unit)),
+        }
+    }
+}
+
+/// What a group's status says, in a line.
+fn truth(status: &Object, group: &str, unit: Unit) -> String {
+    let name = match group {
+        "mem" => "memory",
+        "inode" => "inodes",
+        "pid" => "pids",
+        "fd" => "descriptors",
+        other => other,
+    };
+    let Some(held) = status.number(&["held"]) else {
+        let runs = status.text(&["state"]) == Some("working");
+        return format!("{name}: {}", if runs { "a load runs" } else { "the load is over, nothing runs" });
+    };
+    if held == 0.0 {
+        return format!("{name}: nothing is held");
+    }
+    let mut text = format!("{name}: {} held", amount(held as u64, unit));
+    if let Some(left) = status.number(&["expires_in_seconds"]) {
+        let left = Duration::from_secs_f64(left.clamp(0.0, 1e9));
+        text += &format!(", expires in {}", duration::in_words(left));
+    }
+    text
 }
 
 /// Why what was waited for is not done, if it is not.
 pub(super) fn outcome(last: Option<&Object>) -> Option<String> {
     match last.and_then(|last| last.text(&["outcome"])) {
         Some("done") => None,
-        Some("cancelled") => Some(String::from("it was released, stopped or replaced by somebody before it was done")),
+        Some("cancelled") => Some(String::from(CANCELLED)),
         Some(other) => Some(printable(other)),
         None => Some(String::from("the service ended before it was done")),
     }
@@ -117,15 +200,18 @@ enum Way {
 }
 
 impl Bar {
-    fn new(unit: Unit) -> Self {
-        Self { unit, way: Way::default(), is_terminal: io::stdout().is_terminal(), drawn: false }
+    fn new(unit: Unit, releases: bool) -> Self {
+        let way = if releases { Way::Down } else { Way::Up };
+        Self { unit, way, is_terminal: io::stdout().is_terminal(), drawn: false }
     }
 
     fn draw(&mut self, line: &Object) {
         let text = in_words(line, self.unit, &mut self.way);
+        // What shrinks has a bar that does.
+        let full = if self.way == Way::Down { 1.0 - share(line) } else { share(line) };
         // A terminal that has gone away needs no progress.
         let _ = if self.is_terminal {
-            write!(io::stdout(), "\r{}\x1b[K", bar(share(line), &text, terminal_columns().unwrap_or(COLUMNS)))
+            write!(io::stdout(), "\r{}\x1b[K", bar(full, &text, terminal_columns().unwrap_or(COLUMNS)))
         } else {
             writeln!(io::stdout(), "{text}")
         };
@@ -167,11 +253,12 @@ fn in_words(line: &Object, unit: Unit, way: &mut Way) -> String {
             if held as u64 > planned {
                 *way = Way::Down;
             }
-            let of = if *way == Way::Down { ", down to" } else { " of" };
-            format!("{percent:>3} %  {}{of} {}", amount(held as u64, unit), amount(planned, unit))
+            let of = if *way == Way::Down { "→" } else { "of" };
+            format!("{percent:>3} %  {} {of} {}", amount(held as u64, unit), amount(planned, unit))
         }
         (None, Some(achieved)) => {
-            format!("{percent:>3} %  {}m of {}m", achieved as u64, line.whole(&["wanted_millicores"]))
+            let goal = line.whole(&["target_millicores"]).max(line.whole(&["wanted_millicores"]));
+            format!("{percent:>3} %  {}m of {goal}m", achieved as u64)
         }
         _ => format!("{percent:>3} %"),
     };
@@ -205,12 +292,21 @@ mod tests {
         let mut line = |text: &str| in_words(&Object::read(text.as_bytes()), Unit::Bytes, &mut way);
         assert_eq!(
             line(r#"{"held":272629760,"planned":104857600,"progress":0.2,"rate":5242880,"seconds_left":32}"#),
-            " 20 %  260.0 MiB, down to 100.0 MiB  5.0 MiB/s  32 s to go"
+            " 20 %  260.0 MiB → 100.0 MiB  5.0 MiB/s  32 s to go"
         );
+        assert_eq!(line(r#"{"held":104857600,"planned":104857600,"progress":1}"#), "100 %  100.0 MiB → 100.0 MiB");
+    }
+
+    #[test]
+    fn what_is_true_at_the_end_is_told() {
+        let of = |text: &str, group: &str| truth(&Object::read(text.as_bytes()), group, Unit::Bytes);
         assert_eq!(
-            line(r#"{"held":104857600,"planned":104857600,"progress":1}"#),
-            "100 %  100.0 MiB, down to 100.0 MiB"
+            of(r#"{"held":536870912,"expires_in_seconds":48.2}"#, "mem"),
+            "memory: 512.0 MiB held, expires in 48 s"
         );
+        assert_eq!(of(r#"{"held":1024}"#, "disk"), "disk: 1.0 KiB held");
+        assert_eq!(of(r#"{"held":0}"#, "mem"), "memory: nothing is held");
+        assert_eq!(of(r#"{"state":"idle"}"#, "cpu"), "cpu: the load is over, nothing runs");
     }
 
     #[test]

@@ -1,111 +1,290 @@
-//! The commands that ask a service, and their flags: the one table that arguments are read by, and completions made of.
+//! The commands that ask a service: the one table that arguments are read by, and that help and completions are made of.
 
-use crate::parameters::{self, Parameter, ParameterKind};
+use crate::client::flags::*;
 
-/// A flag: its name, the parameter it becomes, and what it takes.
-pub struct Flag {
-    /// Without its dashes.
+/// What stands behind a command.
+pub struct Verb {
+    /// The second word; empty is none.
+    pub word: &'static str,
+    /// What follows it, as help shows it.
+    pub operand: &'static str,
+    /// What it does, in a line.
+    pub purpose: &'static str,
+    /// Its own flags.
+    pub flags: &'static [&'static Flag],
+    /// Those it shares with others.
+    pub common: &'static [&'static Flag],
+    /// What may follow it, in two examples.
+    pub examples: [&'static str; 2],
+}
+
+/// A command, and what stands behind it.
+pub struct Topic {
+    /// The first word.
     pub name: &'static str,
-    /// The parameter it becomes; none where it is empty.
-    pub parameter: &'static str,
-    /// What its value is.
-    pub takes: Takes,
+    /// What it is about, in a line.
+    pub purpose: &'static str,
+    /// Its second words.
+    pub verbs: &'static [Verb],
 }
 
-/// What a flag's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// It has none.
-    Nothing,
-    /// A duration: `90s`.
-    Span,
-    /// An amount a second, or in all.
-    Amount,
-    /// One of these.
-    OneOf(&'static [&'static str]),
-    /// Anything.
-    Text,
+/// What an amount is called, where one must follow.
+pub const AMOUNT: &str = "AMOUNT";
+
+impl Verb {
+    /// All its flags.
+    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + Clone {
+        self.flags.iter().chain(self.common).copied()
+    }
+
+    /// Whether an amount must follow.
+    pub fn takes_amount(&self) -> bool {
+        self.operand == AMOUNT
+    }
 }
 
-/// A flag that is for the command itself.
-const fn own(name: &'static str, takes: Takes) -> Flag {
-    Flag { name, parameter: "", takes }
+const fn verb(
+    word: &'static str,
+    operand: &'static str,
+    purpose: &'static str,
+    flags: &'static [&'static Flag],
+    examples: [&'static str; 2],
+) -> Verb {
+    Verb { word, operand, purpose, flags, common: &FORMS, examples }
 }
 
-/// A flag that becomes a parameter, and takes what that takes.
-const fn flag(name: &'static str, parameter: Parameter) -> Flag {
-    let takes = match parameter.kind {
-        ParameterKind::Switch => Takes::Nothing,
-        ParameterKind::Span | ParameterKind::Length => Takes::Span,
-        ParameterKind::Amount | ParameterKind::Rate | ParameterKind::Cores => Takes::Amount,
-        ParameterKind::OneOf(values) => Takes::OneOf(values),
-        _ => Takes::Text,
-    };
-    Flag { name, parameter: parameter.name, takes }
+const fn topic(name: &'static str, purpose: &'static str, verbs: &'static [Verb]) -> Topic {
+    Topic { name, purpose, verbs }
 }
 
-/// The flags of every command that asks a service.
-pub const COMMON: [Flag; 3] = [own("url", Takes::Text), own("token", Takes::Text), own("token-file", Takes::Text)];
-const OVER: Flag = flag("over", parameters::OVER);
-/// How much a second.
-pub const RATE: Flag = flag("rate", parameters::RATE);
-/// It becomes `follow`, which tells how far the work is.
-const WAIT: Flag = own("wait", Takes::Nothing);
-const DRY_RUN: Flag = flag("dry-run", parameters::DRY_RUN);
-const TTL: Flag = flag("ttl", parameters::TTL);
-const EXACT: Flag = flag("exact", parameters::EXACT);
-const FORCE: Flag = flag("force", parameters::FORCE);
-/// For how long.
-pub const TIME: Flag = flag("time", parameters::DURATION);
-const REPLACE: Flag = flag("replace", parameters::REPLACE);
-const JSON: Flag = own("json", Takes::Nothing);
-const FOR: Flag = flag("for", parameters::FOR);
-/// Which service it is for: `spread` may name several.
-pub const SERVICE: Flag = own("service", Takes::Text);
-const BY: Flag = own("by", Takes::OneOf(&["even", "available"]));
+static SET_MEMORY: [&Flag; 10] = [&TTL, &OVER, &RATE, &KIND, &TOUCH, &ROUNDED, &EXACT, &FORCE, &DRY_RUN, &WAIT];
+static SET_DISK: [&Flag; 9] = [&TTL, &OVER, &RATE, &FSYNC, &ROUNDED, &EXACT, &FORCE, &DRY_RUN, &WAIT];
+static SET_COUNT: [&Flag; 6] = [&TTL, &OVER, &RATE, &FORCE, &DRY_RUN, &WAIT];
+static RELEASE: [&Flag; 3] = [&OVER, &RATE, &WAIT];
+static SPREAD_MEMORY: [&Flag; 8] = [&SERVICE, &BY, &TTL, &OVER, &RATE, &ROUNDED, &EXACT, &FORCE];
+static SPREAD_CPU: [&Flag; 6] = [&SERVICE, &BY, &TIME, &OVER, &REPLACE, &WAIT];
 
-const SET_MEMORY: [Flag; 9] =
-    [TTL, OVER, RATE, EXACT, FORCE, flag("kind", parameters::KIND), flag("touch", parameters::TOUCH), DRY_RUN, WAIT];
-const SET_DISK: [Flag; 8] = [TTL, OVER, RATE, EXACT, FORCE, flag("fsync", parameters::FSYNC), DRY_RUN, WAIT];
-const SET_COUNT: [Flag; 6] = [TTL, OVER, RATE, FORCE, DRY_RUN, WAIT];
-/// How much CPU a load uses.
-pub const CPU: Flag = flag("cpu", parameters::CPU);
-const CPU_LOAD: [Flag; 6] = [CPU, TIME, OVER, REPLACE, DRY_RUN, WAIT];
-const IO_LOAD: [Flag; 5] = [RATE, TIME, REPLACE, DRY_RUN, WAIT];
-const RELEASE: [Flag; 3] = [OVER, RATE, WAIT];
-const SPREAD_MEMORY: [Flag; 7] = [SERVICE, BY, TTL, OVER, RATE, EXACT, FORCE];
-const SPREAD_CPU: [Flag; 6] = [SERVICE, BY, TIME, OVER, REPLACE, WAIT];
+const GET: Verb = verb("get", "", "what is held, and what there is room for", &[], ["", "-o json"]);
+const RUNS: Verb = verb("get", "", "the load that runs", &[], ["", "-o json"]);
+const RELEASES: Verb = verb("release", "", "give back all that set took", &RELEASE, ["--wait", "--over 30s --wait"]);
+const STOPS: Verb = verb("stop", "", "end the load that runs", &[], ["", "--quiet"]);
+const COUNTED: [&str; 2] = ["500 --ttl 5m", "max-100 --over 30s --wait"];
+const ENABLE: Verb = verb("enable", "", "the probe tells the truth again", &[], ["", "--quiet"]);
+const DISABLE: [&str; 2] = ["--for 30s", ""];
 
-/// What stands behind a command: its second word, whether an amount follows, and its flags.
-pub type Verb = (&'static str, bool, &'static [Flag]);
-
-/// All commands that ask a service, and what stands behind them. An empty second word is none.
-pub const COMMANDS: &[(&str, &[Verb])] = &[
-    ("status", &[("", false, &[own("watch", Takes::Nothing), JSON])]),
-    ("mem", &[("set", true, &SET_MEMORY), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("disk", &[("set", true, &SET_DISK), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("inode", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("pid", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("fd", &[("set", true, &SET_COUNT), ("get", false, &[JSON]), ("release", false, &RELEASE)]),
-    ("cpu", &[("load", false, &CPU_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
-    ("io", &[("load", false, &IO_LOAD), ("stop", false, &[]), ("get", false, &[JSON])]),
-    ("release", &[("", false, &[])]),
-    ("ready", &[("disable", false, &[FOR]), ("enable", false, &[])]),
-    ("health", &[("disable", false, &[FOR]), ("enable", false, &[])]),
-    ("http", &[("", false, &[own("timeout", Takes::Span)])]),
-    ("spread", &[("mem", true, &SPREAD_MEMORY), ("disk", true, &SPREAD_MEMORY), ("cpu", true, &SPREAD_CPU)]),
+/// All commands that ask a service.
+pub static COMMANDS: &[Topic] = &[
+    topic(
+        "status",
+        "what is held, and what there is",
+        &[verb("", "", "what is held, and what there is", &[&WATCH], ["--watch", "-o json"])],
+    ),
+    topic(
+        "top",
+        "what each pod behind a name holds and uses",
+        &[verb(
+            "",
+            "",
+            "what each pod behind a name holds and uses",
+            &[&SERVICE, &SORT, &WATCH],
+            ["--service testero-headless", "--service testero-headless --sort-by cpu --watch"],
+        )],
+    ),
+    topic(
+        "mem",
+        "memory",
+        &[
+            verb("set", AMOUNT, "hold so much memory in all", &SET_MEMORY, ["512Mi --ttl 5m --wait", "50% --over 30s"]),
+            GET,
+            RELEASES,
+        ],
+    ),
+    topic(
+        "disk",
+        "files",
+        &[
+            verb(
+                "set",
+                AMOUNT,
+                "hold files of so many bytes in all",
+                &SET_DISK,
+                ["1Gi --wait", "max-64Mi --rate 50Mi --ttl 10m"],
+            ),
+            GET,
+            RELEASES,
+        ],
+    ),
+    topic(
+        "inode",
+        "empty files",
+        &[verb("set", AMOUNT, "hold so many empty files in all", &SET_COUNT, COUNTED), GET, RELEASES],
+    ),
+    topic(
+        "pid",
+        "parked threads",
+        &[verb("set", AMOUNT, "hold so many parked threads in all", &SET_COUNT, COUNTED), GET, RELEASES],
+    ),
+    topic(
+        "fd",
+        "open descriptors",
+        &[verb("set", AMOUNT, "hold so many open descriptors in all", &SET_COUNT, COUNTED), GET, RELEASES],
+    ),
+    topic(
+        "cpu",
+        "CPU time",
+        &[
+            verb(
+                "load",
+                "[AMOUNT]",
+                "use CPU for a time",
+                &[&CPU, &TIME, &OVER, &REPLACE, &DRY_RUN, &WAIT],
+                ["500m --time 90s", "2 --over 30s --time 5m --wait"],
+            ),
+            STOPS,
+            RUNS,
+        ],
+    ),
+    topic(
+        "io",
+        "reading and writing of what disk holds",
+        &[
+            verb(
+                "load",
+                "[AMOUNT]",
+                "read and write what disk holds, for a time",
+                &[&IO_RATE, &TIME, &REPLACE, &DRY_RUN, &WAIT],
+                ["20Mi --time 90s", "--time 5m --wait"],
+            ),
+            STOPS,
+            RUNS,
+        ],
+    ),
+    topic(
+        "release",
+        "give everything back, and end all loads",
+        &[verb("", "", "give everything back, and end all loads", &[], ["", "--quiet"])],
+    ),
+    topic(
+        "ready",
+        "the readiness probe",
+        &[
+            verb("", "", "whether it is ready; exit code 1 where not", &[], ["", "-o json"]),
+            verb("disable", "", "/readyz fails", &[&PROBE_FOR], DISABLE),
+            ENABLE,
+        ],
+    ),
+    topic(
+        "health",
+        "the liveness probe; alone it asks as a kubelet does",
+        &[
+            verb("show", "", "whether it is healthy; exit code 1 where not", &[], ["", "-o json"]),
+            verb("disable", "", "/healthz fails", &[&PROBE_FOR], DISABLE),
+            ENABLE,
+        ],
+    ),
+    topic(
+        "fault",
+        "what goes wrong on request; needs --faults on",
+        &[
+            verb("", "", "the faults that are active", &[], ["", "-o json"]),
+            verb("delay", "TIME", "answers come later by TIME", &[&FAULT_FOR], ["200ms --for 1m", "2s"]),
+            verb(
+                "status",
+                "CODE",
+                "answers have this status, 400 to 599",
+                &[&PERCENT, &FAULT_FOR],
+                ["503 --percent 10 --for 1m", "500"],
+            ),
+            verb("hang", "", "nothing is answered", &[&FAULT_FOR], ["--for 30s", ""]),
+            verb("exit", "", "the process ends", &[&CODE, &AFTER], ["--code 3", "--after 30s"]),
+            verb("abort", "", "the process crashes", &[&AFTER], ["", "--after 30s"]),
+            verb("log", "LINES", "log so many lines", &[&LOG_RATE], ["1000 --rate 500", "100"]),
+            verb("term", "", "what SIGTERM does", &[&IGNORE, &DELAY], ["--ignore", "--delay 10s"]),
+            verb("end", "[NAME]", "end one fault, or all of them", &[], ["", "delay"]),
+        ],
+    ),
+    topic(
+        "spread",
+        "one amount over all pods behind a name",
+        &[
+            verb(
+                "mem",
+                AMOUNT,
+                "divide so much memory among all pods",
+                &SPREAD_MEMORY,
+                ["10Gi --service testero-headless:8080", "50% --service testero-headless --ttl 5m"],
+            ),
+            verb(
+                "disk",
+                AMOUNT,
+                "divide files of so many bytes among all pods",
+                &SPREAD_MEMORY,
+                ["10Gi --service testero-headless", "10Gi --service testero-headless --by available"],
+            ),
+            verb(
+                "cpu",
+                AMOUNT,
+                "divide a load among all pods",
+                &SPREAD_CPU,
+                ["6 --service testero-headless --time 5m", "1500m --service testero-headless --wait"],
+            ),
+            verb(
+                "status",
+                "",
+                "what each pod holds, and the sum",
+                &[&SERVICE],
+                ["--service testero-headless", "--service testero-headless -o wide"],
+            ),
+            verb(
+                "release",
+                "[mem|disk|cpu]",
+                "each pod gives back that, or everything",
+                &[&SERVICE],
+                ["--service testero-headless", "mem --service testero-headless"],
+            ),
+        ],
+    ),
+    topic(
+        "http",
+        "any request, for what has no command",
+        &[Verb {
+            word: "",
+            operand: "[METHOD] PATH",
+            purpose: "any request, for what has no command; prints the body as it comes",
+            flags: &[&TIMEOUT],
+            common: &CONNECTION,
+            examples: ["/metrics", "POST '/fault/term?ignore=true'"],
+        }],
+    ),
 ];
 
 /// What stands behind `scenario`, where it asks a service.
 #[cfg(feature = "scenario")]
-pub const SCENARIO: [Verb; 3] = [
-    (
-        "run",
-        false,
-        &[SERVICE, own("divide", Takes::Nothing), own("replace", Takes::Nothing), WAIT, own("timeout", Takes::Span)],
-    ),
-    ("stop", false, &[SERVICE]),
-    ("status", false, &[SERVICE]),
+pub static SCENARIO: [Verb; 3] = [
+    Verb {
+        word: "run",
+        operand: "FILE",
+        purpose: "a service, or all pods behind a name, play a scenario",
+        flags: &[&SERVICE, &DIVIDE, &PLAY_INSTEAD, &PLAY_WAIT, &PLAY_TIMEOUT],
+        common: &CONNECTION,
+        examples: ["day.yaml --wait", "day.yaml --service testero-headless --divide"],
+    },
+    Verb {
+        word: "stop",
+        operand: "",
+        purpose: "end the scenario that is played",
+        flags: &[&SERVICE],
+        common: &CONNECTION,
+        examples: ["", "--service testero-headless"],
+    },
+    Verb {
+        word: "status",
+        operand: "",
+        purpose: "where the scenario is",
+        flags: &[&SERVICE],
+        common: &CONNECTION,
+        examples: ["", "--service testero-headless"],
+    },
 ];
 
 /// What stands behind a command.
@@ -114,7 +293,17 @@ pub fn verbs_of(command: &str) -> &'static [Verb] {
     if command == "scenario" {
         return &SCENARIO;
     }
-    COMMANDS.iter().find(|(known, _)| *known == command).map_or(&[][..], |(_, verbs)| verbs)
+    COMMANDS.iter().find(|known| known.name == command).map_or(&[][..], |known| known.verbs)
+}
+
+/// Whether a word is one of a command's second words.
+pub fn is_verb(command: &str, word: &str) -> bool {
+    verbs_of(command).iter().any(|verb| verb.word == word)
+}
+
+/// All flags there are, as often as they are there.
+pub fn all_flags() -> impl Iterator<Item = &'static Flag> {
+    COMMANDS.iter().flat_map(|command| command.verbs).flat_map(Verb::flags)
 }
 
 /// Whether the words behind `scenario` ask a service: the first that is no flag, or the first verb behind flags.
@@ -122,7 +311,7 @@ pub fn verbs_of(command: &str) -> &'static [Verb] {
 pub fn asks_of_scenario(words: impl IntoIterator<Item = std::ffi::OsString>) -> bool {
     let mut is_behind_flags = false;
     for word in words {
-        if SCENARIO.iter().any(|(verb, ..)| word == *verb) {
+        if SCENARIO.iter().any(|verb| word == *verb.word) {
             return true;
         }
         is_behind_flags |= word.to_string_lossy().starts_with('-');
@@ -139,9 +328,12 @@ pub const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// The shells there is a script for.
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
+/// What a script for a shell asks with.
+pub const COMPLETE: &str = "__complete";
+
 /// Whether a first word is a command of this kind.
 pub fn is_command(word: &str) -> bool {
-    word == "completions" || COMMANDS.iter().any(|(command, _)| *command == word)
+    word == "completions" || word == COMPLETE || COMMANDS.iter().any(|command| command.name == word)
 }
 
 #[cfg(test)]
@@ -169,10 +361,10 @@ mod tests {
     #[test]
     fn every_flag_becomes_a_parameter_that_the_service_takes() {
         let mut seen = 0;
-        for (command, verbs) in COMMANDS {
-            for (verb, _, flags) in *verbs {
-                let group = if *command == "spread" { verb } else { command };
-                let list = match (*group, *verb) {
+        for command in COMMANDS {
+            for verb in command.verbs {
+                let group = if command.name == "spread" { verb.word } else { command.name };
+                let list = match (group, verb.word) {
                     (_, "release") => ParameterList::Release,
                     ("mem", _) => ParameterList::SetMemory,
                     ("disk", _) => ParameterList::SetFiles,
@@ -180,16 +372,38 @@ mod tests {
                     ("cpu", _) => ParameterList::CpuLoad,
                     ("io", _) => ParameterList::IoLoad,
                     (_, "disable") => ParameterList::Disable,
+                    ("fault", "exit") => ParameterList::FaultExit,
+                    ("fault", "abort") => ParameterList::FaultAbort,
+                    ("fault", "hang") => ParameterList::FaultHang,
+                    ("fault", "delay") => ParameterList::FaultDelay,
+                    ("fault", "status") => ParameterList::FaultStatus,
+                    ("fault", "log") => ParameterList::FaultLog,
+                    ("fault", "term") => ParameterList::FaultTerm,
                     _ => ParameterList::Nothing,
                 };
-                for flag in flags.iter().filter(|flag| !flag.parameter.is_empty()) {
+                for flag in verb.flags().filter(|flag| !flag.parameter.is_empty()) {
                     let taken = list.uses().iter().find(|one| one.parameter.name == flag.parameter);
-                    let kind = taken.unwrap_or_else(|| panic!("{command} {verb} --{}", flag.name)).parameter.kind;
+                    let kind = taken
+                        .unwrap_or_else(|| panic!("{} {} --{}", command.name, verb.word, flag.name))
+                        .parameter
+                        .kind;
                     assert_eq!(flag.takes == Takes::Nothing, kind == ParameterKind::Switch, "{}", flag.name);
                     seen += 1;
                 }
             }
         }
-        assert!(seen > 50, "{seen}");
+        assert!(seen > 60, "{seen}");
+    }
+
+    #[test]
+    fn a_flag_and_a_letter_stand_for_one_thing_in_a_verb() {
+        for verb in COMMANDS.iter().flat_map(|command| command.verbs) {
+            for (place, flag) in verb.flags().enumerate() {
+                for other in verb.flags().skip(place + 1) {
+                    assert_ne!(flag.name, other.name, "{}", verb.purpose);
+                    assert!(flag.letter == 0 || flag.letter != other.letter, "{}: -{}", verb.purpose, flag.letter);
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
-//! What a shell offers while one types: made of the same table that the words are read by.
+//! What a shell offers while one types. Its script asks this program, which knows its words; so all shells offer the same,
+//! with what each is for.
 
-use crate::client::commands::{COMMANDS, COMMON, Flag, METHODS, SHELLS, Takes};
-use crate::sorting::sort_by;
+use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, verbs_of};
+use crate::client::flags::{CONNECTION, FORMS, Flag, SERVICE, TOKEN_FILE, Takes};
+use crate::settings::help;
 
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +16,35 @@ pub enum Shell {
     Fish,
 }
 
-/// First words that ask no service.
-const OTHERS: [(&str, &str); 5] =
-    [("consumer", ""), ("fibonacci", ""), ("counter", ""), ("proxy", ""), ("completions", "bash zsh fish")];
+/// The line that stands for the names of files.
+const FILES: &str = ":files";
+
+/// Roles, what each is for, and its help, whose flags are offered.
+const ROLES: &[(&str, &str, &str)] = &[
+    ("consumer", "the service itself", help::CONSUMER),
+    #[cfg(feature = "fibonacci")]
+    ("fibonacci", "hands out Fibonacci's numbers", help::FIBONACCI),
+    #[cfg(feature = "counter")]
+    ("counter", "counts requests", help::COUNTER),
+    #[cfg(feature = "proxy")]
+    ("proxy", "passes requests on to services", help::PROXY),
+    #[cfg(feature = "crash")]
+    ("crash", "crashes parts of a system", help::CRASH),
+    #[cfg(feature = "scenario")]
+    ("scenario", "loads that move over time", help::SCENARIO),
+];
+
+/// What stands behind `scenario` and asks no service.
+#[cfg(feature = "scenario")]
+const SCENARIO_WORDS: [(&str, &str); 4] = [
+    ("check", "what a file takes at most, and when"),
+    ("examples", "built-in files"),
+    ("schema", "the JSON Schema of files"),
+    ("record", "a recording that a trace plays"),
+];
+
+/// Paths that are offered for `testero http`.
+const PATHS: [&str; 5] = ["/metrics", "/healthz", "/readyz", "/api/status", "/openapi.json"];
 
 impl Shell {
     /// The shell of this name.
@@ -26,123 +54,338 @@ impl Shell {
     }
 
     /// Its script.
-    pub fn script(self) -> String {
+    pub fn script(self) -> &'static str {
         match self {
-            Self::Bash => bash(),
+            Self::Bash => {
+                r#"_testero() {
+  local line file
+  COMPREPLY=()
+  while IFS= read -r line; do
+    if [[ $line == :files ]]; then
+      compopt -o filenames 2>/dev/null
+      while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+    else
+      COMPREPLY+=("${line%%$'\t'*}")
+    fi
+  done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -F _testero testero
+"#
+            }
             // Found by its name, it is called at once.
-            Self::Zsh => format!(
-                "#compdef testero\nautoload -U +X bashcompinit && bashcompinit\n{}\
-                 [[ ${{funcstack[1]}} == _testero ]] && _bash_complete -F _testero\n",
-                bash()
-            ),
-            Self::Fish => fish(),
-        }
-    }
+            Self::Zsh => {
+                r#"#compdef testero
+_testero() {
+  local line
+  local -a offers
+  for line in "${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    if [[ $line == :files ]]; then
+      _files
+      return
+    elif [[ -n $line ]]; then
+      offers+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+    fi
+  done
+  _describe -t words testero offers
 }
-
-fn first_words() -> String {
-    let commands = COMMANDS.iter().map(|(command, _)| *command);
-    commands.chain(OTHERS.map(|(word, _)| word)).collect::<Vec<_>>().join(" ")
-}
-
-fn flags(own: &[Flag]) -> String {
-    own.iter().chain(&COMMON).map(|flag| format!("--{}", flag.name)).collect::<Vec<_>>().join(" ")
-}
-
-/// By the first word, or by the first two.
-fn bash() -> String {
-    let mut script = String::from(
-        "_testero() {\n  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=\n  \
-         case \"$before\" in\n    --token-file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n",
-    );
-    for (name, words) in choices() {
-        script += &format!("    --{name}) COMPREPLY=($(compgen -W \"{words}\" -- \"$current\")); return ;;\n");
-    }
-    script += "  esac\n  case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n";
-    script += &format!("    \"1 \"*) words=\"{} --help --version\" ;;\n", first_words());
-    for (command, verbs) in COMMANDS {
-        let seconds: Vec<&str> = verbs.iter().map(|(word, ..)| *word).filter(|word| !word.is_empty()).collect();
-        if !seconds.is_empty() {
-            script += &format!("    \"2 {command} \"*) words=\"{}\" ;;\n", seconds.join(" "));
-        }
-        for (word, _, own) in *verbs {
-            let methods = if *command == "http" { METHODS.join(" ") + " " } else { String::new() };
-            script += &format!("    *\" {command} {word}\"*) words=\"{methods}{}\" ;;\n", flags(own));
-        }
-    }
-    for (word, seconds) in OTHERS {
-        script += &format!("    \"2 {word} \"*) words=\"{seconds}\" ;;\n");
-    }
-    script + "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n}\ncomplete -F _testero testero\n"
-}
-
-/// Flags that take one of some words.
-fn choices() -> Vec<(&'static str, String)> {
-    let mut all: Vec<(&str, String)> = COMMANDS
-        .iter()
-        .flat_map(|(_, verbs)| verbs.iter().flat_map(|(_, _, flags)| flags.iter()))
-        .filter_map(|flag| match flag.takes {
-            Takes::OneOf(words) => Some((flag.name, words.join(" "))),
-            _ => None,
-        })
-        .collect();
-    sort_by(&mut all, &Ord::cmp);
-    all.dedup();
-    all
-}
-
-fn fish() -> String {
-    let mut script =
-        format!("complete -c testero -f\ncomplete -c testero -n __fish_use_subcommand -a '{}'\n", first_words());
-    for (command, verbs) in COMMANDS {
-        // The second words of spread are first words, too.
-        let but = if *command == "spread" { "" } else { "; and not __fish_seen_subcommand_from spread" };
-        let seen = format!("__fish_seen_subcommand_from {command}{but}");
-        let seconds: Vec<&str> = verbs.iter().map(|(word, ..)| *word).filter(|word| !word.is_empty()).collect();
-        if !seconds.is_empty() {
-            let seconds = seconds.join(" ");
-            script += &format!(
-                "complete -c testero -n '{seen}; and not __fish_seen_subcommand_from {seconds}' -a '{seconds}'\n"
-            );
-        }
-        for (word, _, own) in *verbs {
-            let seen =
-                if word.is_empty() { seen.clone() } else { format!("{seen}; and __fish_seen_subcommand_from {word}") };
-            for flag in own.iter().chain(&COMMON) {
-                let takes = match flag.takes {
-                    Takes::Nothing => String::new(),
-                    Takes::OneOf(words) => format!(" -x -a '{}'", words.join(" ")),
-                    Takes::Text if flag.name == "token-file" => String::from(" -r -F"),
-                    _ => String::from(" -x"),
-                };
-                script += &format!("complete -c testero -n '{seen}' -l {}{takes}\n", flag.name);
+if [[ ${funcstack[1]} == _testero ]]; then
+  _testero "$@"
+else
+  compdef _testero testero
+fi
+"#
+            }
+            Self::Fish => {
+                r#"function __testero_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  for line in ($words[1] __complete $words[2..] "$current" 2>/dev/null)
+    if test "$line" = :files
+      __fish_complete_path "$current"
+    else
+      echo $line
+    end
+  end
+end
+complete -c testero -f -k -a '(__testero_complete)'
+"#
             }
         }
     }
-    let methods = METHODS.join(" ");
-    script += &format!("complete -c testero -n '__fish_seen_subcommand_from http' -a '{methods}'\n");
-    for (word, seconds) in OTHERS.into_iter().filter(|(_, seconds)| !seconds.is_empty()) {
-        script += &format!("complete -c testero -n '__fish_seen_subcommand_from {word}' -a '{seconds}'\n");
+}
+
+/// Words that may stand where the last of `words` does, a line each: the word, a tab, and what it is for.
+pub(super) fn offered(words: &[String]) -> String {
+    let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+    let seen = Seen::of(before);
+    // bash has = as a word of its own.
+    let last = if last == "=" { "" } else { last };
+    let mut offers = Offers { begins: last, lead: "", lines: String::new() };
+    if let Some(flag) = seen.flag {
+        offers.values(flag);
+        return offers.lines;
     }
-    script
+    if let Some((name, value)) = last.strip_prefix("--").and_then(|flag| flag.split_once('=')) {
+        if let Some(flag) = seen.flags().find(|flag| flag.name == name) {
+            offers.begins = value;
+            offers.lead = &last[..last.len() - value.len()];
+            offers.values(flag);
+        }
+        return offers.lines;
+    }
+    seen.offer(&mut offers);
+    offers.lines
+}
+
+/// What is offered.
+struct Offers<'o> {
+    /// What it must begin with.
+    begins: &'o str,
+    /// What stands before it in the same word.
+    lead: &'o str,
+    lines: String,
+}
+
+impl Offers<'_> {
+    fn add(&mut self, word: &str, text: &str) {
+        if word.starts_with(self.begins) {
+            self.lines += &format!("{}{word}\t{text}\n", self.lead);
+        }
+    }
+
+    /// The values of a flag.
+    fn values(&mut self, flag: &Flag) {
+        match flag.takes {
+            Takes::OneOf(words) => words.iter().for_each(|word| self.add(word, flag.text)),
+            _ if flag.name == TOKEN_FILE.name => self.lines += &format!("{FILES}\n"),
+            _ => {}
+        }
+    }
+
+    fn flag(&mut self, flag: &Flag) {
+        self.add(&format!("--{}", flag.name), flag.text);
+    }
+
+    /// The flags that a role's help has, with what they are for.
+    fn flags_of_help(&mut self, help: &str) {
+        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
+            let (names, text) = line.split_once("   ").unwrap_or((line, ""));
+            let text = text.trim_start().split("  ").next().unwrap_or_default();
+            for name in names.split([' ', ',']).filter(|name| name.starts_with("--")) {
+                // One that is told twice is offered once.
+                if !self.lines.contains(&format!("{name}\t")) {
+                    self.add(name, text);
+                }
+            }
+        }
+    }
+}
+
+/// What stands before the word that is completed.
+#[derive(Default)]
+struct Seen<'w> {
+    command: Option<&'w str>,
+    verb: Option<&'static Verb>,
+    /// How many words stand behind them.
+    operands: usize,
+    /// Flags that are there.
+    flags: Vec<&'static Flag>,
+    /// The one whose value comes next.
+    flag: Option<&'static Flag>,
+}
+
+impl<'w> Seen<'w> {
+    fn of(words: &'w [String]) -> Self {
+        let mut seen = Self::default();
+        for word in words.iter().map(String::as_str).filter(|word| *word != "=") {
+            if seen.flag.take().is_some() {
+                continue;
+            }
+            let name = word.strip_prefix("--");
+            let (name, is_whole) = name
+                .map_or((None, false), |name| (Some(name.split('=').next().unwrap_or_default()), name.contains('=')));
+            let letter = word.strip_prefix('-').filter(|letter| letter.len() == 1).map(|letter| letter.as_bytes()[0]);
+            if name.is_some() || letter.is_some() {
+                let is_meant =
+                    |flag: &&Flag| Some(flag.name) == name || (flag.letter != 0 && Some(flag.letter) == letter);
+                if let Some(flag) = seen.flags().find(is_meant) {
+                    seen.flags.push(flag);
+                    seen.flag = Some(flag).filter(|flag| flag.takes != Takes::Nothing && !is_whole);
+                }
+            } else if seen.command.is_none() {
+                seen.command = Some(word);
+                seen.verb = match verbs_of(word) {
+                    [only] => Some(only),
+                    _ => None,
+                };
+            } else if let Some(verb) = seen.verbs().iter().find(|verb| seen.verb.is_none() && verb.word == word) {
+                seen.verb = Some(verb);
+            } else {
+                seen.operands += 1;
+            }
+        }
+        seen
+    }
+
+    fn verbs(&self) -> &'static [Verb] {
+        verbs_of(self.command.unwrap_or_default())
+    }
+
+    /// The flags that may stand here.
+    fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
+        let (verb, verbs) = (self.verb, self.verbs());
+        let all = if self.command.is_none() { COMMANDS } else { &[] };
+        let of_verb = verb.into_iter().flat_map(Verb::flags);
+        let of_command = verbs.iter().filter(move |_| verb.is_none()).flat_map(Verb::flags);
+        of_verb.chain(of_command).chain(all.iter().flat_map(|command| command.verbs).flat_map(Verb::flags))
+    }
+
+    fn offer(&self, offers: &mut Offers<'_>) {
+        let Some(command) = self.command else { return self.offer_commands(offers) };
+        if command == "completions" {
+            if self.operands == 0 {
+                SHELLS.iter().for_each(|shell| offers.add(shell, "its script"));
+            }
+            return;
+        }
+        if command == "help" {
+            if self.operands == 0 {
+                COMMANDS.iter().for_each(|command| offers.add(command.name, command.purpose));
+            }
+            return;
+        }
+        if self.verb.is_none() && self.operands == 0 {
+            #[cfg(feature = "scenario")]
+            if command == "scenario" {
+                SCENARIO_WORDS.iter().for_each(|(word, text)| offers.add(word, text));
+            }
+            for verb in self.verbs().iter().filter(|verb| !verb.word.is_empty()) {
+                offers.add(verb.word, verb.purpose);
+            }
+        }
+        if let Some(verb) = self.verb {
+            self.offer_operands(command, verb, offers);
+            for flag in verb.flags() {
+                let is_new = flag.name == SERVICE.name || self.flags.iter().all(|seen| seen.name != flag.name);
+                if is_new {
+                    offers.flag(flag);
+                }
+            }
+        } else if offers.begins.starts_with('-') {
+            if let Some((.., help)) = ROLES.iter().find(|(role, ..)| *role == command) {
+                offers.flags_of_help(help);
+            } else if !self.verbs().is_empty() {
+                FORMS.iter().for_each(|flag| offers.flag(flag));
+            }
+        }
+        #[cfg(feature = "scenario")]
+        if command == "scenario" && self.operands > 0 && !offers.begins.starts_with('-') {
+            offers.lines += &format!("{FILES}\n");
+        }
+    }
+
+    fn offer_operands(&self, command: &str, verb: &Verb, offers: &mut Offers<'_>) {
+        if self.operands > usize::from(command == "http") {
+            return;
+        }
+        match (command, verb.word) {
+            ("http", _) => {
+                if self.operands == 0 {
+                    METHODS.iter().for_each(|method| offers.add(method, "a request with this method"));
+                }
+                PATHS.iter().for_each(|path| offers.add(path, ""));
+            }
+            ("fault", "end") => {
+                for fault in verbs_of("fault").iter().filter(|one| !matches!(one.word, "" | "end")) {
+                    offers.add(fault.word, fault.purpose);
+                }
+            }
+            ("spread", "release") => ["mem", "disk", "cpu"].iter().for_each(|group| offers.add(group, "this alone")),
+            ("scenario", "run") => offers.lines += &format!("{FILES}\n"),
+            _ => {}
+        }
+    }
+
+    fn offer_commands(&self, offers: &mut Offers<'_>) {
+        COMMANDS.iter().for_each(|command| offers.add(command.name, command.purpose));
+        ROLES.iter().for_each(|(role, text, _)| offers.add(role, text));
+        for (word, text) in [
+            ("completions", "what a shell offers"),
+            ("help", "of a command"),
+            ("version", ""),
+            ("--help", ""),
+            ("--version", ""),
+        ] {
+            offers.add(word, text);
+        }
+        if offers.begins.starts_with('-') {
+            // A service's, and what may stand before a command.
+            offers.flags_of_help(help::CONSUMER);
+            CONNECTION.iter().filter(|flag| flag.name != TOKEN_FILE.name).for_each(|flag| offers.flag(flag));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::commands::COMPLETE;
+
+    fn words(line: &str) -> Vec<String> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let offered = offered(&words[1..]);
+        offered.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    }
 
     #[test]
-    fn every_shell_is_offered_every_command_and_flag() {
-        for name in SHELLS {
-            let script = Shell::parse(name).unwrap().script();
-            for (command, verbs) in COMMANDS {
-                assert!(script.contains(command), "{name}: {command}");
-                for flag in verbs.iter().flat_map(|(_, _, flags)| *flags) {
-                    let written = if name == "fish" { format!("-l {}", flag.name) } else { format!("--{}", flag.name) };
-                    assert!(script.contains(&written), "{name}: {written}");
-                }
-            }
+    fn what_may_stand_at_the_end_is_offered() {
+        for (line, offers) in [
+            ("testero me", &["mem"][..]),
+            ("testero mem ", &["set", "get", "release"]),
+            ("testero --url http://x mem s", &["set"]),
+            ("testero mem set 1Gi --k", &["--kind"]),
+            ("testero mem set --kind ", &["anon", "file", "shm"]),
+            ("testero mem set --kind = a", &["anon"]),
+            ("testero mem set --kind =", &["anon", "file", "shm"]),
+            ("testero mem set --kind=f", &["--kind=file"]),
+            ("testero mem set -o y", &["yaml"]),
+            ("testero mem set --ttl 5m --tt", &[]),
+            ("testero fault end d", &["delay"]),
+            ("testero status --token-file ", &[":files"]),
+            ("testero http /m", &["/metrics"]),
+            ("testero completions z", &["zsh"]),
+            ("testero help sp", &["spread"]),
+            ("testero --mem", &["--mem-limit"]),
+            ("testero proxy --ch", &["--check"]),
+            ("testero scenario s", &["schema", "stop", "status"]),
+            ("testero mem set 1Gi x", &[]),
+            ("testero nothing ", &[]),
+        ] {
+            assert_eq!(words(line), offers, "{line}");
         }
+        assert!(words("testero mem set ").contains(&String::from("--ttl")));
         assert_eq!(Shell::parse("tcsh"), None);
+    }
+
+    #[test]
+    fn each_word_says_what_it_is_for() {
+        let offered = offered(&["mem".to_owned(), "set".to_owned(), "--tt".to_owned()]);
+        assert_eq!(offered, "--ttl\treleased by itself after so long\n");
+        let offered = super::offered(&["--mem-l".to_owned()]);
+        assert_eq!(offered, "--mem-limit\tmost bytes of memory, 0: what is free at the start\n");
+    }
+
+    #[test]
+    fn scripts_ask_with_the_word_that_is_read() {
+        for shell in SHELLS {
+            assert!(Shell::parse(shell).unwrap().script().contains(COMPLETE), "{shell}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_words_make_it_panic(words in proptest::collection::vec("(--?)?[a-z= ü:0-9]{0,8}", 0..6)) {
+            offered(&words);
+        }
     }
 }

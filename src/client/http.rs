@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::client::reply::printable;
+use crate::client::reply::{printable, token_trouble};
 use crate::client::{Remote, Trouble};
 use crate::http::client::Taker;
 
@@ -82,7 +82,7 @@ impl Http {
             told += &format!(": {body}");
         }
         if reply.status == 401 {
-            told += ": --token-file FILE, --token TOKEN or the variable TOKEN";
+            told += &format!(": {}", token_trouble(service.token));
         }
         Err(Trouble::Refused(told))
     }

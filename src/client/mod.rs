@@ -1,33 +1,47 @@
 //! The command line: the program asks a running one, because in its image there is no curl.
 //!
 //! ```text
-//! words        the arguments become a job
+//! commands     the table of commands, with their flags in `flags`: `help` and `completions` are made of it
+//! args, said   the arguments become a job
 //! place        a command after its flags
-//! call         a change is asked for, and its progress told
-//! show         what there is to know
-//! pods         all pods behind a name
-//! spread       one amount over all pods behind a name
+//! call         a change is asked for, and its progress told; `interrupt` where nobody waits any longer
+//! status       what there is to know; `watch` again and again
+//! pods         all pods behind a name, which `names` asks name servers for, in the words of `dns`
+//! spread       one amount over all of them, with rows that are `live`
+//! top          what each of them holds and uses, in a `table`
 //! scenario     a file that pods play; a feature
 //! http         any request
 //! recorder     what a service holds and uses becomes a recording
-//! completions  what a shell offers while one types
 //! reply        what came back, in JSON
+//! output       how it is printed: in words, as JSON, as `yaml`
 //! ```
 
 pub mod args;
 pub mod call;
 pub mod commands;
 pub mod completions;
+mod dns;
+pub mod flags;
+pub mod help;
 pub mod http;
+mod interrupt;
+mod live;
+mod names;
+pub mod output;
 pub mod place;
 mod pods;
 #[cfg(feature = "scenario")]
 pub mod recorder;
 mod reply;
+mod said;
 #[cfg(feature = "scenario")]
 pub mod scenario;
 pub mod spread;
 pub mod status;
+mod table;
+pub mod top;
+mod watch;
+mod yaml;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -49,6 +63,10 @@ pub struct ClientCommand {
     pub url: String,
     /// The token it may want.
     pub token: Option<TokenSource>,
+    /// How the answer is printed.
+    pub output: output::Output,
+    /// What a further command needs to reach the same service: nothing, or ` --url …`.
+    pub remedy: String,
 }
 
 /// What the user wants done.
@@ -60,6 +78,14 @@ pub enum Action {
     Call(call::Call),
     /// A change of many.
     Spread(spread::Spread),
+    /// All pods behind these names give back a group, or everything where it is empty.
+    SpreadRelease(Vec<String>, &'static str),
+    /// To be told of all pods.
+    Top(top::Overview),
+    /// To be told whether the probe of this path is well.
+    Probe(&'static str),
+    /// To be told of faults.
+    Faults,
     /// A file that is played, or what is asked of it.
     #[cfg(feature = "scenario")]
     Scenario(scenario::words::ScenarioCall),
@@ -67,6 +93,8 @@ pub enum Action {
     Http(http::Http),
     /// The script for a shell.
     Completions(completions::Shell),
+    /// What such a script asks for: what may stand where the last of these words does.
+    Complete(Vec<String>),
 }
 
 /// Why it was not done. The exit code tells scripts.
@@ -111,14 +139,19 @@ pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
         Action::Show(show) => {
             // Who watches asks again and again.
             service.connections = show.watch.then_some(&connections);
-            show.run(&service)
+            show.run(&service, &job.output)
         }
-        Action::Call(call) => call.run(&service),
-        Action::Spread(spread) => spread.run(token.as_deref()),
+        Action::Call(call) => call.run(&service, &job.output, &job.remedy),
+        Action::Spread(spread) => spread.run(token.as_deref(), &job.output),
+        Action::SpreadRelease(services, group) => spread::release(services, group, token.as_deref(), &job.output),
+        Action::Top(overview) => overview.run(&job.url, token.as_deref(), &job.output),
+        Action::Probe(path) => status::probe(path, &service, &job.output),
+        Action::Faults => status::faults(&service, &job.output),
         #[cfg(feature = "scenario")]
         Action::Scenario(call) => scenario::run(call, &service),
         Action::Http(http) => http.run(&service),
-        Action::Completions(shell) => print(&shell.script()),
+        Action::Completions(shell) => print(shell.script()),
+        Action::Complete(words) => print(&completions::offered(words)),
     }
 }
 
@@ -155,7 +188,7 @@ impl Remote<'_> {
         patience: Duration,
         taker: Taker<'_>,
     ) -> Result<Reply, Trouble> {
-        let asked = || -> io::Result<Reply> {
+        let asked = |taker: Taker<'_>| -> io::Result<Reply> {
             let url = Url::parse(self.url)?;
             let target = format!("{}{target}", url.path.trim_end_matches('/'));
             let (authority, token) = (url.authority, self.token);
@@ -167,7 +200,13 @@ impl Remote<'_> {
             let exchange = Exchange { authority, method, target: &target, token, connections, patience, deadline };
             if body.is_empty() { exchange.taken(&addresses, taker) } else { exchange.given(&addresses, body, taker) }
         };
-        asked().map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))
+        let is_raw = matches!(taker, Taker::BodyPieces(_));
+        let reply = asked(taker).map_err(|error| Trouble::Unreachable(format!("{}: {error}", self.url)))?;
+        // Who asks for any request is told the status, too.
+        if reply.status == 401 && !is_raw {
+            return Err(Trouble::Refused(String::from(reply::token_trouble(self.token))));
+        }
+        Ok(reply)
     }
 }
 
@@ -183,4 +222,9 @@ fn has_reader(text: &str) -> Result<bool, Trouble> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Trouble::Refused(format!("cannot write: {error}"))),
     }
+}
+
+/// Writes a line to stderr, where nobody may be to read it.
+fn complain(words: &str) {
+    let _ = writeln!(io::stderr(), "testero: {words}");
 }

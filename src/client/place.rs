@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use crate::client::commands::{COMMANDS, COMMON, Takes, is_command};
+use crate::client::commands::{COMMANDS, all_flags, is_command};
+use crate::client::flags::Takes;
 
 /// Where the command stands that comes after its own flags, as in `--url http://h status`; `None` where the words are
 /// those of a service. `of_service` tells the flags of a service, which all take a value.
@@ -17,26 +18,32 @@ pub fn place_after_flags(
     let (mut place, mut ours) = (0, None);
     while let Some(word) = arguments.get(place) {
         let Some(word) = word.to_str() else { return Ok(None) };
-        let Some(flag) = word.strip_prefix("--") else {
+        if !word.starts_with('-') || word.len() < 2 {
             return match ours {
                 _ if is_command(word) => Ok(Some(place)),
                 // A role, some of whose words ask a service.
                 Some(_) if word == "scenario" => Ok(Some(place)),
-                Some(_) if !word.starts_with('-') && !is_role(word) => Err(format!("unknown command '{word}'")),
+                Some(_) if !is_role(word) => Err(format!("unknown command '{word}'")),
                 _ => Ok(None),
             };
-        };
-        let (name, is_whole) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));
-        let mut flags = COMMANDS.iter().flat_map(|(_, verbs)| *verbs).flat_map(|(.., flags)| *flags).chain(&COMMON);
-        let takes_value = match flags.find(|flag| flag.name == name) {
+        }
+        let (flag, is_whole) = match word.strip_prefix("--") {
             Some(flag) => {
-                if !of_service(name) {
+                let (name, is_whole) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));
+                (all_flags().find(|flag| flag.name == name).ok_or(name), is_whole)
+            }
+            // What stands behind the letter is its value.
+            None => (all_flags().find(|flag| word.as_bytes()[1] == flag.letter).ok_or(""), word.len() > 2),
+        };
+        let takes_value = match flag {
+            Ok(flag) => {
+                if !of_service(flag.name) {
                     ours = Some(flag.name);
                 }
                 flag.takes != Takes::Nothing
             }
-            None if of_service(name) => true,
-            None => return Ok(None),
+            Err(name) if of_service(name) => true,
+            Err(_) => return Ok(None),
         };
         place += if takes_value && !is_whole { 2 } else { 1 };
     }
@@ -44,7 +51,7 @@ pub fn place_after_flags(
 }
 
 fn names() -> String {
-    COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(", ")
+    COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -66,6 +73,8 @@ mod tests {
             ("--token-file f health", Some(2)),
             ("--url x completions bash", Some(2)),
             ("--url x scenario run a.yaml", Some(2)),
+            ("-q -o json mem get", Some(3)),
+            ("-ojson -w status", Some(2)),
             // Of a service, or of nothing that is known.
             ("--listen 127.0.0.1:0", None),
             ("--token-file status", None),
@@ -73,6 +82,7 @@ mod tests {
             ("--log-format json --token-file=f", None),
             ("--ulr http://h status", None),
             ("--url http://h -x", None),
+            ("-", None),
             ("--url http://h consumer", None),
             ("-h status", None),
             ("-- status", None),
@@ -83,7 +93,7 @@ mod tests {
             assert_eq!(place(words), Ok(expected), "{words}");
         }
         for (words, says) in [
-            ("--url http://h", "--url: of which command? status, mem"),
+            ("--url http://h", "--url: of which command? status, top, mem"),
             ("--url", "--url: of which command?"),
             ("--wait --listen x", "--wait"),
             ("--url http://h stats", "unknown command 'stats'"),

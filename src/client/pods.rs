@@ -1,19 +1,20 @@
 //! The pods behind a name: a pod an address, each once.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::reply::{Object, good, printable};
-use crate::client::{PATIENCE, Remote, Trouble};
-use crate::http::client::{Taker, Url};
+use crate::client::{PATIENCE, Remote, Trouble, complain, names};
+use crate::http::client::Taker;
 use crate::sorting::{sort_by, sort_by_key};
 use crate::sync::{lock, spawn_scoped};
 
-/// Most pods at once: each has a thread here while it works.
-const MOST_PODS: usize = 1024;
+/// Most pods of all names together: an answer of a name server has room for so many addresses.
+const MOST_PODS: usize = 4096;
+/// How many are asked at a time: each has a thread here while it is.
+const MOST_AT_ONCE: usize = 128;
 /// How many addresses of a name musl's resolver tells at most.
 const MOST_OF_A_NAME: usize = 48;
 /// How often one address is asked again, each time over a new connection, who is there. Of two pods that a balancer picks
@@ -28,7 +29,7 @@ const STACK_BYTES: usize = 256 * 1024;
 pub(super) struct Pod {
     pub(super) address: SocketAddr,
     /// The service, where it has no other address: then it may be a balancer's, with several pods behind it.
-    alone: Option<String>,
+    pub(super) alone: Option<String>,
     /// Its name, where it tells one.
     pub(super) name: Option<String>,
     /// All names that were told at this address.
@@ -52,12 +53,11 @@ pub(super) fn behind(services: &[String], complains: bool) -> Result<Vec<Pod>, T
     let until = Instant::now() + PATIENCE;
     for service in services {
         let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
-        let url = Url { authority: service, path: "" };
-        let found = url.addresses(until).map_err(|error| unreachable(error.to_string()))?;
+        let (found, is_whole) = names::addresses(service, until).map_err(|error| unreachable(error.to_string()))?;
         if found.is_empty() {
             return Err(unreachable(String::from("has no address")));
         }
-        if cfg!(target_env = "musl") && found.len() == MOST_OF_A_NAME && complains {
+        if cfg!(target_env = "musl") && !is_whole && found.len() == MOST_OF_A_NAME && complains {
             complain(&format!(
                 "{service}: {MOST_OF_A_NAME} addresses are all that can be seen of a name; there may be more"
             ));
@@ -81,9 +81,7 @@ pub(super) fn behind(services: &[String], complains: bool) -> Result<Vec<Pod>, T
 
 /// Asks all at once for their status, and waits no longer than that for each.
 pub(super) fn greet(pods: &mut [Pod], token: Option<&str>, patience: Duration) {
-    for (place, why) in on_each(pods, &|pod| pod.greet(token, patience)) {
-        pods[place].status = Some(Err(why));
-    }
+    on_each(pods, &|pod| pod.greet(token, patience));
 }
 
 /// Of two families of addresses a pod has one each: it is kept once.
@@ -107,6 +105,15 @@ impl Pod {
     pub(super) fn ask(&self, token: Option<&str>, patience: Duration) -> Result<Object, Trouble> {
         let service = Remote { url: &self.url(), token, connections: None };
         good(&service.reply("GET", "/api/status?format=json", patience, Taker::Whole)?)
+    }
+
+    /// Learns what it is called where it is asked for its status alone.
+    pub(super) fn look(&mut self, token: Option<&str>, patience: Duration) {
+        let status = self.ask(token, patience);
+        if let Ok(status) = &status {
+            self.name = name(status);
+        }
+        self.status = Some(status);
     }
 
     /// Learns what it is called, and whether others are at its address.
@@ -185,21 +192,23 @@ fn add(known: &mut Vec<String>, name: &str) -> bool {
     is_new
 }
 
-/// Writes a line to stderr, where nobody may be to read it.
-pub(super) fn complain(words: &str) {
-    let _ = writeln!(io::stderr(), "testero: {words}");
-}
-
-/// Does it for all at once, each in a thread. Returns the places of those that got none, and why.
-pub(super) fn on_each<P: Send>(all: &mut [P], work: &(dyn Fn(&mut P) + Sync)) -> Vec<(usize, Trouble)> {
-    let failed = Mutex::new(Vec::new());
+/// Does it for all, many at a time.
+pub(super) fn on_each<P: Send>(all: &mut [P], work: &(dyn Fn(&mut P) + Sync)) {
+    let threads = all.len().min(MOST_AT_ONCE);
+    let left = Mutex::new(all.iter_mut());
+    let take = || lock(&left).next();
+    let work_off = || {
+        while let Some(one) = take() {
+            work(one);
+        }
+    };
     thread::scope(|scope| {
-        for (place, one) in all.iter_mut().enumerate() {
-            if let Err(error) = spawn_scoped(scope, "pod", STACK_BYTES, Box::new(|| work(one))) {
-                lock(&failed).push((place, Trouble::Refused(format!("no thread for it: {error}"))));
+        // This thread does its part, and all of it where there are no others.
+        for _ in 1..threads {
+            if spawn_scoped(scope, "pod", STACK_BYTES, Box::new(work_off)).is_err() {
+                break;
             }
         }
+        work_off();
     });
-    let mut failed = lock(&failed);
-    std::mem::take(&mut *failed)
 }

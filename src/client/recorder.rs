@@ -95,9 +95,6 @@ impl Sampler<'_> {
         let refused = |why: String| Trouble::Refused(format!("{}: {why}", self.service.url));
         match reply.status {
             200 => PageFigures::read(&String::from_utf8_lossy(&reply.body)).map_err(|why| refused(printable(&why))),
-            401 => {
-                Err(refused(String::from("the answer is 401: --token-file FILE, --token TOKEN or the variable TOKEN")))
-            }
             status => Err(refused(format!("the answer is {status}"))),
         }
     }

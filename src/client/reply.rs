@@ -4,6 +4,7 @@ use tinyjson::JsonValue;
 
 use crate::client::Trouble;
 use crate::http::client::Reply;
+use crate::units::quantity::{Unit, in_words as amount};
 
 /// Deepest nesting: a testero's own is 5.
 const MOST_LEVELS: usize = 32;
@@ -31,6 +32,28 @@ impl Object {
         self.0.get::<std::collections::HashMap<String, JsonValue>>().is_some()
     }
 
+    /// Whether it is anything but what could not be read.
+    pub(super) fn is_something(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// A member that is true.
+    pub(super) fn is(&self, path: &[&str]) -> bool {
+        self.member(path).and_then(|value| value.get::<bool>()).copied().unwrap_or_default()
+    }
+
+    /// The texts of a member that is a list of them.
+    pub(super) fn texts(&self, path: &[&str]) -> Vec<String> {
+        let mut texts = Vec::new();
+        for item in self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).into_iter().flatten() {
+            texts.push(printable(&match item.get::<String>() {
+                Some(text) => text.clone(),
+                None => item.stringify().unwrap_or_default(),
+            }));
+        }
+        texts
+    }
+
     /// A member that is text.
     pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
         self.member(path)?.get::<String>().map(String::as_str)
@@ -52,17 +75,70 @@ impl Object {
 /// # Errors
 /// What the service says was wrong.
 pub(super) fn good(reply: &Reply) -> Result<Object, Trouble> {
+    good_of(reply, "")
+}
+
+/// The same, of what was asked of a group.
+pub(super) fn good_of(reply: &Reply, group: &str) -> Result<Object, Trouble> {
     let object = Object::read(&reply.body);
     match (reply.status, object.text(&["error", "message"])) {
         // In lines there is no body.
         (200..300, _) if object.is_object() || reply.in_lines => Ok(object),
-        (401, Some(message)) => Err(Trouble::Refused(format!(
-            "{}: --token-file FILE, --token TOKEN or the variable TOKEN",
-            printable(message)
-        ))),
-        (_, Some(message)) => Err(Trouble::Refused(printable(message).replace('\n', " "))),
+        (_, Some(message)) => Err(Trouble::Refused(own_words(&printable(message).replace('\n', " "), group))),
         (status, None) => Err(stranger(status)),
     }
+}
+
+/// What is wrong with the token, where the answer is 401.
+pub(super) fn token_trouble(token: Option<&str>) -> &'static str {
+    match token {
+        None => "no token was given: --token-file FILE, --token TOKEN or the variable TOKEN",
+        Some(_) => "the token was refused: it is not the one that the service wants",
+    }
+}
+
+/// A service's words as those of the command line: flags for parameters, commands for methods, and bytes as people read
+/// them.
+pub(super) fn own_words(message: &str, group: &str) -> String {
+    let end = match group {
+        "cpu" | "io" => format!("testero {group} stop"),
+        group => format!("testero {group} release").replace("  ", " "),
+    };
+    let message = message
+        .replace("DELETE", &end)
+        .replace("/api/status tells", "testero status tells")
+        .replace("rate and over are", "--rate and --over are")
+        .replace("with exact=true", "without --rounded");
+    let mut words = String::new();
+    let mut rest = message.as_str();
+    while let Some(place) = rest.find("=true") {
+        let (before, behind) = rest.split_at(place);
+        let name = before.rfind(|c: char| !c.is_ascii_lowercase() && c != '_').map_or(0, |place| place + 1);
+        let flag = before[name..].replace('_', "-");
+        words += &format!("{}--{flag}", &before[..name]);
+        rest = &behind["=true".len()..];
+    }
+    in_people_s_units(&(words + rest))
+}
+
+/// `1073741824 bytes (1.0 GiB)`, and the same without what is in parentheses, as `1.0 GiB`.
+fn in_people_s_units(message: &str) -> String {
+    let (mut words, mut rest) = (String::new(), message);
+    while let Some(place) = rest.find(" bytes") {
+        let (before, behind) = rest.split_at(place);
+        let digits = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |place| place + 1);
+        rest = &behind[" bytes".len()..];
+        let Ok(bytes) = before[digits..].parse() else {
+            words += before;
+            words += " bytes";
+            continue;
+        };
+        let told = amount(bytes, Unit::Bytes);
+        rest = rest.strip_prefix(&format!(" ({told})")).unwrap_or(rest);
+        words += &before[..digits];
+        words += &told;
+    }
+    words + rest
 }
 
 /// What does not answer as a testero does.
@@ -87,4 +163,35 @@ fn depth(bytes: &[u8]) -> usize {
         most = most.max(now);
     }
     most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_services_words_become_the_command_lines() {
+        for (said, group, told) in [
+            (
+                "a load runs; replace=true takes its place, DELETE ends it",
+                "cpu",
+                "a load runs; --replace takes its place, testero cpu stop ends it",
+            ),
+            (
+                "work of this group runs; /api/status tells how far it is, DELETE ends it",
+                "mem",
+                "work of this group runs; testero status tells how far it is, testero mem release ends it",
+            ),
+            (
+                "1073741824 bytes (1.0 GiB) is over the limit of 10000000 bytes (9.5 MiB) (HIGHMEMLIM)",
+                "mem",
+                "1.0 GiB is over the limit of 9.5 MiB (HIGHMEMLIM)",
+            ),
+            ("only 2048 bytes are left", "", "only 2.0 KiB are left"),
+            ("many bytes, dry_run=true", "", "many bytes, --dry-run"),
+            ("=true", "", "--"),
+        ] {
+            assert_eq!(own_words(said, group), told);
+        }
+    }
 }

@@ -1,11 +1,23 @@
 //! One amount over all pods behind a name: resolved, divided, sent, waited for, summed up.
 
-use crate::client::call::{Call, outcome};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::call::{CANCELLED, Call, outcome};
+use crate::client::interrupt::leave_on_signal;
+use crate::client::live::LiveRows;
+use crate::client::output::{AnswerForm, Output};
 use crate::client::pods::{Pod, found, on_each};
-use crate::client::reply::{Object, good};
-use crate::client::{PATIENCE, Remote, SILENCE, Trouble, print};
+use crate::client::reply::{Object, good_of, printable, stranger};
+use crate::client::{PATIENCE, Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
+use crate::object;
+use crate::service::json::list;
 use crate::units::quantity::{Amount, Unit, in_words};
+
+/// How long the first look at work that was sent waits; later ones wait longer, up to the other.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(800);
 
 /// How an amount is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +57,121 @@ struct PodPart {
     /// What it can hold, in the unit.
     room: u64,
     part: u64,
+    /// The id of its work, while that is waited for.
+    id: Option<String>,
+    /// How many seconds of a load were left when it was last asked, and when that was.
+    left: Option<(f64, Instant)>,
     result: Result<u64, Trouble>,
 }
 
 impl Spread {
-    pub(super) fn run(&self, token: Option<&str>) -> Result<(), Trouble> {
+    pub(super) fn run(&self, token: Option<&str>, output: &Output) -> Result<(), Trouble> {
         let mut pods: Vec<PodPart> = found(&self.services, token)?.into_iter().map(|pod| self.part_of(pod)).collect();
         self.divide(&mut pods);
-        let failed = on_each(&mut pods, &|part| {
+        if self.wait {
+            let (group, services) = (self.group, self.services.join(","));
+            leave_on_signal(format!(
+                "the work goes on in the pods; testero spread release {group} --service {services} ends it"
+            ));
+        }
+        on_each(&mut pods, &|part| {
             if part.result.is_ok() {
                 part.result = self.send(part, token);
-                if matches!(part.result, Err(Trouble::Refused(_))) && part.pod.seen.len() < 2 {
-                    part.kept = part.pod.ask(token, PATIENCE).ok().map(|status| self.kept(&status));
-                }
+                self.keep(part, token);
             }
         });
-        for (place, why) in failed {
-            pods[place].result = Err(why);
+        let mut rows = LiveRows::new(output);
+        let mut pause = FIRST_LOOK;
+        while pods.iter().any(|part| part.id.is_some()) {
+            rows.draw(&mut |row| self.draw(&pods, row));
+            thread::sleep(pause);
+            pause = (pause * 2).min(LOOK);
+            on_each(&mut pods, &|part| {
+                if part.id.is_some() {
+                    self.look(part, token);
+                    self.keep(part, token);
+                }
+            });
         }
-        self.tell(&pods)
+        rows.clear();
+        self.tell(&pods, output)
+    }
+
+    /// Learns what a pod holds that refused.
+    fn keep(&self, part: &mut PodPart, token: Option<&str>) {
+        if matches!(part.result, Err(Trouble::Refused(_))) && part.pod.seen.len() < 2 {
+            part.kept = part.pod.ask(token, PATIENCE).ok().map(|status| self.kept(&status));
+        }
+    }
+
+    /// Looks how far a pod's work is. Each look is a request of its own, so that a thousand pods need no thousand
+    /// connections at a time.
+    fn look(&self, part: &mut PodPart, token: Option<&str>) {
+        let url = part.pod.url();
+        let service = Remote { url: &url, token, connections: None };
+        let asked = service.ask("GET", &format!("/api/{}?format=json", self.group));
+        let object = match asked.and_then(|reply| good_of(&reply, self.group)) {
+            Ok(object) => object,
+            Err(why) => {
+                (part.id, part.result) = (None, Err(why));
+                return;
+            }
+        };
+        let replaced = || Err(Trouble::Refused(String::from(CANCELLED)));
+        let is_same = object.text(&["id"]) == part.id.as_deref();
+        let ended = match object.text(&["state"]).unwrap_or_default() {
+            "pending" | "working" if is_same => {
+                part.left = object.number(&["seconds_left"]).map(|left| (left, Instant::now()));
+                part.result = Ok(object.whole(&["held"]));
+                return;
+            }
+            "failed" if is_same || self.group == "cpu" => {
+                let why = object.text(&["error"]).map_or_else(|| String::from("failed"), printable);
+                Err(Trouble::Refused(why))
+            }
+            "expired" => Err(Trouble::Refused(String::from("its time was over before it was done"))),
+            // A load that is over has no id any more.
+            _ if self.group == "cpu" => match part.left {
+                Some((left, then)) if left > then.elapsed().as_secs_f64() + 2.0 => replaced(),
+                _ => Ok(part.part),
+            },
+            _ if is_same => Ok(object.whole(&["held"])),
+            _ => replaced(),
+        };
+        (part.id, part.result) = (None, ended);
+    }
+
+    /// A row a pod, of those that are at work first, and where all are.
+    fn draw(&self, pods: &[PodPart], row: &mut dyn FnMut(String) -> bool) {
+        let names = pods.iter().map(|part| part.pod.label().len()).max().unwrap_or(0);
+        let (mut held, mut ended) = (0_u64, 0);
+        for part in pods {
+            held = held.saturating_add(*part.result.as_ref().unwrap_or(&0));
+            ended += usize::from(part.id.is_none());
+        }
+        let held = self.told(held);
+        row(format!("{ended} of {} pods are done, {held}", pods.len()));
+        for is_at_work in [true, false] {
+            for part in pods.iter().filter(|part| part.id.is_some() == is_at_work) {
+                let state = if is_at_work { "working" } else { "done" };
+                let said = match &part.result {
+                    Ok(held) if self.group == "cpu" => format!("{state:<8}  {}", self.told((*held).max(part.part))),
+                    Ok(held) => format!("{state:<8}  {} of {}", self.told(*held), self.told(part.part)),
+                    Err(why) => format!("failed    {}", why.words()),
+                };
+                if !row(format!("{:<names$}  {said}", part.pod.label())) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// An amount in the group's unit.
+    fn told(&self, amount: u64) -> String {
+        match self.unit {
+            Unit::Millicores => format!("{amount}m"),
+            unit => in_words(amount, unit),
+        }
     }
 
     /// Learns what a pod can hold.
@@ -78,7 +186,7 @@ impl Spread {
             Some(Err(why)) => result = Err(why),
             None => {}
         }
-        PodPart { pod, kept: None, room, part: 0, result }
+        PodPart { pod, kept: None, room, part: 0, id: None, left: None, result }
     }
 
     /// What a status says that is held, or used.
@@ -102,43 +210,47 @@ impl Spread {
         }
     }
 
-    fn send(&self, pod: &PodPart, token: Option<&str>) -> Result<u64, Trouble> {
+    /// Gives a pod its part. What is waited for is looked at later, by its id; where several pods may be at the address, it
+    /// is the answer that comes as the work goes on.
+    fn send(&self, part: &mut PodPart, token: Option<&str>) -> Result<u64, Trouble> {
         let amount = match (self.amount, self.unit) {
-            (Amount::Exactly(_), Unit::Millicores) => format!("{}m", pod.part),
-            (Amount::Exactly(_), _) => pod.part.to_string(),
+            (Amount::Exactly(_), Unit::Millicores) => format!("{}m", part.part),
+            (Amount::Exactly(_), _) => part.part.to_string(),
             _ => self.words.clone(),
         };
         let (verb, name) = if self.group == "cpu" { ("load", "cpu") } else { ("set", "amount") };
         let mut parameters = vec![(name, amount)];
         parameters.extend(self.parameters.iter().cloned());
         let path = format!("/api/{}/{verb}", self.group);
-        let call = Call { method: "POST", path, parameters, wait: self.wait, unit: self.unit, done: String::new() };
-        let url = pod.pod.url();
+        let follows = self.wait && part.pod.alone.is_some();
+        let call = Call { method: "POST", path, parameters, wait: follows, unit: self.unit, done: String::new() };
+        let url = part.pod.url();
         let mut last = None;
         let service = Remote { url: &url, token, connections: None };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
-        let reply = if self.wait {
+        let reply = if follows {
             service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?
         } else {
             service.ask(call.method, &call.target())?
         };
-        let object = good(&reply)?;
+        let object = good_of(&reply, self.group)?;
         if !self.wait {
-            return Ok(object.whole(&["wanted_millicores"]).max(pod.part));
+            return Ok(object.whole(&["wanted_millicores"]).max(part.part));
+        }
+        if !follows {
+            part.id = object.text(&["id"]).map(str::to_owned);
+            return if part.id.is_some() { Ok(0) } else { Err(stranger(reply.status)) };
         }
         match (outcome(last.as_ref()), last) {
             (None, Some(last)) if self.group != "cpu" => Ok(last.whole(&["held"])),
-            (None, _) => Ok(pod.part),
+            (None, _) => Ok(part.part),
             (Some(why), _) => Err(Trouble::Refused(why)),
         }
     }
 
     /// A line a pod, and the sum.
-    fn tell(&self, pods: &[PodPart]) -> Result<(), Trouble> {
-        let in_unit = |amount| match self.unit {
-            Unit::Millicores => format!("{amount}m"),
-            unit => in_words(amount, unit),
-        };
+    fn tell(&self, pods: &[PodPart], output: &Output) -> Result<(), Trouble> {
+        let in_unit = |amount| self.told(amount);
         let verb = if self.group == "cpu" { "used" } else { "held" };
         // Who refuses may hold something all the same.
         let (mut sum, mut good, mut holders) = (0_u64, 0, 0);
@@ -166,7 +278,10 @@ impl Spread {
             _ => String::new(),
         };
         text += &format!("{:<names$}  {}{of} {verb} by {holders} of {} pods\n", "sum", in_unit(sum), pods.len());
-        print(&text)?;
+        match output.form {
+            AnswerForm::Words | AnswerForm::Wide => output.say(&output.painted(&text))?,
+            _ => output.data(&self.data(pods), &names_of(pods))?,
+        }
         let unreachable = |pod: &PodPart| matches!(pod.result, Err(Trouble::Unreachable(_)));
         match pods.len() - good {
             0 => Ok(()),
@@ -175,6 +290,82 @@ impl Spread {
             }
             failed => Err(Trouble::Refused(format!("{failed} of {} pods did not do it", pods.len()))),
         }
+    }
+}
+
+impl Spread {
+    /// The same for programs.
+    fn data(&self, pods: &[PodPart]) -> Vec<u8> {
+        let value = |part: &PodPart| {
+            object! {
+                "pod": part.pod.label(),
+                "address": part.pod.address.to_string(),
+                "part": part.part,
+                "held": part.result.as_ref().ok().copied().or(part.kept),
+                "error": part.result.as_ref().err().map(Trouble::words),
+            }
+        };
+        list(&mut pods.iter().map(value)).to_string().into_bytes()
+    }
+}
+
+fn names_of(pods: &[PodPart]) -> String {
+    let mut names = String::new();
+    pods.iter()
+        .for_each(|part| names += &format!("pod/{}\n", part.pod.name.clone().unwrap_or(part.pod.address.to_string())));
+    names
+}
+
+/// `testero spread release`: each pod gives back what it holds of a group, or everything.
+pub(super) fn release(services: &[String], group: &str, token: Option<&str>, output: &Output) -> Result<(), Trouble> {
+    let mut pods: Vec<(Pod, Result<(), Trouble>)> = Vec::new();
+    for mut pod in found(services, token)? {
+        let result = match pod.status.take() {
+            Some(Err(why)) => Err(why),
+            _ => Ok(()),
+        };
+        pods.push((pod, result));
+    }
+    let path = if group.is_empty() { String::from("/api") } else { format!("/api/{group}") };
+    // A load that is stopped is over at once.
+    let wait = if group == "cpu" { "" } else { "&wait=true" };
+    on_each(&mut pods, &|(pod, result)| {
+        if result.is_ok() {
+            let url = pod.url();
+            let service = Remote { url: &url, token, connections: None };
+            let reply = service.reply("DELETE", &format!("{path}?format=json{wait}"), SILENCE, Taker::Whole);
+            *result = reply.and_then(|reply| good_of(&reply, group)).map(drop);
+        }
+    });
+    let names = pods.iter().map(|(pod, _)| pod.label().len()).max().unwrap_or(0);
+    let (mut text, mut done, mut unreachable) = (String::new(), 0, 0);
+    for (pod, result) in &pods {
+        let said = match result {
+            Ok(()) => String::from("released"),
+            Err(Trouble::Refused(why)) => format!("refused: {why}"),
+            Err(why) => format!("unreachable: {}", why.words()),
+        };
+        done += usize::from(result.is_ok());
+        unreachable += usize::from(matches!(result, Err(Trouble::Unreachable(_))));
+        text += &format!("{:<names$}  {said}\n", pod.label());
+    }
+    text += &format!("{:<names$}  released by {done} of {} pods\n", "sum", pods.len());
+    if output.is_words() {
+        output.say(&output.painted(&text))?;
+    } else {
+        let value = |(pod, result): &(Pod, Result<(), Trouble>)| {
+            object! { "pod": pod.label(), "error": result.as_ref().err().map(Trouble::words) }
+        };
+        let mut names = String::new();
+        pods.iter().for_each(|(pod, _)| names += &format!("pod/{}\n", pod.label()));
+        output.data(list(&mut pods.iter().map(value)).to_string().as_bytes(), &names)?;
+    }
+    match pods.len() - done {
+        0 => Ok(()),
+        failed if failed == unreachable && failed == pods.len() => {
+            Err(Trouble::Unreachable(String::from("no pod answers")))
+        }
+        failed => Err(Trouble::Refused(format!("{failed} of {} pods did not do it", pods.len()))),
     }
 }
 

@@ -1,37 +1,58 @@
-//! `testero status`, and `get` of a group.
+//! `testero status`, `get` of a group, and what else only tells: probes and faults.
 
-use std::io::{self, IsTerminal};
+use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
-use crate::client::reply::{good, printable, stranger};
+use crate::client::args::unit_of;
+use crate::client::output::{AnswerForm, Output};
+use crate::client::reply::{Object, good, good_of, printable, stranger};
+use crate::client::table::{row, table};
+use crate::client::watch::{PERIOD, sparkline, steadily};
 use crate::client::{Remote, Trouble, has_reader};
+use crate::kernel::terminal::WholeScreen;
+use crate::object;
+use crate::service::json::{Value, list};
+use crate::sync::lock;
+use crate::units::duration;
+use crate::units::quantity::{Unit, in_words as amount};
 
-/// How often a watched status is drawn.
-const PERIOD: Duration = Duration::from_secs(1);
-/// Clears the terminal from its top.
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// Groups, as the status calls them.
+const GROUPS: [&str; 7] = ["mem", "disk", "inode", "pid", "fd", "cpu", "io"];
+/// How many seconds back a sparkline goes.
+const MINUTE: usize = 60;
 
 /// What is to be told.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Show {
     /// A group alone, by the name that the status gives it.
     pub group: Option<&'static str>,
-    /// As it came, for programs.
-    pub json: bool,
     /// Again and again.
     pub watch: bool,
 }
 
 impl Show {
-    pub(super) fn run(&self, service: &Remote<'_>) -> Result<(), Trouble> {
+    pub(super) fn run(&self, service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
+        if self.watch
+            && output.form == AnswerForm::Words
+            && let Some(screen) = WholeScreen::open()
+        {
+            let history = Mutex::new(History::default());
+            return steadily(&screen, output, &|| {
+                let text = self.ask(service, output)?;
+                let object = good(&service.ask("GET", "/api/status?format=json")?)?;
+                Ok(text + &lock(&history).drawn(&object))
+            });
+        }
         loop {
-            let text = self.ask(service);
+            let text = self.ask(service, output);
             // Who watches wants to see what comes after a restart, too.
             let is_seen = match text {
                 Err(trouble) if !self.watch => return Err(trouble),
-                Err(trouble) => self.draw(&format!("{}\n", trouble.words()))?,
-                Ok(text) => self.draw(&text)?,
+                Err(trouble) => has_reader(&format!("{}\n", trouble.words()))?,
+                Ok(_) if output.quiet => true,
+                Ok(text) if output.is_words() => has_reader(&output.painted(&text))?,
+                Ok(text) => has_reader(&text)?,
             };
             if !self.watch || !is_seen {
                 return Ok(());
@@ -40,35 +61,29 @@ impl Show {
         }
     }
 
-    /// Says whether somebody still looks.
-    fn draw(&self, text: &str) -> Result<bool, Trouble> {
-        let clear = if self.watch && io::stdout().is_terminal() { CLEAR } else { "" };
-        has_reader(&format!("{clear}{text}"))
-    }
-
-    fn ask(&self, service: &Remote<'_>) -> Result<String, Trouble> {
-        let target = match self.group {
-            Some(group) if self.json => format!("/api/{group}?format=json"),
-            _ if self.json => String::from("/api/status?format=json"),
-            _ => String::from("/api/status?format=text"),
+    fn ask(&self, service: &Remote<'_>, output: &Output) -> Result<String, Trouble> {
+        let target = match (output.form, self.group) {
+            (AnswerForm::Words, _) => String::from("/api/status?format=text"),
+            (AnswerForm::Json | AnswerForm::Yaml, Some(group)) => format!("/api/{group}?format=json"),
+            _ => String::from("/api/status?format=json"),
         };
         let reply = service.ask("GET", &target)?;
-        if reply.status >= 400 {
-            // Errors are asked for in JSON, which has the reason by itself.
-            return match good(&service.ask("GET", "/api/status?format=json")?) {
-                Err(trouble) => Err(trouble),
-                Ok(_) => Err(Trouble::Refused(format!("the answer is {}", reply.status))),
-            };
+        if output.form == AnswerForm::Words {
+            let text = printable(&String::from_utf8_lossy(&reply.body));
+            if reply.status >= 400 {
+                // Errors are asked for in JSON, which has the reason by itself.
+                good(&service.ask("GET", "/api/status?format=json")?)?;
+                return Err(Trouble::Refused(format!("the answer is {}", reply.status)));
+            }
+            if reply.status != 200 || !text.starts_with("testero ") {
+                return Err(stranger(reply.status));
+            }
+            return Ok(self.group.map_or(text.clone(), |group| rows(&text, group)));
         }
-        let text = printable(&String::from_utf8_lossy(&reply.body));
-        if self.json {
-            good(&reply)?;
-        } else if reply.status != 200 || !text.starts_with("testero ") {
-            return Err(stranger(reply.status));
-        }
-        Ok(match self.group {
-            Some(group) if !self.json => rows(&text, group),
-            _ => text,
+        let object = good(&reply)?;
+        Ok(match output.form {
+            AnswerForm::Wide => wide(&object, self.group),
+            _ => output.shown(&reply.body, &self.group.map_or_else(|| GROUPS.join("\n"), str::to_owned)),
         })
     }
 }
@@ -86,6 +101,99 @@ fn rows(status: &str, group: &str) -> String {
     rows
 }
 
+/// All groups, or one, with who asked for what.
+fn wide(status: &Object, one: Option<&str>) -> String {
+    let mut rows = vec![row(&["GROUP", "STATE", "HELD", "PLANNED", "LIMIT", "AVAILABLE", "EXPIRES", "ASKED", "BY"])];
+    for group in GROUPS.into_iter().filter(|group| one.is_none_or(|one| one == *group)) {
+        let text = |name| status.text(&["groups", group, name]).map_or_else(|| String::from("-"), printable);
+        let number = |name| {
+            let number = status.number(&["groups", group, name]);
+            number.map_or_else(|| String::from("-"), |number| amount(number as u64, unit_of(group)))
+        };
+        let left = status.number(&["groups", group, "expires_in_seconds"]);
+        let left = left.or_else(|| status.number(&["groups", group, "seconds_left"]));
+        let left = left.map_or_else(
+            || String::from("-"),
+            |left| duration::in_words(std::time::Duration::from_secs_f64(left.clamp(0.0, 1e9))),
+        );
+        let (held, planned, limit) = (number("held"), number("planned"), number("limit"));
+        let (available, asked, by) = (number("available"), text("asked"), text("by"));
+        rows.push(vec![group.to_owned(), text("state"), held, planned, limit, available, left, asked, by]);
+    }
+    table(&rows, "llrrrrrll")
+}
+
+/// What was held and used in the last minute.
+#[derive(Default)]
+struct History {
+    /// Memory, disk and millicores, a second each.
+    values: [Vec<f64>; 3],
+    /// Seconds of CPU, and when they were that many.
+    cpu: Option<(f64, Instant)>,
+}
+
+impl History {
+    /// Takes a status, and draws what is known then.
+    fn drawn(&mut self, status: &Object) -> String {
+        let (memory, disk) = (status.number(&["groups", "mem", "held"]), status.number(&["groups", "disk", "held"]));
+        let seconds = status.number(&["container", "cpu_usage_seconds"]);
+        let seconds = seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0);
+        let now = Instant::now();
+        let used = self.cpu.replace((seconds, now)).map_or(0.0, |(before, then)| {
+            ((seconds - before) / now.duration_since(then).as_secs_f64().max(0.001) * 1000.0).max(0.0)
+        });
+        let mut text = String::from("\n");
+        let told = [("memory", memory.unwrap_or(0.0)), ("disk", disk.unwrap_or(0.0)), ("cpu", used)];
+        for ((name, value), values) in told.into_iter().zip(&mut self.values) {
+            if values.len() == MINUTE {
+                values.remove(0);
+            }
+            values.push(value);
+            let now = if name == "cpu" { format!("{}m", value as u64) } else { amount(value as u64, Unit::Bytes) };
+            text += &format!("{name:<6}  {now:>10}  {}\n", sparkline(values));
+        }
+        text
+    }
+}
+
+/// Whether a probe is well.
+pub(super) fn probe(path: &str, service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
+    let reply = service.ask("GET", &format!("{path}?format=json"))?;
+    if !output.is_words() {
+        output.data(&reply.body, path)?;
+    }
+    let (good_word, bad_word) = if path == "/readyz" { ("ready", "not ready") } else { ("healthy", "not healthy") };
+    match good_of(&reply, "") {
+        Ok(_) if output.is_words() => output.say(&output.painted(&format!("{good_word}\n"))),
+        Ok(_) => Ok(()),
+        Err(why) if reply.status == 503 => Err(Trouble::Refused(format!("{bad_word}: {}", why.words()))),
+        Err(why) => Err(why),
+    }
+}
+
+/// The faults that are active.
+pub(super) fn faults(service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
+    let reply = service.ask("GET", "/api/status?format=json")?;
+    let object = good(&reply)?;
+    let (active, are_on) = (object.texts(&["faults"]), object.is(&["faults_on"]));
+    match output.form {
+        AnswerForm::Words | AnswerForm::Wide => {}
+        AnswerForm::Name => return output.data(&reply.body, &active.join("\n")),
+        _ => {
+            let list = list(&mut active.iter().map(|fault| Value::of(fault)));
+            let told = object! { "faults_on": are_on, "faults": list };
+            return output.data(told.to_string().as_bytes(), "");
+        }
+    }
+    let mut text = String::new();
+    active.iter().for_each(|fault| text += &format!("{fault}\n"));
+    if active.is_empty() {
+        text +=
+            if are_on { "no fault is active\n" } else { "faults are off: --faults on, or FAULTS=on, turns them on\n" };
+    }
+    output.say(&text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +204,33 @@ mod tests {
             "testero 0.1.0  up 1 s\n\nGROUP  STATE  HELD\nmem    idle   0 B\ndisk   idle   0 B\n\ncpu       idle\n";
         assert_eq!(rows(status, "mem"), "GROUP  STATE  HELD\nmem    idle   0 B\n");
         assert_eq!(rows(status, "cpu"), "cpu       idle\n");
+    }
+
+    #[test]
+    fn a_wide_row_has_who_asked() {
+        let status = Object::read(
+            br#"{"groups":{"mem":{"state":"holding","held":1048576,"planned":1048576,"limit":2097152,"available":5,
+                "expires_in_seconds":8.4,"asked":"amount=1Mi","by":"10.0.0.1:5"}}}"#,
+        );
+        let text = wide(&status, Some("mem"));
+        let (_, row) = text.trim_end().split_once('\n').unwrap();
+        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(
+            cells,
+            ["mem", "holding", "1.0 MiB", "1.0 MiB", "2.0 MiB", "5 B", "8 s", "amount=1Mi", "10.0.0.1:5"]
+        );
+    }
+
+    #[test]
+    fn a_minute_is_remembered() {
+        let mut history = History::default();
+        let status = |held: usize| Object::read(format!(r#"{{"groups":{{"mem":{{"held":{held}}}}}}}"#).as_bytes());
+        for held in 0..100 {
+            history.drawn(&status(held << 20));
+        }
+        let text = history.drawn(&status(0));
+        let line = text.lines().find(|line| line.starts_with("memory")).unwrap();
+        assert_eq!(line.chars().filter(|c| ('\u{2581}'..='\u{2588}').contains(c)).count(), MINUTE, "{line}");
+        assert!(line.ends_with("▁") && line.contains("  0 B  "), "{line}");
     }
 }

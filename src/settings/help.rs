@@ -52,6 +52,34 @@ macro_rules! scenario_usage {
     };
 }
 
+/// What asks a running service.
+#[cfg(feature = "client")]
+macro_rules! client_usage {
+    () => {
+        "       testero COMMAND [VERB] [FLAG]...        asks a running testero:
+
+  status, top                   what is held, and what there is; of all pods
+  mem, disk, inode, pid, fd     set AMOUNT, get, release
+  cpu, io                       load [AMOUNT], stop, get
+  release                       everything
+  ready, health                 whether it is well; disable, enable
+  fault                         delay, status, hang, exit, abort, log, term, end
+  spread                        one amount over all pods behind a name
+  http [METHOD] PATH            any request
+  completions bash|zsh|fish     what a shell offers while one types
+
+testero help COMMAND [VERB] has the flags of each, and examples. Exit status of
+these: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers, 130 Ctrl-C.
+"
+    };
+}
+#[cfg(not(feature = "client"))]
+macro_rules! client_usage {
+    () => {
+        ""
+    };
+}
+
 /// `testero --help`.
 pub(crate) const CONSUMER: &str = concat!(
     "\
@@ -64,8 +92,9 @@ Usage: testero [OPTIONS]
     crash_usage!(),
     scenario_usage!(),
     "       testero health [--url URL]
-       testero status|mem|disk|cpu|… …         asks a running testero, see testero status --help
-
+",
+    client_usage!(),
+    "
   curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
   curl 'http://localhost:8080/api/disk/set?amount=50pct'    take disk
   curl 'http://localhost:8080/api/cpu/load?time=60'         one CPU flat out for 60 seconds
@@ -218,40 +247,6 @@ Options, and the variables they win over:
   -V, --version          the version
 
 Exit status: 0 stopped by a signal, or the file is right; 1 failed, 2 wrong usage.
-";
-
-/// `testero status --help`, and that of the other commands that ask a running service.
-#[cfg(feature = "client")]
-pub(crate) const CLIENT: &str = "\
-testero asks a running testero, since in its image there is no curl:
-  kubectl exec deploy/testero -- /testero mem set 512Mi --wait
-
-  testero status [--watch] [--json]                  what is held, and what there is
-  testero mem|disk|inode|pid|fd set AMOUNT           512Mi, 2G, 50pct, max, max-64Mi
-          [--ttl 5m] [--over 30s | --rate 50Mi] [--force] [--dry-run] [--wait]
-          [--exact] (mem, disk)  [--kind anon|file|shm] [--touch 10s] (mem)  [--fsync] (disk)
-  testero mem|disk|inode|pid|fd get [--json]
-  testero mem|disk|inode|pid|fd release [--over 30s | --rate 50Mi] [--wait]
-  testero cpu load [--cpu 1500m] [--time 90s] [--over 30s] [--replace] [--dry-run] [--wait]
-  testero io load [--rate 20Mi] [--time 90s] [--replace] [--dry-run] [--wait]
-  testero cpu|io stop, testero cpu|io get [--json]
-  testero release                                    everything
-  testero ready|health disable [--for 30s], testero ready|health enable
-  testero spread mem|disk AMOUNT --service testero-headless:8080[,…] [--by even|available]
-          [--ttl 5m] [--over 30s | --rate 50Mi] [--exact] [--force]
-  testero spread cpu AMOUNT --service … [--time 90s] [--by even|available] [--over 30s] [--replace] [--wait]
-  testero http [METHOD] PATH [--timeout 10s]         any request, like POST '/fault/term?ignore=true'
-  testero completions bash|zsh|fish
-
-Of whom, for all of them, before or after the command:
-      --url URL          [http://127.0.0.1:8080, or as IP and PORT say]            (TESTERO_URL)
-      --token TOKEN      the token it wants; or --token-file FILE                  (TOKEN, TOKENFILE)
-
-A load without --cpu is one core flat out, and without --time lasts 60 s. --rate of io counts what is written and
-what is read, together, a second. --wait tells how far it is until it is done.
-spread divides AMOUNT over all pods behind the name, and waits; 50pct and max are each pod's own.
-http prints the body as it comes; what is no 2xx is told on stderr, with exit status 1.
-Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.
 ";
 
 /// `testero crash --help`.

@@ -14,6 +14,7 @@ pub mod words;
 
 use std::time::SystemTime;
 
+use crate::client::interrupt::leave_on_signal;
 use crate::client::pods::{found, on_each};
 use crate::client::reply::{good, printable};
 use crate::client::{Remote, Trouble, print};
@@ -50,12 +51,10 @@ pub(super) fn run(call: &ScenarioCall, service: &Remote<'_>) -> Result<(), Troub
         ScenarioVerb::Stop => pod.stop(token),
         ScenarioVerb::Status => pod.ask(token),
     };
-    for (place, why) in on_each(&mut pods, &work) {
-        pods[place].play = Play::Failed(why);
-    }
+    on_each(&mut pods, &work);
     let stop = stopped_by(call, service);
     if source.as_ref().is_some_and(|(run, _)| run.waits) {
-        wait::leave_on_signal(stop.clone());
+        leave_on_signal(format!("the scenario goes on; {stop} ends it"));
     }
     tell(&pods, &call.verb)?;
     match source {

@@ -84,14 +84,11 @@ impl<'p> ScenarioParts<'p> {
         let is_to_be_given = |pod: &PlayedPod| !pod.has_ended() && (has_changed || pod.pending.is_some());
         if pods.iter().any(is_to_be_given) {
             let text = self.source.text(pods.len())?;
-            let failed = on_each(pods, &|pod| {
+            on_each(pods, &|pod| {
                 if is_to_be_given(pod) {
                     pod.give_again(&text, token);
                 }
             });
-            for (place, why) in failed {
-                pods[place].play = Play::Failed(why);
-            }
         }
         if !pods.is_empty() {
             self.alone = None;

@@ -4,21 +4,17 @@ use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::pods::{complain, on_each};
+use crate::client::pods::on_each;
 use crate::client::scenario::parts::ScenarioParts;
 use crate::client::scenario::played::{Play, PlayPlace, PlayedPod};
 use crate::client::{Trouble, has_reader};
-use crate::kernel::shutdown::Caught;
 use crate::kernel::sys::terminal_columns;
-use crate::sync::spawn;
 use crate::units::duration::in_words;
 
 /// How often each pod is asked where it is.
 const LOOK: Duration = Duration::from_millis(500);
 /// How wide a terminal is that does not say.
 const COLUMNS: usize = 80;
-/// The stack of the thread that waits for Ctrl-C.
-const STACK_BYTES: usize = 128 * 1024;
 
 /// What is waited for.
 pub(super) struct Waiting<'w> {
@@ -46,12 +42,12 @@ impl Waiting<'_> {
             }
             thread::sleep(left.unwrap_or(LOOK).min(LOOK));
             let token = self.token;
-            let failed = on_each(&mut self.pods, &|pod| {
+            on_each(&mut self.pods, &|pod| {
                 if !pod.has_ended() {
                     pod.look(token)
                 }
             });
-            let mut lines: Vec<String> = failed.into_iter().map(|(_, why)| why.words().to_owned()).collect();
+            let mut lines = Vec::new();
             self.changes(&mut told, &mut lines);
             // Those that are over need no part any more.
             let all_ended = self.pods.iter().all(PlayedPod::has_ended) && !self.pods.is_empty();
@@ -150,24 +146,6 @@ pub(super) fn verdict(pods: &[PlayedPod]) -> Result<(), Trouble> {
         [(pod, why)] if pods.len() == 1 => Err(Trouble::Refused(format!("{}: {}", pod.label, why.words()))),
         all if all.len() == pods.len() && are_unreachable => Err(Trouble::Unreachable(String::from("no pod answers"))),
         all => Err(Trouble::Refused(format!("{} of {} pods did not do it", all.len(), pods.len()))),
-    }
-}
-
-/// Ctrl-C ends the waiting, and nothing else. It does so at once, also while a pod is asked that does not answer.
-pub(super) fn leave_on_signal(stop: String) {
-    let Ok(mut caught) = Caught::start() else { return };
-    let is_terminal = io::stdout().is_terminal();
-    let wait = move || {
-        let signal = caught.wait(|_| false);
-        if is_terminal {
-            let _ = writeln!(io::stdout());
-        }
-        complain(&format!("the scenario goes on; {stop} ends it"));
-        std::process::exit(if signal.is_term() { 143 } else { 130 });
-    };
-    // Without the thread a signal would be lost; then nobody is there to be told either.
-    if spawn("signals", STACK_BYTES, Box::new(wait)).is_err() {
-        complain("Ctrl-C does not work here: there is no thread for it");
     }
 }
 
