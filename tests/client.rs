@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use testero::client::commands::{COMMANDS, COMMON, SHELLS, Takes};
+use testero::client::commands::COMMANDS;
 
 use crate::harness::{Testero, eventually, shape};
 use crate::process::{fails_with, program, run};
@@ -89,7 +89,7 @@ fn what_is_set_is_held_got_and_released() {
         let json = crate::json::Json::parse(&says(&testero, &format!("{group} get --json")));
         assert_eq!((json.text("group"), json.number("held")), (group, f64::from(held)));
 
-        assert!(says(&testero, &format!("{group} release --wait")).ends_with("\nreleased\n"));
+        assert!(says(&testero, &format!("{group} release --wait")).ends_with(": nothing is held\n"));
         assert_eq!(testero.in_state(group, "idle").number("held"), 0.0, "{group}");
     }
 }
@@ -245,46 +245,122 @@ fn a_service_below_a_path_is_asked_below_it() {
         trouble::answers(proxy, b"HTTP/1.1 202 Accepted\r\nContent-Length: 12\r\n\r\n{\"id\":\"123\"}".to_vec());
     assert_eq!(well(&mut command(&url, "mem set 1Mi --ttl 5m")), "accepted, request 123\n");
     let request = asked.join().unwrap();
-    let target = "POST /below/it/api/mem/set?format=json&amount=1Mi&ttl=5m HTTP/1.1\r\n";
+    let target = "POST /below/it/api/mem/set?format=json&amount=1Mi&ttl=5m&exact=true HTTP/1.1\r\n";
     assert!(request.starts_with(target) && request.contains("\r\nUser-Agent: testero\r\n"), "{request}");
 }
 
 #[test]
-fn every_command_and_flag_is_in_the_help() {
-    let help = well(&mut plain(&["status", "--help"]));
-    // The words of each line that stand for themselves or for one of several.
-    let words: Vec<Vec<&str>> = help.lines().map(|line| line.split([' ', '|', ',', '[', ']', '…']).collect()).collect();
-    for (command, verbs) in COMMANDS {
-        for (verb, _, flags) in *verbs {
-            let told = |line: &Vec<&str>| {
-                line.contains(&"testero") && line.contains(command) && (verb.is_empty() || line.contains(verb))
-            };
-            assert!(words.iter().any(told), "{command} {verb}");
-            for flag in flags.iter().chain(&COMMON) {
-                let name = format!("--{}", flag.name);
-                assert!(words.iter().flatten().any(|word| *word == name), "{command} {verb} {name}");
-                if let Takes::OneOf(values) = flag.takes {
-                    assert!(help.contains(&format!("{name} {}]", values.join("|"))), "{name}");
-                }
+fn every_verb_has_its_own_help() {
+    for command in COMMANDS {
+        let all = well(&mut plain(&["help", command.name]));
+        assert_eq!(well(&mut plain(&[command.name, "--help"])), all);
+        for verb in command.verbs {
+            let mut words = vec![command.name, verb.word, "-h"];
+            words.retain(|word| !word.is_empty());
+            let help = well(&mut plain(&words));
+            words.pop();
+            let called = format!("testero {}", words.join(" "));
+            words.insert(0, "help");
+            assert_eq!(well(&mut plain(&words)), help, "{words:?}");
+            assert!(all.contains(&called), "{all}");
+            if verb.word.is_empty() && command.verbs.len() > 1 {
+                continue;
             }
-            let mut arguments = vec![*command, *verb, "--help"];
-            arguments.retain(|word| !word.is_empty());
-            assert_eq!(well(&mut plain(&arguments)), help, "{arguments:?}");
+            assert!(help.starts_with(&format!("{called}: {}\n", verb.purpose)), "{help}");
+            assert!(verb.flags().all(|flag| help.contains(&format!("--{}", flag.name))), "{help}");
+            assert_eq!(help.matches(&format!("\n  {called}")).count(), 2, "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         }
     }
-    let flags = COMMANDS.iter().flat_map(|(_, verbs)| *verbs).flat_map(|(.., flags)| *flags).chain(&COMMON);
-    let known: Vec<String> = flags.map(|flag| format!("--{}", flag.name)).collect();
-    for told in words.iter().flatten().filter(|word| word.starts_with("--") && word.len() > 2) {
-        assert!(known.iter().any(|name| name == told), "{told} is no flag");
+    let help = well(&mut plain(&["--help"]));
+    for command in COMMANDS {
+        assert!(
+            help.contains(&format!("  {}", command.name)) || help.contains(&format!(", {}", command.name)),
+            "{}",
+            command.name
+        );
     }
-    for shell in SHELLS {
-        assert!(words.iter().any(|line| line.contains(&"completions") && line.contains(&shell)), "{shell}");
+}
+
+#[test]
+fn every_example_of_the_help_is_understood() {
+    let nobody = format!("http://{}", nobody());
+    // Those ask other names, or a probe that has its own exit codes.
+    for topic in COMMANDS.iter().filter(|topic| !matches!(topic.name, "top" | "spread" | "health")) {
+        for verb in topic.verbs {
+            for example in verb.examples {
+                let words = format!("{} {} {}", topic.name, verb.word, example.replace('\'', ""));
+                let words = words.replace("--watch", "");
+                assert_eq!(ended(&mut command(&nobody, &words)).0, 3, "{words}");
+            }
+        }
     }
-    for word in ["TESTERO_URL", "TOKEN", "TOKENFILE", "http://127.0.0.1:8080", "0 done", "3 nobody"] {
-        assert!(help.contains(word), "{word}");
-    }
-    assert!(help.lines().all(|line| line.chars().count() <= 120));
-    assert!(well(&mut plain(&["--help"])).contains("testero status --help"));
+}
+
+#[test]
+fn answers_have_other_forms() {
+    let testero = Testero::start();
+    let set = says(&testero, "mem set 1Mi --json");
+    assert_eq!(crate::json::Json::parse(&set).number("planned"), f64::from(1 << 20), "{set}");
+    testero.in_state("mem", "holding");
+    assert!(says(&testero, "mem set 1Mi -o name").starts_with("mem/1"));
+    let yaml = says(&testero, "mem set 1Mi -wo yaml");
+    assert!(yaml.starts_with("group: mem\nstate: holding\n") && yaml.contains("\nheld: 1048576\n"), "{yaml}");
+    assert_eq!(says(&testero, "mem get -o name"), "mem\n");
+    let wide = says(&testero, "mem get -o wide");
+    assert!(
+        wide.starts_with("GROUP  STATE ") && wide.contains("  POST /api/mem/set?") && wide.lines().count() == 2,
+        "{wide}"
+    );
+    assert_eq!(says(&testero, "status -o wide").lines().count(), 8);
+    assert_eq!(says(&testero, "mem set 2Mi --wait --quiet"), "");
+    assert_eq!(says(&testero, "status -q"), "");
+    fails_with(1, &mut asking(&testero, "mem set 100Ti -q"), &["100.0 TiB"]);
+    // A pipe has no colours, unless it is to have them.
+    assert!(!says(&testero, "status").contains('\x1b') && says(&testero, "status --color always").contains("\x1b[32m"));
+    let released = says(&testero, "release -o json");
+    assert!(crate::json::Json::parse(&released).text("status").starts_with("/api/"), "{released}");
+}
+
+#[test]
+fn amounts_are_exact_unless_they_are_rounded() {
+    let testero = Testero::start_with(&["--mem-limit", "1000000000"], &[]);
+    says(&testero, "mem set 100 MiB --wait");
+    assert_eq!(testero.group("mem").number("held"), f64::from(100 << 20));
+    let said = says(&testero, "mem set 256Mi --rounded --dry-run");
+    assert!(said.contains(" for 256.0 MiB asked (parts are rounded; without --rounded they are not)"), "{said}");
+}
+
+#[test]
+fn faults_are_made_told_and_ended() {
+    let testero = Testero::start_with(&["--faults", "on"], &[]);
+    assert_eq!(says(&testero, "fault"), "no fault is active\n");
+    assert_eq!(says(&testero, "fault delay 20ms --for 1m"), "Answers are 20 ms late for 1 m 0 s\n");
+    says(&testero, "fault term --ignore");
+    let told = says(&testero, "fault");
+    assert!(told.contains("delay of 20 ms") && told.contains("SIGTERM is ignored"), "{told}");
+    assert!(says(&testero, "fault -o json").contains("\"faults_on\":true"));
+    says(&testero, "fault end delay");
+    assert_eq!(says(&testero, "fault"), "SIGTERM is ignored\n");
+    says(&testero, "fault end");
+    assert_eq!(says(&testero, "fault"), "no fault is active\n");
+    says(&testero, "fault log 5 --rate 1000");
+    eventually("it is logged", || testero.log().contains("log line 5 of 5"));
+    says(&testero, "fault exit --code 7");
+    let off = Testero::start();
+    assert!(says(&off, "fault").contains("--faults on"));
+    fails_with(1, &mut asking(&off, "fault hang"), &["faults are off"]);
+}
+
+#[test]
+fn probes_show_their_state() {
+    let testero = Testero::start();
+    assert_eq!(says(&testero, "ready"), "ready\n");
+    assert_eq!(says(&testero, "health show"), "healthy\n");
+    says(&testero, "ready disable");
+    fails_with(1, &mut asking(&testero, "ready"), &["not ready: "]);
+    // The probe is silent, and any answer is one.
+    assert_eq!(says(&testero, "health"), "");
 }
 
 #[test]

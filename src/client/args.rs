@@ -12,7 +12,7 @@ use crate::client::flags::Takes;
 use crate::client::help;
 use crate::client::http::Http;
 use crate::client::output::Output;
-use crate::client::said::{Arguments, did_you_mean};
+use crate::client::said::{Arguments, did_you_mean, unit_of};
 #[cfg(feature = "scenario")]
 use crate::client::scenario::words::ScenarioCall;
 use crate::client::spread::{By, Spread};
@@ -294,15 +294,6 @@ fn token(said: &Arguments, variable: &dyn Fn(&str) -> Option<OsString>) -> Resul
     }
     // Those that the service itself has: the command runs beside it.
     Ok(named("TOKEN")?.map(value).or(named("TOKENFILE")?.map(file)))
-}
-
-/// What the amounts of a group count.
-pub(super) fn unit_of(group: &str) -> Unit {
-    match group {
-        "mem" | "disk" | "io" => Unit::Bytes,
-        "cpu" => Unit::Millicores,
-        _ => Unit::Count,
-    }
 }
 
 impl ClientCommand {

@@ -96,13 +96,15 @@ const COLORS: [(&str, &str); 11] = [
 
 /// A line, where the first state in it has its colour.
 pub(super) fn paint(line: &str) -> String {
-    let mut place = 0;
+    let (mut place, mut is_column) = (0, true);
     for word in line.split(' ') {
-        if let Some((state, color)) = COLORS.iter().find(|(state, _)| *state == word) {
+        // Within a sentence it is a word like others.
+        if let Some((state, color)) = COLORS.iter().find(|(state, _)| is_column && *state == word) {
             let (before, after) = (&line[..place], &line[place + state.len()..]);
             return format!("{before}\x1b[{color}m{state}\x1b[0m{after}");
         }
         place += word.len() + 1;
+        is_column = word.is_empty();
     }
     line.to_owned()
 }
@@ -115,7 +117,8 @@ mod tests {
     fn a_state_has_its_colour() {
         assert_eq!(paint("mem    holding  5 MiB"), "mem    \x1b[32mholding\x1b[0m  5 MiB");
         assert_eq!(paint("mem    idle     0 B"), "mem    idle     0 B");
-        assert_eq!(paint("a: lost"), "a: \x1b[31mlost\x1b[0m");
+        assert_eq!(paint("lost for 5 s"), "\x1b[31mlost\x1b[0m for 5 s");
+        assert_eq!(paint("memory 5 MiB, working set"), "memory 5 MiB, working set");
     }
 
     #[test]

@@ -170,3 +170,12 @@ impl Arguments {
 pub(super) fn did_you_mean(word: &str, before: &str, names: &mut dyn Iterator<Item = &'static str>) -> String {
     meant(word, names).map_or_else(String::new, |meant| format!("; did you mean '{before}{meant}'?"))
 }
+
+/// What the amounts of a group count.
+pub(super) fn unit_of(group: &str) -> Unit {
+    match group {
+        "mem" | "disk" | "io" => Unit::Bytes,
+        "cpu" => Unit::Millicores,
+        _ => Unit::Count,
+    }
+}

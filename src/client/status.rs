@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use crate::client::args::unit_of;
 use crate::client::output::{AnswerForm, Output};
 use crate::client::reply::{Object, good, good_of, printable, stranger};
+use crate::client::said::unit_of;
 use crate::client::table::{row, table};
 use crate::client::watch::{PERIOD, sparkline, steadily};
 use crate::client::{Remote, Trouble, has_reader};

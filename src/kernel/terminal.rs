@@ -87,7 +87,7 @@ impl WholeScreen {
     pub fn draw(&self, lines: &[String]) {
         let mut text = String::from("\x1b[H");
         for (place, line) in lines.iter().enumerate() {
-            text += &format!("{}{line}\x1b[K", if place == 0 { "" } else { "\r\n" });
+            text += &format!("{}{line}\x1b[K", if place == 0 { "" } else { "\n" });
         }
         put(&(text + "\x1b[J"));
     }

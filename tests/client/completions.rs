@@ -2,15 +2,16 @@
 
 use std::process::{Command, Stdio};
 
-use testero::client::commands::{COMMANDS, COMMON, SHELLS, Takes};
+use testero::client::commands::{COMMANDS, SHELLS};
+use testero::client::flags::Takes;
 
 use super::{plain, well};
 use crate::harness::{PROGRAM, skip};
 use crate::process::run;
 
 /// What is to be offered when a line ends like this, sorted.
-const OFFERS: [(&str, &str); 26] = [
-    ("testero m", "mem"),
+const OFFERS: [(&str, &str); 40] = [
+    ("testero me", "mem"),
     ("testero re", "ready release"),
     ("testero sp", "spread"),
     ("testero co", "completions consumer counter"),
@@ -22,7 +23,7 @@ const OFFERS: [(&str, &str); 26] = [
     ("testero cpu ", "get load stop"),
     ("testero io ", "get load stop"),
     ("testero ready ", "disable enable"),
-    ("testero health ", "disable enable"),
+    ("testero health ", "disable enable show"),
     ("testero completions ", "bash fish zsh"),
     ("testero mem set 1Gi --t", "--token --token-file --touch --ttl"),
     ("testero mem set 1Gi --k", "--kind"),
@@ -30,12 +31,26 @@ const OFFERS: [(&str, &str); 26] = [
     ("testero mem release --w", "--wait"),
     ("testero disk set 1Gi --f", "--force --fsync"),
     ("testero status --w", "--watch"),
-    ("testero cpu load --t", "--time --token --token-file"),
+    ("testero cpu load --ti", "--time"),
     ("testero spread mem 1Gi --by ", "available even"),
     ("testero ht", "http"),
     ("testero http P", "POST PUT"),
     ("testero http /metrics --t", "--timeout --token --token-file"),
     ("testero http POST /x --u", "--url"),
+    ("testero http POST /m", "/metrics"),
+    ("testero --url http://x mem s", "set"),
+    ("testero mem --wait set --ttl 5m --tt", ""),
+    ("testero fault end d", "delay"),
+    ("testero spread release ", "--color --json --output --quiet --service --token --token-file --url cpu disk mem"),
+    ("testero mem get -o ", "json name wide yaml"),
+    ("testero mem get --output w", "wide"),
+    ("testero help sp", "spread"),
+    ("testero --mem", "--mem-limit"),
+    ("testero proxy --ch", "--check"),
+    ("testero fibonacci --limit", "--limit-digits"),
+    ("testero crash --st", "--store"),
+    ("testero scenario s", "schema status stop"),
+    ("testero top --so", "--sort-by"),
 ];
 
 fn sorted(words: &str) -> String {
@@ -60,7 +75,7 @@ fn in_bash(lines: &[&str]) -> Vec<String> {
         COMP_WORDS=($line); [[ $line == *" " ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         COMPREPLY=(); _testero; echo "${COMPREPLY[@]}"; done"#;
     let mut command = Command::new("bash");
-    let output = run(command.args(["--noprofile", "--norc", "-c", script, PROGRAM]).args(lines));
+    let output = run(with_path(command.args(["--noprofile", "--norc", "-c", script, PROGRAM]).args(lines)));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "complete -F _testero testero\n");
     String::from_utf8(output.stdout).unwrap().lines().map(sorted).collect()
 }
@@ -71,28 +86,43 @@ fn in_fish(lines: &[&str]) -> Vec<String> {
     let mut command = Command::new("fish");
     let script = "$argv[1] completions fish | source; for line in $argv[2..]; complete -C $line; echo .; end";
     command.args(["--no-config", "-c", script, PROGRAM]).args(lines).current_dir(home.path()).env("HOME", home.path());
+    with_path(&mut command);
     let output = run(command.env("XDG_CONFIG_HOME", home.path()).env("XDG_DATA_HOME", home.path()));
     assert!(output.stderr.is_empty(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    let mut all: Vec<String> = said.split(".\n").map(sorted).collect();
+    let mut all = Vec::new();
+    for offers in said.split(".\n") {
+        // Behind a tab stands what it is for.
+        let words: Vec<&str> = offers.lines().map(|line| line.split('\t').next().unwrap()).collect();
+        all.push(sorted(&words.join(" ")));
+    }
     all.pop();
     all
+}
+
+/// Where the program is found by its name.
+fn with_path(command: &mut Command) -> &mut Command {
+    let folder = std::path::Path::new(PROGRAM).parent().unwrap().display().to_string();
+    command.env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap_or_default()))
 }
 
 /// All lines that the program's own table of words has an end for, and what is to be offered there.
 fn whole_table() -> Vec<(String, String)> {
     let mut lines = Vec::new();
-    for (command, verbs) in COMMANDS {
-        let seconds: Vec<&str> = verbs.iter().map(|(word, ..)| *word).filter(|word| !word.is_empty()).collect();
+    for command in COMMANDS {
+        let seconds: Vec<&str> = command.verbs.iter().map(|verb| verb.word).filter(|word| !word.is_empty()).collect();
         if !seconds.is_empty() {
-            lines.push((format!("testero {command} "), sorted(&seconds.join(" "))));
+            lines.push((format!("testero {} ", command.name), sorted(&seconds.join(" "))));
         }
-        for (word, takes_amount, own) in *verbs {
-            let amount = if *takes_amount { "1 " } else { "" };
-            let line = format!("testero {command} {word} {amount}").replace("  ", " ");
-            let names: Vec<String> = own.iter().chain(&COMMON).map(|flag| format!("--{}", flag.name)).collect();
+        for verb in command.verbs.iter().filter(|verb| !verb.word.is_empty() || command.verbs.len() == 1) {
+            let amount = if verb.takes_amount() { "1 " } else { "" };
+            let line = format!("testero {} {} {amount}", command.name, verb.word).replace("  ", " ");
+            let names: Vec<String> = verb.flags().map(|flag| format!("--{}", flag.name)).collect();
             lines.push((format!("{line}--"), sorted(&names.join(" "))));
-            for flag in *own {
+            if verb.takes_amount() {
+                lines.push((line.clone(), sorted(&names.join(" "))));
+            }
+            for flag in verb.flags() {
                 if let Takes::OneOf(values) = flag.takes {
                     lines.push((format!("{line}--{} ", flag.name), sorted(&values.join(" "))));
                 }
@@ -118,10 +148,18 @@ fn bash_offers_all_there_is() {
         return;
     }
     all_offered(in_bash, whole_table());
-    let firsts = COMMANDS.iter().map(|(command, _)| *command).collect::<Vec<_>>().join(" ");
-    let others = "consumer fibonacci counter proxy completions --help --version";
+    let firsts = COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(" ");
+    let others = "consumer fibonacci counter proxy crash scenario completions help version --help --version";
     assert_eq!(in_bash(&["testero "]), [sorted(&format!("{firsts} {others}"))]);
     assert_eq!(in_bash(&["testero --h", "testero status --token-file /etc/host"]), ["--help".to_owned(), hosts()]);
+}
+
+#[test]
+fn bash_has_equals_signs_as_words() {
+    if has("bash") {
+        let lines = ["testero mem set --kind = a", "testero mem set --kind =", "testero mem set --kind = shm --ki"];
+        assert_eq!(in_bash(&lines), ["anon", "anon file shm", ""]);
+    }
 }
 
 /// What there is in /etc that begins like this.
@@ -135,18 +173,9 @@ fn fish_offers_all_there_is() {
     if !has("fish") {
         return;
     }
-    // Those of spread: see below.
-    let table = whole_table().into_iter().filter(|(line, _)| !line.contains("spread ")).collect();
-    all_offered(in_fish, table);
+    all_offered(in_fish, whole_table());
     assert!(in_fish(&["testero status --token-file /etc/host"])[0].contains("/etc/hosts"));
-}
-
-#[test]
-fn fish_offers_the_words_of_spread_alone() {
-    if has("fish") {
-        all_offered(in_fish, whole_table());
-        assert_eq!(in_fish(&["testero spread mem "]), [""]);
-    }
+    assert_eq!(in_fish(&["testero mem set --kind=a"]), ["--kind=anon"]);
 }
 
 /// What zsh draws when TAB is pressed twice at the end of this line, with the script loaded in this way.
@@ -165,7 +194,7 @@ fn in_zsh(load: &str, line: &str) -> String {
         print -r -- "${seen%%DRAWN*}"; zpty -d z"#;
     let driver = driver.replace("$2", load).replace("$3", line);
     let mut command = Command::new("zsh");
-    command.args(["-f", "-c", &driver]).env("HOME", home.path());
+    with_path(command.args(["-f", "-c", &driver]).env("HOME", home.path()));
     let script = well(&mut plain(&["completions", "zsh"]));
     std::fs::write(home.path().join("_testero"), script).unwrap();
     let output = run(&mut command);
@@ -184,6 +213,8 @@ fn zsh_offers_what_there_is() {
         let drawn = in_zsh(&load, line);
         assert!(offers.split(' ').all(|word| drawn.contains(word)), "{line}: {drawn:?}");
     }
+    let drawn = in_zsh(&load, "testero mem ");
+    assert!(drawn.contains("hold so much memory in all"), "{drawn:?}");
 }
 
 #[test]

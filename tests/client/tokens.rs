@@ -50,7 +50,10 @@ fn without_a_token_it_is_told_what_is_missing() {
 
 #[test]
 fn without_a_token_it_is_told_how_to_say_it() {
-    fails_with(1, &mut asking(&guarded("off"), "fd set 3"), &["--token", "TOKEN"]);
+    let testero = guarded("off");
+    fails_with(1, &mut asking(&testero, "fd set 3"), &["no token was given", "--token-file", "TOKEN"]);
+    // A wrong one is told from none.
+    fails_with(1, &mut asking(&testero, "fd set 3 --token another"), &["the token was refused"]);
 }
 
 #[test]

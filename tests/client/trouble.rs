@@ -43,9 +43,8 @@ pub(super) fn answered(words: &str, answer: &[u8]) -> (i32, String, String) {
 fn what_is_refused_is_told_with_exit_1() {
     let testero = Testero::start_with(&["--mem-limit", "10000000"], &[]);
     for (words, says) in [
-        ("mem set 1Gi", &["1073741824", "10000000", "HIGHMEMLIM", "--mem-limit"][..3]),
-        ("mem set 1Gi --wait", &["1073741824"]),
-        ("mem set 1Mi --over 3s --rate 1Mi", &["rate and over"]),
+        ("mem set 1Gi", &["1.0 GiB is over", "9.5 MiB", "HIGHMEMLIM"][..]),
+        ("mem set 1Gi --wait", &["1.0 GiB"]),
         ("io load --time 1h", &["no files"]),
     ] {
         fails_with(1, &mut asking(&testero, words), says);
@@ -76,12 +75,13 @@ fn wrong_words_are_told_with_exit_2_and_nobody_is_asked() {
         ("pid set 3 --exact", "--exact"),
         ("fd set three", "three"),
         ("mem get --wait", "--wait"),
+        ("mem set 1Mi --over 3s --rate 1Mi", "--over and --rate"),
         ("mem release 5", "5"),
         ("cpu load --time", "--time"),
         ("cpu load --time 5s --cpu much", "much"),
         ("cpu stop now", "now"),
         ("release mem", "mem"),
-        ("ready", "disable, enable"),
+        ("ready now", "disable, enable"),
         ("ready disable --for ever", "ever"),
         ("spread gold 1 --service a:1", "mem, disk, cpu"),
         ("spread mem 1Gi", "--service"),

@@ -50,7 +50,7 @@ fn progress_is_plain_lines_where_there_is_no_terminal() {
     assert!(lines[0].contains(" %  ") && lines[0].contains(" of 8.0 MiB"), "{said}");
     assert!(lines.iter().any(|line| line.contains(" to go")), "{said}");
     assert!(lines[lines.len() - 2].starts_with("100 %  8.0 MiB of 8.0 MiB"), "{said}");
-    assert_eq!(lines[lines.len() - 1], "done");
+    assert_eq!(lines[lines.len() - 1], "memory: 8.0 MiB held");
     assert_eq!(testero.group("mem").number("held"), f64::from(8 << 20));
 }
 
@@ -62,18 +62,18 @@ fn progress_goes_down_as_it_goes_up() {
     let said = says(&testero, "mem set 20Mi --exact --wait");
     let last = said.lines().rev().nth(1).unwrap();
     assert!(last.starts_with("100 %  20.0 MiB") && last.ends_with(" 20.0 MiB"), "{said}");
-    assert!(said.ends_with("\ndone\n") && !said.contains("GiB/s"), "{said}");
+    assert!(said.ends_with("\nmemory: 20.0 MiB held\n") && !said.contains("GiB/s"), "{said}");
     let said = says(&testero, "mem set 8Mi --exact --over 2s --wait");
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines.len() >= 4, "{said}");
-    let down = |line: &&str| line.contains(" MiB, down to 8.0 MiB") && !line.contains(" of ");
+    let down = |line: &&str| line.contains(" MiB → 8.0 MiB") && !line.contains(" of ");
     assert!(lines[..lines.len() - 1].iter().all(down), "{said}");
     let percents: Vec<u64> = lines[..lines.len() - 1].iter().map(|line| line[..3].trim().parse().unwrap()).collect();
     assert!(percents.is_sorted() && percents[0] < 50 && percents.ends_with(&[100]), "{said}");
     assert!(lines.iter().any(|line| line.contains("iB/s  ") && line.contains(" to go")), "{said}");
     let said = says(&testero, "mem release --over 1s --wait");
-    assert!(said.contains(" MiB, down to 0 B") && said.ends_with("\nreleased\n"), "{said}");
-    assert!(said.lines().rev().nth(1).unwrap().starts_with("100 %  0 B, down to 0 B"), "{said}");
+    assert!(said.contains(" MiB → 0 B") && said.ends_with("\nmemory: nothing is held\n"), "{said}");
+    assert!(said.lines().rev().nth(1).unwrap().starts_with("100 %  0 B → 0 B"), "{said}");
 }
 
 #[test]
@@ -82,7 +82,12 @@ fn a_load_is_waited_for_as_long_as_it_lasts() {
     testero.get("/api/disk/set?amount=1Mi&wait=true");
     for (words, form) in [("cpu load --cpu 100m --time 1s --wait", "#m of #m"), ("io load --time 1s --wait", "#")] {
         let said = says(&testero, words);
-        assert!(said.ends_with("\ndone\n") && shape(&said).contains(form) && said.contains(" to go"), "{said}");
+        assert!(
+            said.ends_with(": the load is over, nothing runs\n")
+                && shape(&said).contains(form)
+                && said.contains(" to go"),
+            "{said}"
+        );
         assert_eq!(testero.group(words.split(' ').next().unwrap()).text("state"), "idle");
     }
 }
@@ -102,7 +107,7 @@ fn on_a_terminal_there_is_a_bar() {
     assert!(bars.windows(2).all(|two| full(two[0]) <= full(two[1])), "{drawn:?}");
     assert_eq!(full(bars[bars.len() - 1]), width(bars[0]) - 1, "{drawn:?}");
     // The bar stays; what follows is below it.
-    assert!(drawn.ends_with("\r\ndone\r\n"), "{drawn:?}");
+    assert!(drawn.ends_with("\r\nmemory: 8.0 MiB held\r\n"), "{drawn:?}");
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn work_that_fails_is_told_with_exit_1() {
     let testero = Testero::spawn(command, Arc::clone(&data));
     let (code, said, why) = ended(&mut asking(&testero, "disk set 20Mi --wait"));
     assert_eq!(code, 1, "{said} {why}");
-    assert!(why.contains("File too large") && why.lines().count() == 1 && !said.contains("done"), "{said} {why}");
+    assert!(why.contains("File too large") && why.lines().count() == 1 && !said.contains("held\n"), "{said} {why}");
 }
 
 #[test]
@@ -154,9 +159,9 @@ fn a_full_file_system_is_told_with_exit_1() {
     let testero = Testero::spawn(command, Arc::clone(&data));
     let (code, said, why) = ended(&mut asking(&testero, "disk set 20Mi --force --wait"));
     assert_eq!(code, 1, "{said} {why}");
-    assert!(why.contains("No space left") && !said.contains("done"), "{said} {why}");
+    assert!(why.contains("No space left") && !said.contains("held\n"), "{said} {why}");
     // What was done stays, and can be given back.
-    assert!(says(&testero, "disk release --wait").ends_with("released\n"));
+    assert!(says(&testero, "disk release --wait").ends_with("disk: nothing is held\n"));
 }
 
 /// Whether root may have mounts of its own here; says so where not.
@@ -221,4 +226,33 @@ fn who_stops_waiting_stops_nothing() {
     waiting.child.0.kill().unwrap();
     waiting.child.ended();
     assert_eq!(testero.group("mem").text("state"), "working");
+}
+
+#[test]
+fn ctrl_c_says_that_the_work_goes_on_and_what_ends_it() {
+    let testero = Testero::start();
+    for (words, remedy) in [
+        ("mem set 1Gi --over 1h --wait", "testero mem release"),
+        ("cpu load --cpu 10m --time 1h --wait", "testero cpu stop"),
+    ] {
+        let waiting = Waiting::of(&testero, words);
+        // SAFETY: kill takes no pointers; the pid is that of our own child, which is not reaped yet.
+        assert_eq!(unsafe { libc::kill(waiting.child.0.id() as i32, libc::SIGINT) }, 0);
+        let (code, why) = waiting.ended();
+        assert_eq!(code, 130, "{why}");
+        let told = format!("testero: the work goes on in the service; {remedy} --url {} ends it\n", url(&testero));
+        assert_eq!(why, told);
+        assert_eq!(testero.group(words.split(' ').next().unwrap()).text("state"), "working");
+    }
+}
+
+#[test]
+fn a_release_empties_the_bar() {
+    let testero = Testero::start();
+    says(&testero, "mem set 24Mi --wait");
+    let (code, drawn) = on_terminal(&mut asking(&testero, "mem release --over 2s --wait"), 120);
+    assert_eq!(code, 0, "{drawn}");
+    let bars: Vec<usize> =
+        drawn.split('\r').filter(|bar| bar.starts_with('[')).map(|bar| bar.matches('#').count()).collect();
+    assert!(bars.len() >= 3 && bars.windows(2).all(|two| two[0] >= two[1]) && bars.ends_with(&[0]), "{drawn:?}");
 }

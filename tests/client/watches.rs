@@ -91,19 +91,44 @@ fn programs_can_watch_too() {
     }
 }
 
-#[test]
-fn a_terminal_is_cleared_and_a_pipe_is_not() {
-    let testero = Testero::start();
-    let (mut screen, child) = start_on_terminal(&mut asking(&testero, "status --watch"), 120);
-    let (mut bytes, mut drawn, mut buffer) = (Vec::new(), String::new(), [0; 1024]);
-    while drawn.matches("\x1b[H\x1b[2J").count() < 2 {
+/// Reads what is drawn until this is in it.
+fn drawn_until(screen: &mut std::fs::File, what: &str) -> String {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
         let count = screen.read(&mut buffer).unwrap();
         // A read may end within a letter.
         bytes.extend_from_slice(&buffer[..count]);
-        drawn = String::from_utf8_lossy(&bytes).into_owned();
+        let drawn = String::from_utf8_lossy(&bytes).into_owned();
+        if drawn.contains(what) {
+            return drawn;
+        }
     }
-    assert!(drawn.starts_with("\x1b[H\x1b[2Jtestero 0.1.0  up "), "{drawn:?}");
-    drop(child);
+}
+
+#[test]
+fn a_terminal_has_a_steady_screen_and_a_pipe_has_none() {
+    let testero = Testero::start();
+    let (mut screen, mut child) = start_on_terminal(asking(&testero, "status --watch").env_remove("NO_COLOR"), 70);
+    let drawn = drawn_until(&mut screen, "▁▁");
+    assert!(drawn.starts_with("\x1b[?1049h\x1b[?25l\x1b[H") && !drawn.contains("\x1b[2J"), "{drawn:?}");
+    for line in drawn.split(['\n', '\r']) {
+        let line = line.replace("\x1b[K", "").replace("\x1b[H", "").replace("\x1b[32m", "").replace("\x1b[0m", "");
+        assert!(line.contains('\x1b') || line.chars().count() < 70, "{line:?}");
+    }
+    // A lost service leaves what was seen where it is.
+    drop(testero);
+    let drawn = drawn_until(&mut screen, "lost");
+    let last = drawn_until(&mut screen, "for 2 s: ");
+    assert!(last.contains("GROUP  STATE") && !drawn.contains("\x1b[2J"), "{last:?}");
+    // SAFETY: kill takes no pointers; the pid is that of our own child, which is not reaped yet.
+    assert_eq!(unsafe { libc::kill(child.0.id() as i32, libc::SIGTERM) }, 0);
+    assert!(drawn_until(&mut screen, "\x1b[?1049l").ends_with("\x1b[?25h\x1b[?1049l"));
+    assert_eq!(child.ended().code(), Some(143));
+}
+
+#[test]
+fn programs_watch_without_a_terminal() {
+    let testero = Testero::start();
     let watcher = Watcher::of(&testero, "status --watch");
     assert!(!watcher.sees("testero").contains('\x1b'));
 }
