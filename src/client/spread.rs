@@ -222,7 +222,7 @@ impl Spread {
         let mut parameters = vec![(name, amount)];
         parameters.extend(self.parameters.iter().cloned());
         let path = format!("/api/{}/{verb}", self.group);
-        let follows = self.wait && part.pod.alone.is_some();
+        let follows = self.wait && part.pod.alone.is_some() && part.pod.seen.len() != 1;
         let call = Call { method: "POST", path, parameters, wait: follows, unit: self.unit, done: String::new() };
         let url = part.pod.url();
         let mut last = None;

@@ -1,14 +1,16 @@
 //! `testero spread`: one amount over several services, which listen at addresses of this host with the same port.
 
+use std::io::Read;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
+use super::terminal::on_terminal;
 use super::waits::mounts_here;
 use super::{ended, nobody, plain, well};
 use crate::disk::is_root;
 use crate::harness::{PROGRAM, Testero, skip};
-use crate::process::fails_with;
+use crate::process::{Reaped, fails_with};
 
 /// Services at 127.0.0.2 and what follows, all with the same port, each with its arguments.
 pub(crate) fn pods(each: &[&[&str]]) -> Vec<Testero> {
@@ -205,6 +207,102 @@ fn cpu_is_divided_too() {
     let said = well(&mut spread("cpu 20m --time 1s --replace --wait", &behind(&pods)));
     assert!(said.contains("20m of 20m used by 2 of 2 pods"), "{said}");
     assert!(pods.iter().all(|pod| pod.group("cpu").text("state") == "idle"));
+}
+
+#[test]
+fn what_all_hold_is_told_and_given_back() {
+    let pods = pods(&[&[], &[], &[]]);
+    let all = behind(&pods);
+    well(&mut spread("mem 12Mi", &all));
+    well(&mut spread("disk 3Mi", &all));
+    let said = well(&mut spread("status", &all));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.len() == 5 && lines[0].starts_with("POD ") && lines[0].contains("MEMORY"), "{said}");
+    assert!(lines[1..4].iter().all(|line| line.contains("  ready ") && line.contains("  4.0 MiB  ")), "{said}");
+    assert!(
+        lines[4].starts_with("sum ") && lines[4].contains("3 of 3  12.0 MiB") && lines[4].contains("  3.0 MiB"),
+        "{said}"
+    );
+    let json = well(&mut spread("status -o json", &all));
+    assert_eq!(json.matches("\"memory_held\":4194304").count(), 3, "{json}");
+
+    let said = well(&mut spread("release mem", &all));
+    assert!(said.lines().take(3).all(|line| line.ends_with("  released")), "{said}");
+    assert!(said.ends_with("  released by 3 of 3 pods\n"), "{said}");
+    assert_eq!((held(&pods, "mem"), held(&pods, "disk")), (vec![0; 3], vec![1 << 20; 3]));
+    well(&mut spread("release", &all));
+    assert_eq!(held(&pods, "disk"), [0; 3]);
+    let (code, said, _) = ended(&mut spread("release", &format!("{all},{}", nobody())));
+    assert!(code == 1 && said.contains("unreachable: ") && said.contains("by 3 of 4 pods"), "{said}");
+    assert_eq!(ended(&mut spread("status", &nobody())).0, 3);
+}
+
+#[test]
+fn top_has_who_holds_most_first() {
+    let pods = pods(&[&[], &[], &[]]);
+    for (pod, amount) in pods.iter().zip(["2Mi", "9Mi", "5Mi"]) {
+        pod.get(&format!("/api/mem/set?amount={amount}&exact=true&wait=true"));
+    }
+    pods[0].get("/api/cpu/load?duration=1h&cpu=200m");
+    let top = |words: &str| {
+        let all = behind(&pods);
+        let words: Vec<&str> = ["top"].into_iter().chain(words.split_whitespace()).chain(["--service", &all]).collect();
+        well(&mut plain(&words))
+    };
+    let order = |said: &str| -> Vec<usize> {
+        let place = |line: &str| pods.iter().position(|pod| line.starts_with(&format!("{} ", pod.address)));
+        said.lines().filter_map(place).collect()
+    };
+    let said = top("");
+    assert_eq!(order(&said), [1, 2, 0], "{said}");
+    assert!(said.lines().last().unwrap().contains("  16.0 MiB  "), "{said}");
+    assert_eq!(order(&top("--sort-by name")), [0, 1, 2]);
+    assert_eq!(top("-o name").lines().filter(|line| line.starts_with("pod/127.0.0.")).count(), 3);
+}
+
+#[test]
+fn a_row_a_pod_is_drawn_on_a_terminal() {
+    let pods = ["testero-a", "testero-b"].map(|name| Testero::start_with(&[], &[("POD_NAME", name)]));
+    let (code, drawn) = on_terminal(&mut spread("mem 64Mi --over 3s", &behind(&pods)), 80);
+    assert_eq!(code, 0, "{drawn}");
+    let frames: Vec<&str> = drawn.split("\x1b[J").collect();
+    assert!(frames.len() >= 3 && frames[0].contains("0 of 2 pods are done, "), "{drawn:?}");
+    assert!(frames[1..].iter().any(|frame| frame.starts_with("\r\x1b[3A")), "{drawn:?}");
+    let working = |frame: &&&str| frame.contains("working") && frame.contains(" of 32.0 MiB");
+    assert!(frames.iter().filter(working).count() >= 2, "{drawn:?}");
+    // At the end the rows give way to what became of each.
+    assert!(drawn.ends_with(" held by 2 of 2 pods\r\n"), "{drawn:?}");
+    assert_eq!(held(&pods, "mem"), [32 << 20; 2]);
+}
+
+#[test]
+fn ctrl_c_says_how_the_work_in_the_pods_is_ended() {
+    let pods = pods(&[&[], &[]]);
+    let all = behind(&pods);
+    let mut command = spread("mem 1Gi --over 1h", &all);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Reaped(child);
+    pods.iter().for_each(|pod| _ = pod.in_state("mem", "working"));
+    // SAFETY: kill takes no pointers; the pid is that of our own child, which is not reaped yet.
+    assert_eq!(unsafe { libc::kill(child.0.id() as i32, libc::SIGINT) }, 0);
+    assert_eq!(child.ended().code(), Some(130));
+    let mut why = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+    assert!(why.contains(&format!("testero spread release mem --service {all} ends it")), "{why}");
+}
+
+#[test]
+fn work_that_is_released_meanwhile_is_told() {
+    let pods = pods(&[&[], &[]]);
+    let mut command = spread("mem 1Gi --over 1h", &behind(&pods));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Reaped(child);
+    pods.iter().for_each(|pod| _ = pod.in_state("mem", "working"));
+    pods.iter().for_each(|pod| _ = pod.ask("DELETE", "/api/mem"));
+    assert_eq!(child.ended().code(), Some(1));
+    let mut said = String::new();
+    child.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said.matches("refused: it was released, stopped or replaced").count(), 2, "{said}");
 }
 
 #[test]
