@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::client::call::Call;
-use crate::client::commands::{COMMANDS, COMPLETE, SHELLS, Verb, verbs_of};
+use crate::client::commands::{COMMANDS, COMPLETE, SHELLS, Verb, flags_of, verbs_of};
 use crate::client::completions::Shell;
-use crate::client::flags::Takes;
+use crate::client::flags::{Flag, Takes};
 use crate::client::help;
 use crate::client::http::Http;
 use crate::client::output::Output;
@@ -52,6 +52,8 @@ pub fn read(
     let verbs = verbs_of(command);
     let (mut second, mut said): (Option<String>, _) = (None, Arguments::default());
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        let known = flags(verbs, second.as_deref());
+        let find = |is: &dyn Fn(&Flag) -> bool| known.iter().copied().find(|flag| is(flag));
         let (flag, shown) = match argument {
             Arg::Short('h') | Arg::Long("help") => {
                 return Ok(Understood::Help(help::of(command, second.as_deref()).unwrap_or_default()));
@@ -65,18 +67,12 @@ pub fn read(
                 }
                 continue;
             }
-            Arg::Short(letter) => {
-                let letters = &mut |flag: &&_| flag_letter(flag) == letter;
-                (flags(verbs, second.as_deref()).find(letters), format!("-{letter}"))
-            }
-            Arg::Long(name) => (flags(verbs, second.as_deref()).find(|flag| flag.name == name), format!("--{name}")),
+            Arg::Short(letter) => (find(&|flag| char::from(flag.letter) == letter), format!("-{letter}")),
+            Arg::Long(name) => (find(&|flag| flag.name == name), format!("--{name}")),
         };
         let Some(flag) = flag else {
-            let near = did_you_mean(
-                shown.trim_start_matches('-'),
-                "--",
-                &mut flags(verbs, second.as_deref()).map(|flag| flag.name),
-            );
+            let mut names = known.iter().map(|flag| flag.name);
+            let near = did_you_mean(shown.trim_start_matches('-'), "--", &mut names);
             return Err(format!("unknown option '{shown}'{near}"));
         };
         let value = match flag.takes {
@@ -121,18 +117,14 @@ pub fn read(
     Ok(Understood::Do(Box::new(ClientCommand { what, url, token, output, remedy })))
 }
 
-/// The flags of a verb, or of all where it is not said yet.
-fn flags<'v>(
-    verbs: &'static [Verb],
-    second: Option<&'v str>,
-) -> impl Iterator<Item = &'static crate::client::flags::Flag> + use<'v> {
-    let own = verbs.iter().filter(move |verb| second.is_none_or(|word| word == verb.word)).flat_map(Verb::flags);
-    // What another verb takes is told as such.
-    own.chain(verbs.iter().flat_map(Verb::flags))
-}
-
-fn flag_letter(flag: &crate::client::flags::Flag) -> char {
-    char::from(flag.letter)
+/// The flags of a verb before those of all: what another verb takes is told as such.
+fn flags(verbs: &'static [Verb], second: Option<&str>) -> Vec<&'static Flag> {
+    let mut all = Vec::new();
+    if let Some(verb) = verbs.iter().find(|verb| second == Some(verb.word)) {
+        all.extend(verb.flags());
+    }
+    all.extend(flags_of(verbs));
+    all
 }
 
 /// The verb that is meant by the second word.

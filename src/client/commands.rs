@@ -33,8 +33,13 @@ pub const AMOUNT: &str = "AMOUNT";
 
 impl Verb {
     /// All its flags.
-    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + Clone {
-        self.flags.iter().chain(self.common).copied()
+    pub fn flags(&self) -> std::vec::IntoIter<&'static Flag> {
+        [self.flags, self.common].concat().into_iter()
+    }
+
+    /// One of them.
+    pub fn flag(&self, name: &str) -> Option<&'static Flag> {
+        self.flags().find(|flag| flag.name == name)
     }
 
     /// Whether an amount must follow.
@@ -210,14 +215,14 @@ pub static COMMANDS: &[Topic] = &[
             verb(
                 "mem",
                 AMOUNT,
-                "divide so much memory among all pods",
+                "divide memory among all pods",
                 &SPREAD_MEMORY,
                 ["10Gi --service testero-headless:8080", "50% --service testero-headless --ttl 5m"],
             ),
             verb(
                 "disk",
                 AMOUNT,
-                "divide files of so many bytes among all pods",
+                "divide files among all pods",
                 &SPREAD_MEMORY,
                 ["10Gi --service testero-headless", "10Gi --service testero-headless --by available"],
             ),
@@ -301,9 +306,18 @@ pub fn is_verb(command: &str, word: &str) -> bool {
     verbs_of(command).iter().any(|verb| verb.word == word)
 }
 
-/// All flags there are, as often as they are there.
-pub fn all_flags() -> impl Iterator<Item = &'static Flag> {
-    COMMANDS.iter().flat_map(|command| command.verbs).flat_map(Verb::flags)
+/// The flags of these verbs, as often as they are there.
+pub fn flags_of(verbs: &[Verb]) -> Vec<&'static Flag> {
+    let mut all = Vec::new();
+    verbs.iter().for_each(|verb| all.extend(verb.flags()));
+    all
+}
+
+/// All flags there are.
+pub fn all_flags() -> Vec<&'static Flag> {
+    let mut all = Vec::new();
+    COMMANDS.iter().for_each(|command| all.extend(flags_of(command.verbs)));
+    all
 }
 
 /// Whether the words behind `scenario` ask a service: the first that is no flag, or the first verb behind flags.

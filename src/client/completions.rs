@@ -1,7 +1,7 @@
 //! What a shell offers while one types. Its script asks this program, which knows its words; so all shells offer the same,
 //! with what each is for.
 
-use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, verbs_of};
+use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
 use crate::client::flags::{CONNECTION, FORMS, Flag, SERVICE, TOKEN_FILE, Takes};
 use crate::settings::help;
 
@@ -126,7 +126,7 @@ pub(super) fn offered(words: &[String]) -> String {
         return offers.lines;
     }
     if let Some((name, value)) = last.strip_prefix("--").and_then(|flag| flag.split_once('=')) {
-        if let Some(flag) = seen.flags().find(|flag| flag.name == name) {
+        if let Some(flag) = seen.find(name, 0) {
             offers.begins = value;
             offers.lead = &last[..last.len() - value.len()];
             offers.values(flag);
@@ -201,14 +201,10 @@ impl<'w> Seen<'w> {
             if seen.flag.take().is_some() {
                 continue;
             }
-            let name = word.strip_prefix("--");
-            let (name, is_whole) = name
-                .map_or((None, false), |name| (Some(name.split('=').next().unwrap_or_default()), name.contains('=')));
-            let letter = word.strip_prefix('-').filter(|letter| letter.len() == 1).map(|letter| letter.as_bytes()[0]);
-            if name.is_some() || letter.is_some() {
-                let is_meant =
-                    |flag: &&Flag| Some(flag.name) == name || (flag.letter != 0 && Some(flag.letter) == letter);
-                if let Some(flag) = seen.flags().find(is_meant) {
+            if let Some(flag) = word.strip_prefix('-') {
+                let (name, is_whole) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));
+                let letter = if name.len() == 1 { name.as_bytes()[0] } else { 0 };
+                if let Some(flag) = seen.find(name.trim_start_matches('-'), letter) {
                     seen.flags.push(flag);
                     seen.flag = Some(flag).filter(|flag| flag.takes != Takes::Nothing && !is_whole);
                 }
@@ -231,13 +227,14 @@ impl<'w> Seen<'w> {
         verbs_of(self.command.unwrap_or_default())
     }
 
-    /// The flags that may stand here.
-    fn flags(&self) -> impl Iterator<Item = &'static Flag> + use<> {
-        let (verb, verbs) = (self.verb, self.verbs());
-        let all = if self.command.is_none() { COMMANDS } else { &[] };
-        let of_verb = verb.into_iter().flat_map(Verb::flags);
-        let of_command = verbs.iter().filter(move |_| verb.is_none()).flat_map(Verb::flags);
-        of_verb.chain(of_command).chain(all.iter().flat_map(|command| command.verbs).flat_map(Verb::flags))
+    /// The flag of this name, or letter, that may stand here.
+    fn find(&self, name: &str, letter: u8) -> Option<&'static Flag> {
+        let flags = match (self.verb, self.command) {
+            (Some(verb), _) => verb.flags().collect(),
+            (None, Some(_)) => flags_of(self.verbs()),
+            (None, None) => all_flags(),
+        };
+        flags.into_iter().find(|flag| flag.name == name || (letter != 0 && flag.letter == letter))
     }
 
     fn offer(&self, offers: &mut Offers<'_>) {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::client::commands::{COMMANDS, all_flags, is_command};
-use crate::client::flags::Takes;
+use crate::client::flags::{Flag, Takes};
 
 /// Where the command stands that comes after its own flags, as in `--url http://h status`; `None` where the words are
 /// those of a service. `of_service` tells the flags of a service, which all take a value.
@@ -16,6 +16,8 @@ pub fn place_after_flags(
     is_role: impl Fn(&str) -> bool,
 ) -> Result<Option<usize>, String> {
     let (mut place, mut ours) = (0, None);
+    let known = all_flags();
+    let find = |is: &dyn Fn(&Flag) -> bool| known.iter().copied().find(|flag| is(flag));
     while let Some(word) = arguments.get(place) {
         let Some(word) = word.to_str() else { return Ok(None) };
         if !word.starts_with('-') || word.len() < 2 {
@@ -30,10 +32,10 @@ pub fn place_after_flags(
         let (flag, is_whole) = match word.strip_prefix("--") {
             Some(flag) => {
                 let (name, is_whole) = flag.split_once('=').map_or((flag, false), |(name, _)| (name, true));
-                (all_flags().find(|flag| flag.name == name).ok_or(name), is_whole)
+                (find(&|flag| flag.name == name).ok_or(name), is_whole)
             }
             // What stands behind the letter is its value.
-            None => (all_flags().find(|flag| word.as_bytes()[1] == flag.letter).ok_or(""), word.len() > 2),
+            None => (find(&|flag| word.as_bytes()[1] == flag.letter).ok_or(""), word.len() > 2),
         };
         let takes_value = match flag {
             Ok(flag) => {

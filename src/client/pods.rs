@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -194,17 +195,26 @@ fn add(known: &mut Vec<String>, name: &str) -> bool {
 
 /// Does it for all, many at a time.
 pub(super) fn on_each<P: Send>(all: &mut [P], work: &(dyn Fn(&mut P) + Sync)) {
-    let threads = all.len().min(MOST_AT_ONCE);
-    let left = Mutex::new(all.iter_mut());
-    let take = || lock(&left).next();
+    let mut cells = Vec::with_capacity(all.len());
+    all.iter_mut().for_each(|one| cells.push(Mutex::new(one)));
+    at_each_place(cells.len(), &|place| work(&mut lock(&cells[place])));
+}
+
+/// The same of places, so that threads are there once.
+fn at_each_place(count: usize, work: &(dyn Fn(usize) + Sync)) {
+    let next = AtomicUsize::new(0);
     let work_off = || {
-        while let Some(one) = take() {
-            work(one);
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            if place >= count {
+                return;
+            }
+            work(place);
         }
     };
     thread::scope(|scope| {
         // This thread does its part, and all of it where there are no others.
-        for _ in 1..threads {
+        for _ in 1..count.min(MOST_AT_ONCE) {
             if spawn_scoped(scope, "pod", STACK_BYTES, Box::new(work_off)).is_err() {
                 break;
             }

@@ -46,10 +46,7 @@ impl Object {
     pub(super) fn texts(&self, path: &[&str]) -> Vec<String> {
         let mut texts = Vec::new();
         for item in self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).into_iter().flatten() {
-            texts.push(printable(&match item.get::<String>() {
-                Some(text) => text.clone(),
-                None => item.stringify().unwrap_or_default(),
-            }));
+            texts.extend(item.get::<String>().map(|text| printable(text)));
         }
         texts
     }

@@ -39,7 +39,7 @@ impl Arguments {
     /// Whether every flag is one of this verb, and means something.
     pub(super) fn checked(&self, verb: &Verb, called: &str) -> Result<(), String> {
         for (flag, value) in &self.flags {
-            let Some(own) = verb.flags().find(|known| known.name == flag.name) else {
+            let Some(own) = verb.flag(flag.name) else {
                 return Err(format!("{called} takes no --{}", flag.name));
             };
             let why = match own.takes {
