@@ -7,7 +7,7 @@
 //! call         a change is asked for, and its progress told; `interrupt` where nobody waits any longer
 //! status       what there is to know; `watch` again and again
 //! pods         all pods behind a name, which `names` asks name servers for, in the words of `dns`
-//! spread       one amount over all of them, with rows that are `live`
+//! spread       one amount over all of them, with rows that are `live`; `giving_back` ends it
 //! top          what each of them holds and uses, in a `table`
 //! scenario     a file that pods play; a feature
 //! http         any request
@@ -22,6 +22,7 @@ pub mod commands;
 pub mod completions;
 mod dns;
 pub mod flags;
+mod giving_back;
 pub mod help;
 pub mod http;
 mod interrupt;
@@ -143,7 +144,7 @@ pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
         }
         Action::Call(call) => call.run(&service, &job.output, &job.remedy),
         Action::Spread(spread) => spread.run(token.as_deref(), &job.output),
-        Action::SpreadRelease(services, group) => spread::release(services, group, token.as_deref(), &job.output),
+        Action::SpreadRelease(services, group) => giving_back::release(services, group, token.as_deref(), &job.output),
         Action::Top(overview) => overview.run(&job.url, token.as_deref(), &job.output),
         Action::Probe(path) => status::probe(path, &service, &job.output),
         Action::Faults => status::faults(&service, &job.output),

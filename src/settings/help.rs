@@ -379,7 +379,7 @@ Usage:
 
 A scenario is YAML or JSON. Where a FILE is read, - is the standard input.
 --limit is for amounts like 50pct: memory, disk, cpu, inode, pid, fd.
-URL, and the token, are as for testero status (see testero status --help).
+URL, and the token, are as for testero status (see testero help status).
 Exit status: 0 the file is good, or is recorded; 1 failed; 2 wrong usage, or a
 file with mistakes: all of a scenario's, with line and path.
 ",
