@@ -122,13 +122,20 @@ pub(super) fn status(consumer: &Consumer) -> Value {
         "now": utc_stamp(std::time::SystemTime::now()),
         "ready": consumer.ready.trouble().is_none(),
         "healthy": consumer.health.trouble().is_none(),
+        "ready_in_seconds": consumer.ready.left().map(|left| thousandths(left.as_secs_f64())),
+        "healthy_in_seconds": consumer.health.left().map(|left| thousandths(left.as_secs_f64())),
     };
     for (name, known) in consumer.identity.labels() {
         value = value.with(name, known);
     }
     #[cfg(feature = "scenario")]
     value.add("scenario", &consumer.scenario.state());
-    let faults = list(&mut consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
+    let active = consumer.faults.active();
+    let faults = list(&mut active.iter().map(|fault| Value::of(&fault.in_words())));
+    let active = list(&mut active.iter().map(|fault| {
+        let left = fault.left.map(|left| thousandths(left.as_secs_f64()));
+        object! { "fault": fault.name, "words": fault.words.trim_end_matches(','), "seconds_left": left }
+    }));
     let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value
         .with("groups", groups)
@@ -137,6 +144,7 @@ pub(super) fn status(consumer: &Consumer) -> Value {
         .with("process", process(consumer))
         .with("faults_on", consumer.faults_on)
         .with("faults", faults)
+        .with("active_faults", active)
         .with("died_doing", died)
 }
 

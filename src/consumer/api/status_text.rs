@@ -104,7 +104,7 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
         page.add(format_args!("died      the process before this one died doing: {note}"));
     }
     for fault in consumer.faults.active() {
-        page.add(format_args!("fault     {fault}"));
+        page.add(format_args!("fault     {}", fault.in_words()));
     }
     page.0
 }
