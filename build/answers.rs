@@ -60,6 +60,7 @@ pub(crate) const GROUP: &Members = &[
     ("limit", "MaybeWhole"),
     ("limit_source", "string"),
     ("available", "Whole"),
+    ("available_exact", "Whole"),
     ("jobs?", "Whole"),
     ("jobs_held?", "Whole"),
     ("jobs_planned?", "Whole"),

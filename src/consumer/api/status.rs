@@ -35,11 +35,16 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
     let snapshot = group.snapshot();
     let mut value = of_snapshot(group, &snapshot);
     value = match group.room() {
-        Ok((limit, most)) => value
+        Ok((limit, most, exactly)) => value
             .with("limit", limit.most)
             .with("limit_source", limit.source)
-            .with("available", most.saturating_sub(snapshot.held)),
-        Err(why) => value.with("limit", None::<u64>).with("limit_source", why).with("available", 0u64),
+            .with("available", most.saturating_sub(snapshot.held))
+            .with("available_exact", exactly.saturating_sub(snapshot.held)),
+        Err(why) => value
+            .with("limit", None::<u64>)
+            .with("limit_source", why)
+            .with("available", 0u64)
+            .with("available_exact", 0u64),
     };
     if group.store().name() == "mem" {
         let jobs = consumer.jobs.sums();
