@@ -27,6 +27,8 @@ mod fibonacci;
 mod fuzz;
 mod harness;
 mod headroom;
+#[cfg(feature = "page")]
+mod history;
 mod holding;
 mod inout;
 mod jobs;

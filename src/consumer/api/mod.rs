@@ -14,10 +14,13 @@
 //! | `refusals` | what is refused, in text and in JSON |
 //! | `status` | all there is to know, for programs and for people |
 //! | `metrics` | the same for a Prometheus |
+//! | `history` | the last ten minutes, for programs and as a recording; a feature |
 //! | `page` | the page for browsers |
 
 mod account;
 mod fault;
+#[cfg(feature = "page")]
+mod history;
 mod jobs;
 mod load;
 mod metrics;
@@ -238,6 +241,8 @@ impl Consumer {
             Route::ScenarioCurves => self.scenario_curves(params),
             #[cfg(feature = "scenario")]
             Route::ScenarioStep(step) => self.scenario_step(step, params),
+            #[cfg(feature = "page")]
+            Route::History => self.history_answer(params),
             #[cfg(feature = "page")]
             Route::Page => page::page(request, json),
             #[cfg(feature = "openapi")]
