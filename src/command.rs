@@ -144,15 +144,15 @@ impl Command {
         }
         #[cfg(feature = "client")]
         {
-            if client::commands::is_command(&role) && !(role == "health" && is_probe) {
-                let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
-                return args::read(&role, Parser::from_args(arguments), variable, here).map(Self::understood);
+            let mut asks = client::commands::is_command(&role) && !(role == "health" && is_probe);
+            #[cfg(feature = "scenario")]
+            if role == "scenario" {
+                asks = client::commands::asks_of_scenario(arguments.clone());
             }
-        }
-        #[cfg(all(feature = "client", feature = "scenario"))]
-        if role == "scenario" && client::commands::asks_of_scenario(arguments.clone()) {
-            let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
-            return args::read(&role, Parser::from_args(arguments), variable, here).map(Self::understood);
+            if asks {
+                let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
+                return args::read(&role, Parser::from_args(arguments), variable, &here).map(Self::understood);
+            }
         }
         #[cfg(feature = "crash")]
         if role == "crash" {

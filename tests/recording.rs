@@ -349,7 +349,7 @@ fn where_nobody_answers_nothing_is_recorded() {
     let url = format!("http://{}", testero.address);
     let words = ["--metrics", &url, "--every", "100ms", "--for", "300ms"];
     let refused = record(&words, folder.path());
-    assert!(said(&refused.stderr).contains("the answer is 401: --token-file FILE"), "{}", said(&refused.stderr));
+    assert!(said(&refused.stderr).contains("no token was given: --token-file FILE"), "{}", said(&refused.stderr));
     let recorded = record(&[&words[..], &["--token", "secret"]].concat(), folder.path());
     assert!(recorded.status.success(), "{}", said(&recorded.stderr));
 }

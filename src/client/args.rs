@@ -42,7 +42,7 @@ pub fn read(
     command: &str,
     mut parser: Parser,
     variable: &dyn Fn(&str) -> Option<OsString>,
-    default_url: impl FnOnce() -> Result<String, String>,
+    default_url: &dyn Fn() -> Result<String, String>,
 ) -> Result<Understood, String> {
     if command == COMPLETE {
         let words = parser.raw_args().map_err(|error| error.to_string())?;

@@ -117,7 +117,7 @@ complete -c testero -f -k -a '(__testero_complete)'
 /// Words that may stand where the last of `words` does, a line each: the word, a tab, and what it is for.
 pub(super) fn offered(words: &[String]) -> String {
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
-    let seen = Seen::of(before);
+    let seen = WordsBefore::of(before);
     // bash has = as a word of its own.
     let last = if last == "=" { "" } else { last };
     let mut offers = Offers { begins: last, lead: "", lines: String::new() };
@@ -183,7 +183,7 @@ impl Offers<'_> {
 
 /// What stands before the word that is completed.
 #[derive(Default)]
-struct Seen<'w> {
+struct WordsBefore<'w> {
     command: Option<&'w str>,
     verb: Option<&'static Verb>,
     /// How many words stand behind them.
@@ -194,7 +194,7 @@ struct Seen<'w> {
     flag: Option<&'static Flag>,
 }
 
-impl<'w> Seen<'w> {
+impl<'w> WordsBefore<'w> {
     fn of(words: &'w [String]) -> Self {
         let mut seen = Self::default();
         for word in words.iter().map(String::as_str).filter(|word| *word != "=") {

@@ -7,7 +7,8 @@
 //! call         a change is asked for, and its progress told; `interrupt` where nobody waits any longer
 //! status       what there is to know; `watch` again and again
 //! pods         all pods behind a name, which `names` asks name servers for, in the words of `dns`
-//! spread       one amount over all of them, with rows that are `live`; `giving_back` ends it
+//! spread       one amount over all of them, with rows that are `live`; `giving_back` ends it, and
+//!              `outcomes` tell what became of each
 //! top          what each of them holds and uses, in a `table`
 //! scenario     a file that pods play; a feature
 //! http         any request
@@ -28,6 +29,7 @@ pub mod http;
 mod interrupt;
 mod live;
 mod names;
+mod outcomes;
 pub mod output;
 pub mod place;
 mod pods;

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use crate::client::call::{CANCELLED, Call, outcome};
 use crate::client::interrupt::leave_on_signal;
 use crate::client::live::LiveRows;
-use crate::client::output::{AnswerForm, Output};
+use crate::client::outcomes::{self, PodOutcome};
+use crate::client::output::Output;
 use crate::client::pods::{Pod, found, on_each};
 use crate::client::reply::{Object, good_of, printable, stranger};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
-use crate::object;
-use crate::service::json::list;
 use crate::units::quantity::{Amount, Unit, in_words};
 
 /// How long the first look at work that was sent waits; later ones wait longer, up to the other.
@@ -250,70 +249,23 @@ impl Spread {
 
     /// A line a pod, and the sum.
     fn tell(&self, pods: &[PodPart], output: &Output) -> Result<(), Trouble> {
-        let in_unit = |amount| self.told(amount);
         let verb = if self.group == "cpu" { "used" } else { "held" };
         // Who refuses may hold something all the same.
-        let (mut sum, mut good, mut holders) = (0_u64, 0, 0);
-        let names = pods.iter().map(|pod| pod.pod.label().len()).max().unwrap_or(0);
-        let mut text = String::new();
-        for pod in pods {
-            let said = match &pod.result {
-                Ok(held) => {
-                    (sum, good, holders) = (sum.saturating_add(*held), good + 1, holders + 1);
-                    in_unit(*held)
-                }
-                Err(Trouble::Refused(why)) => match pod.kept.filter(|kept| *kept > 0) {
-                    Some(kept) => {
-                        (sum, holders) = (sum.saturating_add(kept), holders + 1);
-                        format!("refused: {why}; {} {verb}", in_unit(kept))
-                    }
-                    None => format!("refused: {why}"),
-                },
-                Err(why) => format!("unreachable: {}", why.words()),
-            };
-            text += &format!("{:<names$}  {said}\n", pod.pod.label());
+        let (mut sum, mut holders, mut all) = (0_u64, 0, Vec::with_capacity(pods.len()));
+        for part in pods {
+            let held = part.result.as_ref().ok().copied();
+            let kept = part.kept.filter(|kept| *kept > 0 && held.is_none());
+            sum = sum.saturating_add(held.or(kept).unwrap_or(0));
+            holders += usize::from(held.or(kept).is_some());
+            let kept = kept.map(|kept| (kept, format!("{} {verb}", self.told(kept))));
+            all.push(PodOutcome::of(&part.pod, &part.result, self.told(held.unwrap_or(0)), kept));
         }
         let of = match self.amount {
-            Amount::Exactly(total) => format!(" of {}", in_unit(total)),
+            Amount::Exactly(total) => format!(" of {}", self.told(total)),
             _ => String::new(),
         };
-        text += &format!("{:<names$}  {}{of} {verb} by {holders} of {} pods\n", "sum", in_unit(sum), pods.len());
-        match output.form {
-            AnswerForm::Words | AnswerForm::Wide => output.say(&output.painted(&text))?,
-            _ => output.data(&self.data(pods), &names_of(pods))?,
-        }
-        let unreachable = |pod: &PodPart| matches!(pod.result, Err(Trouble::Unreachable(_)));
-        match pods.len() - good {
-            0 => Ok(()),
-            failed if failed == pods.len() && pods.iter().all(unreachable) => {
-                Err(Trouble::Unreachable(String::from("no pod answers")))
-            }
-            failed => Err(Trouble::Refused(format!("{failed} of {} pods did not do it", pods.len()))),
-        }
+        outcomes::tell(&all, &format!("{}{of} {verb} by {holders}", self.told(sum)), output)
     }
-}
-
-impl Spread {
-    /// The same for programs.
-    fn data(&self, pods: &[PodPart]) -> Vec<u8> {
-        let value = |part: &PodPart| {
-            object! {
-                "pod": part.pod.label(),
-                "address": part.pod.address.to_string(),
-                "part": part.part,
-                "held": part.result.as_ref().ok().copied().or(part.kept),
-                "error": part.result.as_ref().err().map(Trouble::words),
-            }
-        };
-        list(&mut pods.iter().map(value)).to_string().into_bytes()
-    }
-}
-
-fn names_of(pods: &[PodPart]) -> String {
-    let mut names = String::new();
-    pods.iter()
-        .for_each(|part| names += &format!("pod/{}\n", part.pod.name.clone().unwrap_or(part.pod.address.to_string())));
-    names
 }
 
 /// Divides a total by weights; what rounding leaves over goes to the first that have any, a unit each.

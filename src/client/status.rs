@@ -37,7 +37,7 @@ impl Show {
             && output.form == AnswerForm::Words
             && let Some(screen) = WholeScreen::open()
         {
-            let history = Mutex::new(History::default());
+            let history = Mutex::new(LastMinute::default());
             return steadily(&screen, output, &|| {
                 let text = self.ask(service, output)?;
                 let object = good(&service.ask("GET", "/api/status?format=json")?)?;
@@ -125,14 +125,14 @@ fn wide(status: &Object, one: Option<&str>) -> String {
 
 /// What was held and used in the last minute.
 #[derive(Default)]
-struct History {
+struct LastMinute {
     /// Memory, disk and millicores, a second each.
     values: [Vec<f64>; 3],
     /// Seconds of CPU, and when they were that many.
     cpu: Option<(f64, Instant)>,
 }
 
-impl History {
+impl LastMinute {
     /// Takes a status, and draws what is known then.
     fn drawn(&mut self, status: &Object) -> String {
         let (memory, disk) = (status.number(&["groups", "mem", "held"]), status.number(&["groups", "disk", "held"]));
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_minute_is_remembered() {
-        let mut history = History::default();
+        let mut history = LastMinute::default();
         let status = |held: usize| Object::read(format!(r#"{{"groups":{{"mem":{{"held":{held}}}}}}}"#).as_bytes());
         for held in 0..100 {
             history.drawn(&status(held << 20));

@@ -4,7 +4,7 @@ use super::*;
 
 fn understood(words: &[&str]) -> Result<Understood, String> {
     let none = |_: &str| None;
-    read(words[0], Parser::from_args(&words[1..]), &none, || Ok(String::from("http://127.0.0.1:8080")))
+    read(words[0], Parser::from_args(&words[1..]), &none, &|| Ok(String::from("http://127.0.0.1:8080")))
 }
 
 fn job(words: &[&str]) -> Result<ClientCommand, String> {
@@ -125,7 +125,7 @@ fn the_url_and_the_token_are_looked_for_in_their_order() {
         _ => None,
     };
     let read = |words: &[&str]| {
-        let read = read("status", Parser::from_args(words), &known, || unreachable!()).unwrap();
+        let read = read("status", Parser::from_args(words), &known, &|| unreachable!()).unwrap();
         let Understood::Do(job) = read else { panic!("help") };
         (job.url, job.token)
     };
