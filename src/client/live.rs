@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use crate::client::output::{Output, paint};
 use crate::kernel::terminal::terminal_size;
 
+/// Takes a row, and says whether there is room for another.
+pub(super) type RowTaker<'t> = dyn FnMut(String) -> bool + 't;
+
 /// Rows below the cursor that are drawn again and again. Elsewhere than on a terminal nothing is.
 pub(super) struct LiveRows {
     is_shown: bool,
@@ -19,7 +22,7 @@ impl LiveRows {
     }
 
     /// Draws the rows that `all` hands to what it is given, until that says that there is no room for more.
-    pub(super) fn draw(&mut self, all: &mut dyn FnMut(&mut dyn FnMut(String) -> bool)) {
+    pub(super) fn draw(&mut self, all: &mut dyn FnMut(&mut RowTaker<'_>)) {
         let Some((columns, rows)) = terminal_size().filter(|_| self.is_shown) else { return };
         let (mut text, mut drawn, has_colors) = (self.above(), 0, self.has_colors);
         all(&mut |row| {

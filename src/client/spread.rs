@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::call::{CANCELLED, Call, outcome};
 use crate::client::interrupt::leave_on_signal;
-use crate::client::live::LiveRows;
+use crate::client::live::{LiveRows, RowTaker};
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
 use crate::client::pods::{Pod, found, on_each};
@@ -141,7 +141,7 @@ impl Spread {
     }
 
     /// A row a pod, of those that are at work first, and where all are.
-    fn draw(&self, pods: &[PodPart], row: &mut dyn FnMut(String) -> bool) {
+    fn draw(&self, pods: &[PodPart], row: &mut RowTaker<'_>) {
         let names = pods.iter().map(|part| part.pod.label().len()).max().unwrap_or(0);
         let (mut held, mut ended) = (0_u64, 0);
         for part in pods {
