@@ -26,6 +26,7 @@ pub(crate) const RECEIPT: &Members = &[
     ("limit", "MaybeWhole"),
     ("expires", "Time"),
     ("status", "=/api/status"),
+    ("note?", "string"),
 ];
 pub(crate) const PREVIEW: &Members = &[
     ("dry_run", "=true"),
@@ -38,6 +39,7 @@ pub(crate) const PREVIEW: &Members = &[
     ("limit", "Whole"),
     ("limit_source", "string"),
     ("most", "Whole"),
+    ("note?", "string"),
 ];
 pub(crate) const GROUP: &Members = &[
     ("group", "Holder"),
@@ -60,6 +62,7 @@ pub(crate) const GROUP: &Members = &[
     ("limit", "MaybeWhole"),
     ("limit_source", "string"),
     ("available", "Whole"),
+    ("note?", "string"),
     ("jobs?", "Whole"),
     ("jobs_held?", "Whole"),
     ("jobs_planned?", "Whole"),

@@ -55,6 +55,7 @@ mod readme;
 #[cfg(feature = "scenario")]
 mod recording;
 mod releases;
+mod rounding;
 #[cfg(all(feature = "scenario", feature = "client"))]
 mod running;
 #[cfg(feature = "scenario")]

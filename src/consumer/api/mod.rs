@@ -5,6 +5,7 @@
 //! | `table` | every path, what it does, and who may ask for it how |
 //! | `params` | the parameters of a request, and the change that they ask for |
 //! | `set`, `release`, `account` | a total is asked for, given back, told |
+//! | `rounding` | that a plan holds more than was asked for |
 //! | `load`, `stop` | a load is started, told, ended |
 //! | `waiting` | answers that take as long as the work |
 //! | `jobs` | the resource-consumer's interface |
@@ -27,6 +28,7 @@ pub mod params;
 mod probes;
 mod refusals;
 mod release;
+mod rounding;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod set;
