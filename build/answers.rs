@@ -144,6 +144,8 @@ pub(crate) const SCENARIO_TRACK: &Members = &[
 pub(crate) const SCENARIO_CURVES: &Members = &[("from", "Moment"), ("step", "Real"), ("tracks", "TrackCurves")];
 pub(crate) const TRACK_CURVE: &Members =
     &[("track", "memory|disk|cpu|inode|pid|fd|io"), ("planned", "Curve"), ("held", "Curve")];
+/// A path in the list of them; one that does different things by its method is there once for each.
+pub(crate) const ROW: &Members = &[("path", "string"), ("methods", "Methods"), ("summary", "string")];
 pub(crate) const STATUS: &Members = &[
     ("version", "string"),
     ("now", "Now"),

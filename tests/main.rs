@@ -25,6 +25,8 @@ mod exposition;
 #[cfg(feature = "fibonacci")]
 mod fibonacci;
 mod fuzz;
+#[cfg(feature = "openapi")]
+mod guide;
 mod harness;
 mod headroom;
 mod holding;

@@ -7,7 +7,7 @@ use crate::consumer::Consumer;
 use crate::consumer::api::account::parts;
 use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::refusals::{not_done, refused, say_late, stopping};
-use crate::consumer::api::rounding::rounding;
+use crate::consumer::api::rounding::{noted, rounding};
 use crate::consumer::api::status::{of_group, of_operation};
 use crate::consumer::api::status_text::group_line;
 use crate::consumer::api::table::Holder;
@@ -146,25 +146,30 @@ impl Followed for (Arc<Group>, Arc<Operation>) {
 
 /// The answer to who waited for the end.
 fn waited(consumer: &Consumer, holder: Holder, operation: &Operation, outcome: &Outcome, as_json: bool) -> Answer {
-    let told = |how| told(holder, consumer.group(holder), operation, how);
+    let how = if matches!(outcome, Outcome::Done) { "held" } else { "were to be held" };
+    let told = told(holder, consumer.group(holder), operation, how);
     match outcome {
-        Outcome::Done if as_json => json(200, &of_group(consumer, consumer.group(holder))),
-        Outcome::Done => say(told("held")),
-        other => not_done(other, &told("were to be held"), "a release took its place", as_json),
+        Outcome::Done if as_json => {
+            let group = consumer.group(holder);
+            json(200, &noted(of_group(consumer, group), &note(group, operation, how)))
+        }
+        Outcome::Done => say(told),
+        other => not_done(other, &told, "a release took its place", as_json),
     }
 }
 
 /// That an operation was accepted, and where its plan rounds, to how much.
 fn told(holder: Holder, group: &Group, operation: &Operation, how: &str) -> String {
     let mut words = text::accepted(holder, operation.requested, operation.id);
-    if let Some(note) = note(group, operation, how) {
+    let note = note(group, operation, how);
+    if !note.is_empty() {
         words.push('\n');
         words += &note;
     }
     words
 }
 
-fn note(group: &Group, operation: &Operation, how: &str) -> Option<String> {
+fn note(group: &Group, operation: &Operation, how: &str) -> String {
     rounding(operation.requested, operation.planned, &operation.options, group.store().unit(), how)
 }
 
@@ -181,15 +186,7 @@ fn receipt(group: &Group, accepted: &Accepted) -> Value {
         "expires": operation.expires.map(|expiry| utc_stamp(expiry.shown)),
         "status": "/api/status",
     };
-    with_note(receipt, note(group, operation, "will be held"))
-}
-
-/// With a note, where there is one.
-fn with_note(value: Value, note: Option<String>) -> Value {
-    match note {
-        Some(note) => value.with("note", note),
-        None => value,
-    }
+    noted(receipt, &note(group, operation, "will be held"))
 }
 
 fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) -> Answer {
@@ -210,15 +207,16 @@ fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) ->
             "limit_source": preview.limit.source.as_str(),
             "most": preview.most,
         };
-        return json(200, &with_note(told, note));
+        return json(200, &noted(told, &note));
     }
     let mut lines = String::new();
     for (size, count) in &preview.parts {
         lines += &format!("Size: {size}, count: {count}, total size: {}\n", size.saturating_mul(*count));
     }
     lines += &format!("Total for {requested} {noun}: {planned} {noun}.\n");
-    if let Some(note) = note {
-        lines += &(note + "\n");
+    if !note.is_empty() {
+        lines += &note;
+        lines.push('\n');
     }
     say(lines
         + &match &preview.refused {

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crate::consumer::Consumer;
-use crate::consumer::api::rounding::rounding;
 use crate::consumer::api::table::Loader;
 use crate::consumer::control::group::{Group, Phase, Snapshot};
 use crate::consumer::control::operation::Operation;
@@ -42,17 +41,6 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
             .with("available", most.saturating_sub(snapshot.held)),
         Err(why) => value.with("limit", None::<u64>).with("limit_source", why).with("available", 0u64),
     };
-    let how = match snapshot.phase {
-        Phase::Pending | Phase::Working => "will be held",
-        Phase::Over if snapshot.held > 0 => "held",
-        _ => "",
-    };
-    let operation = snapshot.operation.as_deref().filter(|_| !how.is_empty());
-    if let Some(Operation { requested, planned, options, .. }) = operation
-        && let Some(note) = rounding(*requested, *planned, options, group.store().unit(), how)
-    {
-        value = value.with("note", note);
-    }
     if group.store().name() == "mem" {
         let jobs = consumer.jobs.sums();
         value = value.with("jobs", jobs.memory_jobs).with("jobs_held", jobs.held).with("jobs_planned", jobs.bytes);
