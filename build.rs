@@ -22,9 +22,6 @@ mod openapi;
 #[allow(dead_code, unreachable_pub, reason = "half of it is for the program")]
 mod parameters;
 #[cfg(feature = "openapi")]
-#[path = "build/paths.rs"]
-mod paths;
-#[cfg(feature = "openapi")]
 #[path = "build/schemas.rs"]
 mod schemas;
 #[cfg(feature = "openapi")]
@@ -53,15 +50,9 @@ fn main() {
         }
         let version = env::var("CARGO_PKG_VERSION").expect("cargo says which");
         pack("openapi", openapi::document(&version).to_string().as_bytes());
-        let file = |name: &str| {
-            let path = format!("src/consumer/api/{name}");
-            println!("cargo:rerun-if-changed={path}");
-            std::fs::read_to_string(&path).expect(&path)
-        };
-        // In the order of the program's `GuideText`.
-        let list = format!("{}\n", paths::list());
-        let texts = [file("index.txt"), paths::text(), list, file("docs.html")];
-        pack("guide", texts.join("\0").as_bytes());
+        let docs = "src/consumer/api/docs.html";
+        println!("cargo:rerun-if-changed={docs}");
+        pack("docs", &std::fs::read(docs).expect(docs));
     }
     link();
 }

@@ -477,7 +477,7 @@ def documentation(page, testero):
     say("its filter, by the keyboard; a link to an operation")
     page.js("document.activeElement.blur()")
     page.tab_to("#filter")
-    page.type("fault delay")
+    page.type("/fault/delay")
     shown = "[...document.querySelectorAll('#list details')].filter(one => one.checkVisibility()).map(one => one.id).join()"
     eventually("it filters", lambda: page.js(shown) == "faultDelay,faultDelayEnd")
     page.tab_to("#faultDelay summary")

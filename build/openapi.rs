@@ -102,7 +102,7 @@ fn shared_parameters() -> Map<String, Value> {
 }
 
 /// All operations that are told. HEAD is where GET reads; it goes without saying.
-pub(crate) fn operations() -> impl Iterator<Item = (&'static str, Route, Method)> {
+fn operations() -> impl Iterator<Item = (&'static str, Route, Method)> {
     let all = ROUTES.iter().flat_map(|(path, route)| route.methods().iter().map(|method| (*path, *route, *method)));
     all.filter(|(_, _, method)| *method != Method::Head)
 }
@@ -225,8 +225,7 @@ fn answers(route: Route, method: Method) -> &'static str {
     }
 }
 
-/// What a method does on a path, in a line.
-pub(crate) fn summary(path: &str, route: Route, method: Method) -> String {
+fn summary(path: &str, route: Route, method: Method) -> String {
     let things = |holder| match holder {
         Holder::Memory => "memory",
         Holder::Disk => "files",
