@@ -49,10 +49,9 @@ pub(super) fn noted(mut value: Value, note: &str) -> Value {
     value
 }
 
+#[cfg(feature = "openapi")]
 #[cfg(test)]
 mod tests {
-    #![cfg(feature = "openapi")]
-
     use super::*;
 
     fn words(requested: u64, planned: u64, options: Options) -> String {
