@@ -105,7 +105,7 @@ class Browser:
         os.close(theirs[1])
         self.to, self.back, self.rest = ours[1], theirs[0], b""
         self.last, self.session, self.answers = 0, None, {}
-        self.requests, self.errors, self.allowed = [], [], []
+        self.requests, self.errors, self.allowed, self.axe = [], [], [], None
         tab = next(one for one in self("Target.getTargets")["targetInfos"] if one["type"] == "page")
         self.session = self("Target.attachToTarget", targetId=tab["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
@@ -259,6 +259,24 @@ class Browser:
         self.child.wait()
 
 
+def invalid(page):
+    """The names of the fields that are marked."""
+    return page.js("[...document.querySelectorAll('[aria-invalid]')].map((one) => one.name).join()")
+
+
+def states(page, what):
+    """Nothing that axe finds wrong for who cannot see, hear or point, in light and dark."""
+    if page.axe is None:
+        return
+    page.js(page.axe + "; 0")
+    for scheme in ("light", "dark"):
+        page.look(scheme)
+        found = page.js("""axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations.map((one) =>
+            `${one.id}: ${one.help}: ${one.nodes.map(({ html, failureSummary }) => html.slice(0, 200) + failureSummary).join("; ")}`))""")
+        assert not found, f"{what}, {scheme}:\n" + "\n".join(found)
+    page.look()
+
+
 def shell(line):
     subprocess.run(["bash", "-c", line], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -273,8 +291,14 @@ def mouse(page, testero):
     say("64 MiB are set, and arrive")
     page.fill("#mem [name=amount]", "64 MiB")
     page.says("#mem .hint", r"^64 MiB, 6\.25 % of the limit$")
-    line = page.text("#mem .curl code")
-    assert line == f"curl -X POST '{testero.origin}/api/mem/set?amount=64%20MiB&format=json'", line
+    page.click("#mem summary")
+    page.says("#mem .line code", re.escape(f"curl -X POST '{testero.origin}/api/mem/set?amount=64MiB&exact=true'"))
+    page.click("#mem .lines .ones button:nth-child(2)")
+    page.says("#mem .line code", re.escape(f"testero mem set 64MiB --url {testero.origin}"))
+    page.click("#mem .lines .ones button:nth-child(3)")
+    page.says("#mem .line code", "^kubectl -n ci exec testero-0 -- /testero mem set 64MiB$")
+    page.says("#mem .line + .line code", "^kubectl -n ci exec testero-0 -- /testero mem release$")
+    page.click("#mem .lines .ones button:nth-child(1)")
     page.click("#mem .go")
     page.says("#mem .said", r"^Accepted: 64 MiB\.$")
     page.says("#mem .held b", "^64 MiB$")
@@ -292,15 +316,43 @@ def mouse(page, testero):
     say("a refused request says why, where the hand is")
     with page.allowing(r"422 .*/api/mem/set\?amount=900Gi"):
         page.fill("#mem [name=amount]", "900Gi")
-        page.says("#mem .hint", "more than the 1017 MiB that would fit now")
+        page.says("#mem .hint", "more than the 1 GiB that can be had now")
         page.click("#mem .go")
-        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\); at most 1017 MiB would be accepted now$"
+        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\)\. At most 1 GiB can be had now\."
         page.says("#mem .said.bad", why)
-        assert page.js("document.querySelector('#mem [name=amount]').getAttribute('aria-invalid')") == "true"
+        assert invalid(page) == "amount"
+        states(page, "a refusal")
+    page.click("#mem .said button")
+    page.says("#mem .said.good", r"^Accepted: 1 GiB\.$")
+    page.says("#mem .held b", r"^1 GiB$")
+    page.says("#mem svg text.limit", "^limit 1 GiB$")
+    page.click("#mem button.off")
+    page.says("#mem .held b", "^0 B$")
     with page.allowing(r"422 .*/api/mem/set\?amount=max-2Gi"):
         page.fill("#mem [name=amount]", "max-2Gi")
         page.click("#mem .go")
-        page.says("#mem .said.bad", r"^max-2 GiB is below nothing: max is 1017 MiB now$")
+        page.says("#mem .said.bad", r"^max-2 GiB is below nothing: max is 1 GiB now")
+
+    say("what is wrong is said at its field, and nothing is sent")
+    sent = len(page.requests)
+    for field, value, why in (
+        ("amount", "", r"^How much\? 512Mi, for example\.$"), ("amount", "much", "“much” is no amount"),
+        ("ttl", "soon", "“soon” is no time: 90s, 5m or 1h30m"),
+    ):
+        page.fill("#mem [name=amount]", "64Mi")
+        page.fill(f"#mem [name={field}]", value)
+        page.click("#mem .go")
+        page.says("#mem .said.bad", why)
+        assert invalid(page) == field and page.js("document.activeElement.name") == field
+        assert page.js(f"document.querySelector('#mem [name={field}]').ariaDescribedByElements[0].className.includes('bad')")
+        page.fill(f"#mem [name={field}]", "")
+    page.fill("#mem [name=amount]", "64Mi")
+    page.choose("#mem [name=ramp]", "over")
+    page.click("#mem .go")
+    page.says("#mem .said.bad", r"^In how much time\? 30s, for example\.$")
+    assert invalid(page) == "pace"
+    posted = [url for url in page.requests[sent:] if "/set" in url]
+    assert not posted and testero.group("mem")["held"] == 0, posted
 
     say("the slider, a ramp, and time that runs out")
     page.js("document.querySelector('#mem [name=share]').focus()")
@@ -311,13 +363,25 @@ def mouse(page, testero):
     page.choose("#mem [name=ramp]", "over")
     page.fill("#mem [name=pace]", "2s")
     page.fill("#mem [name=ttl]", "3s")
-    page.says("#mem .curl code", r"amount=3pct&ttl=3s&over=2s&format=json'$")
+    page.says("#mem .line code", r"amount=3pct&exact=true&ttl=3s&over=2s'$")
     page.click("#mem .go")
     page.says("#mem .next", r"to 3[01](\.\d+)? MiB, \d+ %")
     page.says("#next", "In .*: memory released")
     page.says("#mem .next", r"expires in [123] s")
     page.says("#mem .state", "^expired$")
     page.says("#mem .held b", "^0 B$")
+    marks = "document.querySelectorAll('#mem .mark').length"
+    eventually("what happened is marked", lambda: page.js(marks) >= 4)
+
+    say("a ramp of the CPU tells its goal and how far it is")
+    page.fill("#cpu [name=amount]", "400m")
+    page.choose("#cpu [name=ramp]", "over")
+    page.fill("#cpu [name=pace]", "6s")
+    page.click("#cpu .go")
+    page.says("#cpu .next", r"^to 0\.4 cores, [1-9]\d? %")
+    page.choose("#cpu [name=ramp]", "")
+    page.click("#cpu button.off")
+    page.says("#cpu .state", "^idle$")
 
     say("CPU, and stop")
     page.fill("#cpu [name=amount]", "200m")
@@ -330,8 +394,14 @@ def mouse(page, testero):
     page.says("#cpu .state", "^idle$")
 
     say("readiness")
+    page.fill(".probes [name=for]", "soon")
+    page.click("#readyz")
+    page.says(".probes .said.bad", "“soon” is no time")
+    page.fill(".probes [name=for]", "30s")
     page.click("#readyz")
     page.says("#ready.bad", "^not ready$")
+    page.says(".probes .row p", r"^Readiness: not ready, (30|2\d) s to go$")
+    page.says("#next", r"In (30|2\d) s: ready again")
     assert testero.ask("/api/status?format=json")["ready"] is False
     page.click("#readyz")
     page.says("#ready.good", "^ready$")
@@ -339,24 +409,61 @@ def mouse(page, testero):
     say("the curl lines are true")
     for card, amount in (("inode", "10"), ("fd", "20")):
         page.fill(f"#{card} [name=amount]", amount)
-        shell(page.text(f"#{card} .curl code"))
+        page.click(f"#{card} summary")
+        page.says(f"#{card} .line code", "^curl ")
+        shell(page.text(f"#{card} .line code"))
         page.says(f"#{card} .held b", f"^{amount}$")
     page.js("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
-    page.click(".all .curl button")
-    assert page.js("window.copied") == f"curl -X DELETE '{testero.origin}/api?format=json'"
+    page.click(".all summary")
+    page.click(".all .line button")
+    assert page.js("window.copied") == f"curl -X DELETE '{testero.origin}/api'"
     shell(page.js("window.copied"))
     page.says("#now", r"^Nothing is held\.$")
     page.js("navigator.clipboard.writeText = () => Promise.reject()")
-    page.click("#mem .curl button")
-    page.says("#mem .curl button", r"^(Copied|Press Ctrl\+C)$")
-    assert page.js("getSelection().toString()") == page.text("#mem .curl code"), "without a clipboard it is selected"
+    page.click("#mem .line button")
+    page.says("#mem .line button", r"^(Copied|Press Ctrl\+C)$")
+    assert page.js("getSelection().toString()") == page.text("#mem .line code"), "without a clipboard it is selected"
+
+    say("something to begin with, where nothing is held")
+    assert page.shown(".first button") and not page.js("document.querySelector('#all').matches('.full')")
+    page.click(".first button:nth-child(2)")
+    page.says("#cpu .state", "^working$")
+    eventually("no more", lambda: not page.shown(".first button"))
+    assert page.js("document.querySelector('#all').matches('.full')")
+    page.click("#all")
+    page.says("#now", r"^Nothing is held\.$")
+    page.says("#done.good", "Released")
+
+    say("jobs are listed, each with an end")
+    for _ in range(2):
+        testero.ask("/ConsumeCPU?millicores=50&durationSec=60&format=json", "POST")
+    page.says(".jobs .rows", r"CPU: [\d.]+ cores of 0\.05 cores, (60|5\d) s to go")
+    states(page, "jobs")
+    page.click(".jobs .rows button")
+    eventually("one is left", lambda: page.js("document.querySelectorAll('.jobs .rows li').length") == 1)
+    page.click(".jobs .end")
+    eventually("none is left", lambda: not testero.ask("/api/jobs?format=json")["jobs"])
 
     say("faults: those that end it are confirmed first")
     page.choose("[name=fault]", "0")
     page.fill(".given [name=for]", "2s")
     page.click(".faults .go")
     page.says(".faults .said", r"^Answers are 200 ms late for 2 s\.$")
-    page.says(".faults .error", "Delay of 200 ms")
+    page.says(".faults .rows", r"^Delay of 200 ms, [12] s to goEnd$")
+    page.says(".faults .rows", "^$")
+    page.choose("[name=fault]", "4")
+    page.click(".faults .go")
+    page.says(".faults .rows", "^SIGTERM is ignoredEnd$")
+    states(page, "a fault")
+    page.click(".faults .rows button")
+    page.says(".faults .rows", "^$")
+    page.choose("[name=fault]", "2")
+    page.fill(".given [name=for]", "60s")
+    with page.allowing("net::ERR|status of"):
+        page.click(".faults .go")
+        page.says("#lost", "No answer within 4 s", 12)
+        page.click(".faults .end")
+        eventually("it answers again", lambda: not page.shown("#lost"))
     page.choose("[name=fault]", "6")
     page.click(".faults .go")
     assert page.js("document.querySelector('#sure').open")
@@ -369,10 +476,12 @@ def keyboard(page, testero):
     say("the same with the keyboard alone")
     page.open(testero.origin + "/")
     page.says("#now", r"^Nothing is held\.$")
+    eventually("three points", lambda: page.js("past.length > 3"))
     page.tab_to("#mem svg")
     for key in ("ArrowLeft", "ArrowLeft"):
         page.key(key)
     assert page.shown("#mem .tip") and "2 s ago" in page.text("#mem .tip")
+    assert page.shown("#fd .tip") and "2 s ago" in page.text("#fd .tip"), "one time for all charts"
     page.key("Escape")
     assert not page.shown("#mem .tip")
     page.tab_to("#mem [name=amount]")
@@ -433,22 +542,25 @@ def scenario(page, testero, work):
     page.says(".tracks section:nth-child(2) h3", "cpu: .*cores held, .*cores planned")
     page.says(".tracks section:nth-child(3) .error", "clipped once; .*over the limit")
     eventually("the truth lies over the plan", lambda: (off := page.js(OFF)) is not None and off < 8)
-    seen_by_everybody(page)
+    seen_by_everybody(page, "a scenario")
     page.click(".scenario .pause")
     page.says(".scenario .state", "paused")
     page.says(".scenario .pause", "Resume")
-    page.says(".scenario .curl code", "scenario/resume")
+    page.click(".scenario summary")
+    page.says(".scenario .line code", "scenario/resume")
     page.click(".scenario .pause")
     page.says(".scenario .state", "playing")
     with page.allowing("400"):
         page.fill(".scenario [name=to]", "soon")
         page.click(".scenario .go")
-        page.says(".scenario .said.bad", "soon")
-        assert page.js("document.querySelector('.scenario [name=to]').ariaInvalid") == "true"
+        page.says(".scenario .said.bad", "“soon” is no time")
+        assert invalid(page) == "to"
     page.fill(".scenario [name=to]", "100s")
     page.click(".scenario .go")
     page.says(".scenario .about", "1 m 4[0-9] s of 2 m 0 s")
     eventually("it is held", lambda: testero.group("mem")["held"] > 200 << 20)
+    # It may end between one answer and the next.
+    page.allowed.append(r"404 .*/api/scenario")
     page.click(".scenario .end")
     page.says(".scenario .said.good", "ended")
     page.says(".scenario .about", "what this pod is to hold over time")
@@ -527,17 +639,68 @@ def lost(page, testero):
     page.open(testero.origin + "/")
     page.says("#now", "held")
     time.sleep(1.2)
-    with page.allowing(r"net::ERR_.*/api/status\?format=json"):
+    with page.allowing(r"net::ERR_.*/api/(status|history|mem/set)\?"):
         testero.end(signal.SIGKILL)
         told = r"^Lost for \d s: The server cannot be reached\. What you see is old\. Trying every second\.$"
         page.says("#lost", told)
         assert page.shown("#lost")
         page.says("#lost", "^Lost for [2-9] s")
+        page.fill("#mem [name=amount]", "33Mi")
+        page.click("#mem .go")
+        page.says("#mem .said.bad", r"^The server cannot be reached\.$")
+        states(page, "lost")
         testero.start()
         eventually("it resumes", lambda: not page.shown("#lost"))
-    page.says("#note", r"The server is back after \d s\. It was started again: what it held is gone\.")
+    page.says("#note", r"The server is back after \d+ s\. It was started again: what it held is gone\.")
+    page.says("#mem .said", "^$")
+    assert page.js("document.querySelector('#mem [name=amount]').value") == "33Mi", "what was typed stays"
     pieces = "document.querySelector('#mem path.held').getAttribute('d').split('M').length - 1"
     eventually("there is a hole", lambda: page.js(pieces) > 1)
+    again = page.js("events.filter(({ what }) => what === 'restarted').length")
+    assert again == 1 and page.js("!!document.querySelector('#mem .mark.bad')"), "that it began again is marked"
+
+    say("what was seen is there for who comes later, and the span follows what happens until somebody chooses")
+    eventually("some seconds pass", lambda: testero.ask("/api/history?format=json")["next"] > 3)
+    testero.ask("/api/mem/set?amount=32Mi&exact=true&wait=true&format=json", "POST")
+    page.open(testero.origin + "/")
+    page.says("#spans [aria-pressed=true]", "^Auto: 1 min$")
+    before = "past.filter(({ mem }) => mem.held === 0).length"
+    eventually("the seconds before are known", lambda: page.js(before) > 1)
+    page.click("#spans button:nth-child(4)")
+    page.says("#spans [aria-pressed=true]", "^10 min$")
+    page.says("#mem svg", "10 min ago")
+    page.click("#spans button:nth-child(1)")
+    testero.ask("/api?wait=true&format=json", "DELETE")
+
+    say("nobody looks: nothing is asked")
+    page.js("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+    time.sleep(1.5)
+    page.js("0")
+    sent = len(page.requests)
+    time.sleep(2.5)
+    page.js("0")
+    assert len(page.requests) == sent, page.requests[sent:]
+    page.js("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    eventually("somebody looks", lambda: page.js("0") or len(page.requests) > sent)
+
+
+def forced(page, binary, work):
+    say("what does not fit can be taken all the same, once it is said what will happen")
+    guarded = Testero(binary, work, HIGHMEMLIM="", HIGHFILELIM="")
+    page.open(guarded.origin + "/")
+    page.says("#now", r"^Nothing is held\.$")
+    with page.allowing("422"):
+        page.fill("#mem [name=amount]", "8Ei")
+        page.click("#mem .go")
+        page.says("#mem .said.bad", "does not fit|over the limit")
+        page.click("#mem .said button:last-child")
+    page.says("#sures", "^Take 8 EiB, past what fits\\?$")
+    page.says("#means", "OOMKilled")
+    states(page, "a question")
+    page.key("Escape")
+    eventually("Esc closes", lambda: not page.js("document.querySelector('#sure').open"))
+    assert guarded.group("mem")["held"] == 0
+    guarded.end()
 
 
 def tokens(page, binary, work):
@@ -549,20 +712,23 @@ def tokens(page, binary, work):
     page.fill("#mem [name=amount]", "16Mi")
     with page.allowing(r"401 .*/api/mem/set"):
         page.click("#mem .go")
-        page.says("#why", "wants a token")
+        page.says("#asks", "^Token required$")
+        states(page, "a token is asked for")
         assert page.js("document.activeElement.id") == "token"
         page.key("Escape")
-        page.says("#mem .said.bad", "this needs the header Authorization")
+        page.says("#mem .said.bad", r"^A token is needed for this\.$")
         page.click("#mem .go")
         eventually("it is asked for", lambda: page.js("document.querySelector('#ask').open"))
         page.type("wrong-token")
         page.key("Enter")
+        page.says("#asks", "^Wrong token$")
         page.says("#why", "refused")
         eventually("it is asked for again", lambda: page.js("document.querySelector('#ask').open"))
         page.type("right-token")
         page.key("Enter")
         page.says("#mem .held b", "^16 MiB$")
-    page.says("#mem .curl code", r'-H "Authorization: Bearer \$TOKEN"')
+    page.click("#mem summary")
+    page.says("#mem .line code", r'-H "Authorization: Bearer \$TOKEN"')
     values = "[...document.querySelectorAll('input')].map((one) => one.value).join()"
     assert "right-token" not in page.js(f"document.documentElement.outerHTML + {values}"), "the token is shown"
     assert page.js("localStorage.length + sessionStorage.length + document.cookie.length") == 0
@@ -574,7 +740,7 @@ def tokens(page, binary, work):
         page.open(guarded.origin + "/")
         eventually("it asks", lambda: page.js("document.querySelector('#ask').open"))
         page.key("Escape")
-        page.says("#lost", r"^No state for [2-9] s: This needs the header Authorization")
+        page.says("#lost", r"^No state for [2-9] s: A token is needed for this\.")
         assert not page.js("document.querySelector('#ask').open"), "it insists"
         page.click("#key")
         page.type("right-token")
@@ -606,7 +772,7 @@ def contrast(page):
     page.look()
 
 
-def seen_by_everybody(page):
+def seen_by_everybody(page, what):
     say("names for screen readers, contrast, narrow screens")
     wants = {"button", "textbox", "slider", "combobox", "switch", "dialog", "region", "progressbar"}
     for node in page("Accessibility.getFullAXTree")["nodes"]:
@@ -614,6 +780,7 @@ def seen_by_everybody(page):
         if not node.get("ignored") and role in wants:
             assert node.get("name", {}).get("value"), f"a {role} without a name: {node}"
     contrast(page)
+    states(page, what)
     for width in (320, 390, 768, 1024, 1920):
         page.look("light", width)
         over = page.js("document.documentElement.scrollWidth - innerWidth")
@@ -623,24 +790,28 @@ def seen_by_everybody(page):
 
 # Ten minutes that never were, so that there is something to see; and a group that failed.
 INVENTED = """(() => {
-  const now = performance.now(), last = past.at(-1).groups, MI = 2 ** 20;
-  past.length = 0;
+  const last = past.at(-1), MI = 2 ** 20;
+  past.length = events.length = 0;
   for (let t = 0; t < 598; t++) {
-    const groups = {}, wave = (size, length) => size * (1 + .03 * Math.sin(t / length) + .02 * Math.random());
+    const point = { t: clock - 598 + t }, wave = (size, length) => size * (1 + .03 * Math.sin(t / length) + .02 * Math.random());
     const memory = t < 60 ? 0 : t < 300 ? 256 : 512;
     const filled = t < 60 ? 0 : Math.min(memory, t < 300 ? t * 3 - 180 : t * 4 - 944);
     const files = t < 200 ? 0 : t < 420 ? 800 * MI : 200 * MI, cpu = t < 120 ? 0 : t < 330 ? 1250 : t < 400 ? 0 : 750;
-    groups.mem = { ...last.mem, held: filled * MI, target: memory * MI, own: filled * MI + wave(60 * MI, 9) };
-    groups.disk = { ...last.disk, held: files, target: files };
-    groups.cpu = { ...last.cpu, target: cpu, held: cpu && wave(cpu, 3) * .98, own: wave(cpu + 90, 5) };
+    point.mem = { held: filled * MI, target: memory * MI, own: filled * MI + wave(60 * MI, 9) };
+    point.disk = { held: files, target: files };
+    point.cpu = { target: cpu, held: cpu && wave(cpu, 3) * .98, own: wave(cpu + 90, 5), throttled: t > 200 && t < 260 ? 80 : 0 };
     for (const id of ["inode", "pid", "fd"]) {
       const { held, target, own } = last[id];
-      groups[id] = t < 340 ? { ...last[id], held: 0, target: 0, own: own && own - held } : last[id];
+      point[id] = t < 340 ? { held: 0, target: 0, own: own && own - held } : last[id];
     }
-    groups.io = { ...last.io, held: t < 500 ? 0 : wave(4 * MI, 2), target: t < 500 ? 0 : 4 * MI };
-    const at = now - (598 - t) * 1000;
-    past.push(t > 325 && t < 350 ? { at } : { at, groups });
+    point.io = { held: t < 500 ? 0 : wave(4 * MI, 2), target: t < 500 ? 0 : 4 * MI };
+    if (t <= 325 || t >= 350) past.push(point);
   }
+  for (const [t, group, what, amount] of [[60, "mem", "set", 256 * MI], [120, "cpu", "load", 1250], [200, "disk", "set", 800 * MI],
+    [201, "cpu", "throttled"], [300, "mem", "set", 512 * MI], [350, null, "restarted"], [400, "cpu", "load", 750], [420, "disk", "set", 200 * MI]]) {
+    events.push({ t: clock - 598 + t, group, what, amount, by: "" });
+  }
+  chosen = 600;
   const fd = GROUPS[5], { see } = fd, error = "213 of 300 descriptors: Too many open files (os error 24)";
   fd.see = (s) => ({ ...see(s), state: "failed", error });
 })()"""
@@ -667,7 +838,7 @@ def pictures(page, testero, folder):
     page.js("document.activeElement.blur(); scrollTo(0, 0)")
     time.sleep(1.2)
     looks = [("light", "light", 1360), ("dark", "dark", 1360), ("narrow", "light", 390), ("narrow-dark", "dark", 390)]
-    for name, scheme, width in [*looks, ("middle", "light", 900)]:
+    for name, scheme, width in [*looks, ("middle", "light", 900), ("laptop", "light", 1280), ("wide", "dark", 1920)]:
         page.look(scheme, width, 900 if width > 500 else 844, 1 if width > 500 else 2)
         time.sleep(1.3)
         page.picture(f"{folder}/{name}.png")
@@ -698,6 +869,8 @@ def pictures(page, testero, folder):
     page.picture(f"{folder}/dialog.png")
     page.key("Escape")
     page.look()
+    page.click("#mem summary")
+    page.picture(f"{folder}/lines.png", 900)
     with page.allowing("net::ERR"):
         testero.end(signal.SIGKILL)
         page.says("#lost", "Lost for 2 s")
@@ -709,6 +882,7 @@ def pictures(page, testero, folder):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("binary")
+    arguments.add_argument("--axe", metavar="FILE", help="axe-core, which looks for what some people cannot use")
     arguments.add_argument("--screenshots", metavar="DIR")
     asked = arguments.parse_args()
     began = time.monotonic()
@@ -719,14 +893,16 @@ def main():
         page = Browser(f"{work}/profile")
         at_the_end.callback(page.end)
         page.look()
+        page.axe = pathlib.Path(asked.axe).read_text() if asked.axe else None
         testero = Testero(asked.binary, work, FAULTS="on", POD_NAME="testero-0", POD_NAMESPACE="ci")
         try:
             mouse(page, testero)
-            seen_by_everybody(page)
+            seen_by_everybody(page, "idle")
             keyboard(page, testero)
             scenario(page, testero, work)
             documentation(page, testero)
             lost(page, testero)
+            forced(page, asked.binary, work)
             tokens(page, asked.binary, work)
             if asked.screenshots:
                 pictures(page, testero, asked.screenshots)

@@ -62,6 +62,7 @@ pub(crate) const GROUP: &Members = &[
     ("limit", "MaybeWhole"),
     ("limit_source", "string"),
     ("available", "Whole"),
+    ("available_exact", "Whole"),
     ("note?", "string"),
     ("jobs?", "Whole"),
     ("jobs_held?", "Whole"),
@@ -151,6 +152,8 @@ pub(crate) const STATUS: &Members = &[
     ("now", "Now"),
     ("ready", "boolean"),
     ("healthy", "boolean"),
+    ("ready_in_seconds", "MaybeReal"),
+    ("healthy_in_seconds", "MaybeReal"),
     ("pod?", "string"),
     ("node?", "string"),
     ("namespace?", "string"),
@@ -161,7 +164,33 @@ pub(crate) const STATUS: &Members = &[
     ("process", "Process"),
     ("faults_on", "boolean"),
     ("faults", "Lines"),
+    ("active_faults", "ActiveFaults"),
     ("died_doing", "Lines"),
+];
+pub(crate) const ACTIVE_FAULT: &Members =
+    &[("fault", "exit|abort|hang|delay|status|log|term"), ("words", "string"), ("seconds_left", "MaybeReal")];
+pub(crate) const HISTORY: &Members =
+    &[("from", "Whole"), ("next", "Whole"), ("curves", "HistoryCurves"), ("events", "HistoryEvents")];
+pub(crate) const HISTORY_CURVES: &Members = &[
+    ("mem", "HeldCurves"),
+    ("disk", "HeldCurves"),
+    ("cpu", "HeldCurves"),
+    ("inode", "HeldCurves"),
+    ("pid", "HeldCurves"),
+    ("fd", "HeldCurves"),
+    ("io", "HeldCurves"),
+];
+pub(crate) const HELD_CURVES: &Members =
+    &[("held", "Curve"), ("target", "Curve"), ("own?", "Curve"), ("throttled?", "Curve")];
+pub(crate) const HISTORY_EVENT: &Members = &[
+    ("second", "Whole"),
+    ("group", "mem|disk|cpu|inode|pid|fd|io|null"),
+    (
+        "what",
+        "set|released|expired|failed|load|ended|jobs|limit|throttled|oom|fault|fault over|ready|not ready|healthy|not healthy|scenario",
+    ),
+    ("amount", "MaybeReal"),
+    ("by", "string"),
 ];
 pub(crate) const GROUPS: &Members = &[
     ("mem", "Group"),

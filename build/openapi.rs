@@ -216,6 +216,8 @@ fn answers(route: Route, method: Method) -> &'static str {
             Method::Get => "200:Scenario 404:NoScenario",
             _ => "202:Scenario 409 503",
         },
+        #[cfg(feature = "page")]
+        Route::History => "200:History 400",
         #[cfg(feature = "scenario")]
         Route::ScenarioCurves => "200:ScenarioCurves 400 404:NoScenario",
         #[cfg(feature = "scenario")]
@@ -280,6 +282,8 @@ fn summary(path: &str, route: Route, method: Method) -> String {
             Method::Post => "Plays a scenario.",
             _ => "Where the scenario is, and what its tracks want and hold.",
         },
+        #[cfg(feature = "page")]
+        Route::History => "The last ten minutes, a point a second, and what happened in them; a recording in text.",
         #[cfg(feature = "scenario")]
         Route::ScenarioCurves => "What its tracks want and held, from ten minutes ago to ten minutes from now.",
         #[cfg(feature = "scenario")]

@@ -211,6 +211,21 @@ pub(crate) fn schemas() -> Value {
             "step",
             json!({ "description": "Seconds from one point to the next." }),
         ),
+        "ActiveFaults": with(
+            json!({ "type": "array", "items": object(ACTIVE_FAULT), "maxItems": 6 }),
+            json!({ "description": "Faults that last or are on their way, and for how long; null is until they are ended." }),
+        ),
+        "History": member(
+            member(object(HISTORY), "from", json!({ "description": "The second of the first point." })),
+            "next",
+            json!({ "description": "The second after the last point: what to ask from the next time." }),
+        ),
+        "HistoryCurves": with(object(HISTORY_CURVES), json!({
+            "description": "A point a second, null where it is not known. `own` is what the container, or else the process, \
+                            uses; `throttled` is milliseconds held back in a second.",
+        })),
+        "HeldCurves": object(HELD_CURVES),
+        "HistoryEvents": { "type": "array", "items": object(HISTORY_EVENT), "maxItems": 100 },
         "Status": member(status, "faults_on", json!({ "description": "Whether there are faults on request." })),
         "Error": error(),
     })
@@ -302,6 +317,7 @@ pub(crate) fn responses() -> Value {
         "Told": answer("What was done.", object(&[("done", "string")])),
         "Scenario": answer("The scenario.", schema("Scenario")),
         "ScenarioCurves": answer("Its curves.", schema("ScenarioCurves")),
+        "History": answer("What was seen.", schema("History")),
     });
     for (name, statuses, codes, description) in ERRORS.iter().filter(|(name, ..)| !name.is_empty()) {
         let status = if let [status] = statuses { json!({ "const": status }) } else { json!({ "enum": statuses }) };

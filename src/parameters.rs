@@ -121,6 +121,9 @@ parameters! {
     IGNORE = "ignore", Switch, "";
     /// is how long after SIGTERM it is obeyed.
     DELAY = "delay", Span, "";
+    FROM = "from", number("from", 0, u64::MAX, Some(0)),
+        "The first second that is told, counted from the beginning of the process. One that is still to come is taken for that of \
+         another process, and all is told.";
     POINTS = "points", number("points", 1, 600, Some(120)), "At about how many times each curve is told.";
     /// is how long after its beginning a scenario goes on, all rounds counted.
     TO = "to", Span, "";
@@ -321,6 +324,8 @@ lists! {
     FaultLog: [] + [required(LINES), optional(LOG_RATE)];
     /// `/fault/term`
     FaultTerm: [] + [optional(IGNORE), optional(DELAY)];
+    /// `/api/history`
+    History: [] + [optional(FROM)];
     /// `/api/scenario/curves`
     Curves: [] + [optional(POINTS)];
     /// `/api/scenario/seek`

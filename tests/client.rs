@@ -162,7 +162,7 @@ fn flags_reach_the_service() {
     assert!(held.is("exact") && held.number("expires_in_seconds") > 3000.0, "{held:?}");
     // A ramp of an hour holds next to nothing for the rest of this test.
     says(&testero, "mem set max --over 1h");
-    assert_eq!(testero.group("mem").text("state"), "working");
+    testero.in_state("mem", "working");
     says(&testero, "mem release");
     testero.in_state("mem", "idle");
     says(&testero, "pid set max-10 --dry-run --force");

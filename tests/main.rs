@@ -29,6 +29,8 @@ mod fuzz;
 mod guide;
 mod harness;
 mod headroom;
+#[cfg(feature = "page")]
+mod history;
 mod holding;
 mod inout;
 mod jobs;

@@ -99,7 +99,11 @@ fn what_is_wrong_is_said_in_one_line() {
     fs::write(folder.path().join("bad.json"), "{\"data\":{\"result\":[{\"values\":[[1,\"2\"],\n[2,\"x\"]]}]}}")
         .unwrap();
     for (words, code, why) in [
-        ("", 2, "record what? --prometheus FILE, --top FILE or --metrics URL (see testero scenario --help)"),
+        (
+            "",
+            2,
+            "record what? --prometheus FILE, --top FILE, --metrics URL or --history URL (see testero scenario --help)",
+        ),
         ("--top bad.txt", 2, "bad.txt: line 2: CPU much: it does not begin with a number; it is written like 250m"),
         ("--top bad.txt --pod x", 2, "bad.txt: line 2"),
         ("--prometheus bad.json", 2, "bad.json: line 2: value 2: \"x\" is no number"),
@@ -348,4 +352,26 @@ fn where_nobody_answers_nothing_is_recorded() {
     assert!(said(&refused.stderr).contains("the answer is 401: --token-file FILE"), "{}", said(&refused.stderr));
     let recorded = record(&[&words[..], &["--token", "secret"]].concat(), folder.path());
     assert!(recorded.status.success(), "{}", said(&recorded.stderr));
+}
+
+#[cfg(all(feature = "client", feature = "page"))]
+#[test]
+fn what_a_service_remembers_becomes_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let testero = Testero::start();
+    testero.json("POST", "/api/mem/set?amount=4Mi&exact=true&wait=true", 200);
+    let url = format!("http://{}", testero.address);
+    let mut summary = String::new();
+    eventually("it is recorded", || {
+        let recorded = record(&["--history", &url, "-o", "was.csv", "--replace"], folder.path());
+        summary = said(&recorded.stderr);
+        recorded.status.success() && summary.contains("at most memory_bytes 4194304") && summary.contains(" 0 gaps")
+    });
+    let drawn = checked(folder.path(), "was.csv", "memory", "memory_bytes");
+    assert!(drawn.contains("4.0 MiB at most"), "{drawn}");
+    let recorded = record(&["--history", &url, "--for", "0s"], folder.path());
+    assert_eq!(said(&recorded.stdout).lines().count(), 2);
+    drop(testero);
+    let refused = record(&["--history", &url], folder.path());
+    assert_eq!((refused.status.code(), refused.stdout), (Some(1), vec![]));
 }

@@ -1,4 +1,5 @@
-//! `testero scenario record --metrics`: a service is asked over and over, and what it says becomes a recording.
+//! `testero scenario record --metrics` and `--history`: a service is asked over and over, or for what it remembers, and what
+//! it says becomes a recording.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::client::{Remote, Trouble};
 use crate::http::client::{Connections, Taker};
 use crate::kernel::shutdown::Stop;
 use crate::scenario::record::lines::RecordLines;
-use crate::scenario::record::page::{PAGE_COLUMNS, PageFigures};
+use crate::scenario::record::page::{PAGE_COLUMNS, PageFigures, remembered};
 use crate::settings::scenario::record_files::{RecordTarget, RecordTrouble, tell};
 use crate::settings::scenario::record_words::{AskedService, RecordOutput};
 use crate::settings::token::TokenSource;
@@ -25,6 +26,9 @@ pub fn run(asked: &AskedService, output: &RecordOutput) -> Result<(), RecordTrou
     let token = asked.token.as_ref().map(TokenSource::read).transpose();
     let token = token.map_err(|error| RecordTrouble::Failed(format!("the token cannot be read: {error}")))?;
     let target = RecordTarget::open(output)?;
+    if asked.is_past {
+        return past(asked, token.as_deref(), target);
+    }
     let stop = Stop::at_signal().map_err(|error| RecordTrouble::Failed(error.to_string()))?;
     let connections = Connections::default();
     let service = Remote { url: &asked.url, token: token.as_deref(), connections: Some(&connections) };
@@ -32,6 +36,44 @@ pub fn run(asked: &AskedService, output: &RecordOutput) -> Result<(), RecordTrou
     let began = Instant::now();
     let mut sampler = Sampler { service, asked, target, lines, before: None, began, is_out: false };
     if sampler.follow(&stop)? { sampler.end() } else { Ok(()) }
+}
+
+/// Records what the service remembers.
+fn past(asked: &AskedService, token: Option<&str>, mut target: RecordTarget<'_>) -> Result<(), RecordTrouble> {
+    let service = Remote { url: &asked.url, token, connections: None };
+    let failed = |trouble: Trouble| RecordTrouble::Failed(trouble.words().to_owned());
+    let text = answer(&service, "/api/history", MOST_PATIENCE).map_err(failed)?;
+    let seconds = remembered(&text).map_err(|why| failed(refused(&service, &printable(&why))))?;
+    let most = asked.length.map_or(seconds.len(), |length| length.as_secs() as usize + 1);
+    let mut lines = RecordLines::new(&PAGE_COLUMNS, Some(1.0));
+    for (second, values) in &seconds[seconds.len().saturating_sub(most)..] {
+        // A second in which nothing was seen is a line that is missing.
+        if values.iter().all(Option::is_none) {
+            lines.missed();
+        } else if !target.write(&lines.line(*second, values).map_err(RecordTrouble::Failed)?)? {
+            return Ok(());
+        }
+    }
+    if lines.points() == 0 {
+        return Err(RecordTrouble::Failed(String::from("nothing is recorded: the service remembers nothing yet")));
+    }
+    target.finish()?;
+    tell(&lines.summary());
+    Ok(())
+}
+
+/// What the service answers in text.
+fn answer(service: &Remote<'_>, target: &str, patience: Duration) -> Result<String, Trouble> {
+    let reply = service.reply("GET", target, patience, Taker::Whole)?;
+    match reply.status {
+        200 => Ok(String::from_utf8_lossy(&reply.body).into_owned()),
+        401 => Err(refused(service, "the answer is 401: --token-file FILE, --token TOKEN or the variable TOKEN")),
+        status => Err(refused(service, &format!("the answer is {status}"))),
+    }
+}
+
+fn refused(service: &Remote<'_>, why: &str) -> Trouble {
+    Trouble::Refused(format!("{}: {why}", service.url))
 }
 
 /// Takes one sample after the other.
@@ -91,15 +133,8 @@ impl Sampler<'_> {
 
     fn sample(&self) -> Result<PageFigures, Trouble> {
         let patience = self.asked.every.clamp(LEAST_PATIENCE, MOST_PATIENCE);
-        let reply = self.service.reply("GET", "/metrics", patience, Taker::Whole)?;
-        let refused = |why: String| Trouble::Refused(format!("{}: {why}", self.service.url));
-        match reply.status {
-            200 => PageFigures::read(&String::from_utf8_lossy(&reply.body)).map_err(|why| refused(printable(&why))),
-            401 => {
-                Err(refused(String::from("the answer is 401: --token-file FILE, --token TOKEN or the variable TOKEN")))
-            }
-            status => Err(refused(format!("the answer is {status}"))),
-        }
+        let page = answer(&self.service, "/metrics", patience)?;
+        PageFigures::read(&page).map_err(|why| refused(&self.service, &printable(&why)))
     }
 
     /// What was recorded takes its place.

@@ -28,8 +28,34 @@ pub struct Faults {
     ends: AtomicU64,
     /// Counts those runs.
     end_runs: AtomicU64,
+    /// What the end that is on its way is called, and when it comes.
+    end: Mutex<Option<(&'static str, Instant)>>,
     /// Counts runs of log lines: a new one ends the one before.
     log_run: AtomicU64,
+    /// The run that writes, how many lines, and when the last one is due.
+    logs: Mutex<Option<(u64, u64, Instant)>>,
+}
+
+/// A fault that lasts, or is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveFault {
+    /// As its path is called.
+    pub name: &'static str,
+    /// What it is, without its end.
+    pub words: String,
+    /// How long it still lasts, or until it comes; nobody knows where it lasts until it is ended.
+    pub left: Option<Duration>,
+}
+
+impl ActiveFault {
+    /// All of it, for people.
+    pub fn in_words(&self) -> String {
+        let Some(left) = self.left.map(|left| left.as_secs() + 1) else { return self.words.clone() };
+        match self.name {
+            "exit" | "abort" => format!("{} in {left} s", self.words),
+            _ => format!("{} for {left} s more", self.words),
+        }
+    }
 }
 
 /// What SIGTERM does.
@@ -54,7 +80,7 @@ impl Faults {
             log::warn!("Fault: exit with {code}");
             process::exit(i32::from(code))
         };
-        self.later(after, Box::new(exit))
+        self.later("exit", after, Box::new(exit))
     }
 
     /// Ends the process as a crash does, after a while.
@@ -66,16 +92,22 @@ impl Faults {
             log::warn!("Fault: abort");
             process::abort()
         };
-        self.later(after, Box::new(abort))
+        self.later("abort", after, Box::new(abort))
     }
 
-    fn later(self: &Arc<Self>, after: Duration, fault: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    fn later(
+        self: &Arc<Self>,
+        name: &'static str,
+        after: Duration,
+        fault: Box<dyn FnOnce() + Send>,
+    ) -> std::io::Result<()> {
         let run = self.end_runs.fetch_add(1, Ordering::AcqRel) + 1;
         if self.ends.compare_exchange(0, run, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return Err(std::io::Error::other("an exit or abort is on its way already"));
         }
         // A moment more, so that the answer leaves first.
         let due = Instant::now() + after.max(Duration::from_millis(50));
+        *lock(&self.end) = Some((name, due));
         let faults = Arc::clone(self);
         let work = move || {
             let is_on_its_way = || faults.ends.load(Ordering::Acquire) == run;
@@ -155,8 +187,10 @@ impl Faults {
     pub fn log(self: &Arc<Self>, lines: u64, rate: u64, stop: Stop) -> std::io::Result<()> {
         let run = self.log_run.fetch_add(1, Ordering::AcqRel) + 1;
         let faults = Arc::clone(self);
+        let began = Instant::now();
+        let last = began + Duration::from_secs_f64(lines as f64 / rate as f64);
+        *lock(&self.logs) = Some((run, lines, last));
         let write = move || {
-            let began = Instant::now();
             for line in 1..=lines {
                 let due = Duration::from_secs_f64((line - 1) as f64 / rate as f64);
                 while began.elapsed() < due && !stop.is_set() {
@@ -171,25 +205,38 @@ impl Faults {
         spawn("log fault", WORKER_STACK_BYTES, Box::new(write)).map(|_| ())
     }
 
-    /// What is wrong at the moment, in words.
-    pub fn active(&self) -> Vec<String> {
+    /// What is wrong at the moment, and what is on its way.
+    pub fn active(&self) -> Vec<ActiveFault> {
         let now = Instant::now();
-        let left = |until: Instant| format!("for {} s more", until.saturating_duration_since(now).as_secs() + 1);
         let mut active = Vec::new();
-        if let Some(until) = lock(&self.hang).filter(|until| now < *until) {
-            active.push(format!("hang {}", left(until)));
+        let mut lasts = |name, words, until: Instant| {
+            if now < until {
+                active.push(ActiveFault { name, words, left: Some(until - now) });
+            }
+        };
+        if let Some(until) = *lock(&self.hang) {
+            lasts("hang", String::from("hang"), until);
         }
-        if let Some((delay, until)) = lock(&self.delay).filter(|(_, until)| now < *until) {
-            active.push(format!("delay of {} ms {}", delay.as_millis(), left(until)));
+        if let Some((delay, until)) = *lock(&self.delay) {
+            lasts("delay", format!("delay of {} ms", delay.as_millis()), until);
         }
-        if let Some((code, percent, until)) = lock(&self.status).filter(|(_, _, until)| now < *until) {
-            active.push(format!("status {code} for {percent} of 100 answers, {}", left(until)));
+        if let Some((code, percent, until)) = *lock(&self.status) {
+            lasts("status", format!("status {code} for {percent} of 100 answers,"), until);
         }
-        match self.term() {
-            Term::Stops => {}
-            Term::Ignored => active.push(String::from("SIGTERM is ignored")),
-            Term::Delayed(delay) => active.push(format!("SIGTERM is obeyed after {} s", delay.as_secs())),
+        let is_on_its_way = self.ends.load(Ordering::Acquire) != 0;
+        if let Some((name, due)) = lock(&self.end).filter(|_| is_on_its_way) {
+            lasts(name, String::from(name), due);
         }
+        let run = self.log_run.load(Ordering::Acquire);
+        if let Some((_, lines, last)) = lock(&self.logs).filter(|(of, ..)| *of == run) {
+            lasts("log", format!("{lines} log lines"), last);
+        }
+        let term = match self.term() {
+            Term::Stops => None,
+            Term::Ignored => Some(String::from("SIGTERM is ignored")),
+            Term::Delayed(delay) => Some(format!("SIGTERM is obeyed after {} s", delay.as_secs())),
+        };
+        active.extend(term.map(|words| ActiveFault { name: "term", words, left: None }));
         active
     }
 }
@@ -220,12 +267,22 @@ mod tests {
         faults.on_term(Term::Ignored);
         assert_eq!(faults.delay_now(), Duration::from_millis(200));
         faults.wait_while_hanging(&Stop::new().unwrap());
-        let active = faults.active().join(", ");
-        assert!(
-            active.contains("delay of 200 ms") && active.contains("ignored") && !active.contains("hang"),
-            "{active}"
-        );
+        let told = || faults.active().iter().map(ActiveFault::in_words).collect::<Vec<_>>().join(", ");
+        assert_eq!(told(), "delay of 200 ms for 60 s more, SIGTERM is ignored");
         faults.delay(Duration::from_millis(200), Duration::ZERO);
         assert!(faults.delay_now().is_zero());
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_told_until_it_is_ended() {
+        let faults = Arc::<Faults>::default();
+        let told = || faults.active().iter().map(ActiveFault::in_words).collect::<Vec<_>>().join(", ");
+        faults.abort(Duration::from_secs(60)).unwrap();
+        faults.log(1000, 10, Stop::new().unwrap()).unwrap();
+        assert_eq!(told(), "abort in 60 s, 1000 log lines for 100 s more");
+        faults.end_exit();
+        assert_eq!(told(), "1000 log lines for 100 s more");
+        faults.end_log();
+        assert_eq!(told(), "");
     }
 }

@@ -16,6 +16,7 @@
 //! | [`load`] | CPU used to measure, disks kept busy |
 //! | [`jobs`] | the interface of Kubernetes' resource-consumer |
 //! | [`faults`] | what an operator makes go wrong |
+//! | `history` | the last ten minutes, for the page and for recordings; a feature |
 //! | `scenario` | plays curves over time on all of these; a feature |
 
 pub mod admission;
@@ -25,6 +26,8 @@ pub mod countable;
 pub mod disk;
 pub mod faults;
 pub mod fill;
+#[cfg(feature = "page")]
+pub mod history;
 pub mod jobs;
 pub mod load;
 pub mod memory;
@@ -109,6 +112,8 @@ pub struct Consumer {
     died: Vec<String>,
     stop: Stop,
     started: ProcessStart,
+    #[cfg(feature = "page")]
+    history: history::History,
     #[cfg(feature = "scenario")]
     scenario: Arc<scenario::ScenarioPlayer>,
     /// A scenario is being received: one at a time, so that many do not fill the memory.
@@ -232,6 +237,8 @@ impl Consumer {
             died,
             stop: stop.clone(),
             started: ProcessStart::now(),
+            #[cfg(feature = "page")]
+            history: history::History::default(),
             #[cfg(feature = "scenario")]
             scenario,
             #[cfg(feature = "scenario")]
@@ -368,6 +375,8 @@ pub fn run(settings: &ConsumerSettings) -> io::Result<()> {
 /// Serves until a signal ends it.
 fn serve(role: Role, consumer: &Arc<Consumer>, settings: &ConsumerSettings) -> io::Result<Serving> {
     let mut serving = role.serve(Arc::clone(consumer) as _)?;
+    #[cfg(feature = "page")]
+    history::HistorySampler::start(consumer);
     consumer.take_at_start(&settings.start);
     #[cfg(feature = "scenario")]
     consumer.scenario.begin_with_the_service();

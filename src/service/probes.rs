@@ -41,6 +41,14 @@ impl Probe {
         *lock(&self.0) = ProbeState::Stopping;
     }
 
+    /// How long it stays switched off, where that was said.
+    pub fn left(&self) -> Option<Duration> {
+        match *lock(&self.0) {
+            ProbeState::Off(Some(until)) => until.checked_duration_since(Instant::now()),
+            _ => None,
+        }
+    }
+
     /// Why it fails, if it does.
     pub fn trouble(&self) -> Option<String> {
         let mut state = lock(&self.0);
@@ -72,8 +80,9 @@ mod tests {
         assert_eq!(probe.trouble().as_deref(), Some("disabled on request"));
         probe.disable(Some(Duration::from_secs(30)));
         assert!(probe.trouble().unwrap().ends_with("s more"));
+        assert!(probe.left().is_some_and(|left| left <= Duration::from_secs(30)));
         probe.disable(Some(Duration::ZERO));
-        assert_eq!(probe.trouble(), None);
+        assert_eq!((probe.trouble(), probe.left()), (None, None));
         probe.disable(None);
         probe.enable();
         assert_eq!(probe.trouble(), None);

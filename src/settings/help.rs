@@ -381,6 +381,8 @@ Usage:
           where none is named
       --metrics [URL] [--every 1s] [--for 10m] [--token-file FILE]
           what a testero holds and uses, until Ctrl-C where --for is left out
+      --history [URL] [--for 10m] [--token-file FILE]
+          what it held and used in the last ten minutes
 
 A scenario is YAML or JSON. Where a FILE is read, - is the standard input.
 --limit is for amounts like 50pct: memory, disk, cpu, inode, pid, fd.

@@ -40,6 +40,8 @@ fn a_shortage_of_descriptors_is_helped_by_whoever_waits_longest() {
 
 /// Leaves no room for the stack of one more thread while `test` runs.
 fn without_threads(testero: &Testero, test: impl FnOnce()) {
+    // What the service's own threads need they have by now, so that the limit takes nothing from them.
+    std::thread::sleep(Duration::from_millis(1500));
     // Threads that have ended leave stacks that are used again: none has been started here.
     let used = testero.status("VmSize") << 10;
     let limit = Lowered::new(testero, address_limit, used);

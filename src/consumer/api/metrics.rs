@@ -51,8 +51,8 @@ fn groups(consumer: &Consumer, page: &mut Exposition) {
                 let value = match place {
                     0 => snapshot.operation.as_ref().map(|operation| operation.planned).or(Some(0)),
                     1 => Some(snapshot.held),
-                    2 => room.as_ref().map(|(limit, _)| limit.most),
-                    _ => room.as_ref().map(|(_, most)| most.saturating_sub(snapshot.held)),
+                    2 => room.as_ref().map(|(limit, ..)| limit.most),
+                    _ => room.as_ref().map(|(_, most, _)| most.saturating_sub(snapshot.held)),
                 };
                 if let Some(value) = value.filter(|_| (*unit == Unit::Bytes) == in_bytes) {
                     page.sample("", &[("group", group)], &value);

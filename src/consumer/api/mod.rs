@@ -15,6 +15,7 @@
 //! | `refusals` | what is refused, in text and in JSON |
 //! | `status` | all there is to know, for programs and for people |
 //! | `metrics` | the same for a Prometheus |
+//! | `history` | the last ten minutes, for programs and as a recording; a feature |
 //! | `page`, `html` | the page for browsers, and what each page comes with |
 //! | `guide` | the index, the list of paths, a page to read them, and what a request nearly named |
 
@@ -22,6 +23,8 @@ mod account;
 mod fault;
 #[cfg(feature = "openapi")]
 mod guide;
+#[cfg(feature = "page")]
+mod history;
 #[cfg(any(feature = "page", feature = "openapi"))]
 mod html;
 mod jobs;
@@ -251,6 +254,8 @@ impl Consumer {
             Route::ScenarioCurves => self.scenario_curves(params),
             #[cfg(feature = "scenario")]
             Route::ScenarioStep(step) => self.scenario_step(step, params),
+            #[cfg(feature = "page")]
+            Route::History => self.history_answer(params),
             #[cfg(any(feature = "page", feature = "openapi"))]
             Route::Page => front(request, json),
             #[cfg(feature = "openapi")]

@@ -7,8 +7,8 @@ use crate::packed::unpacked;
 /// The page, with its style and its script.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
-const POLICY: &str = "default-src 'none'; script-src 'sha256-7y/7K4izJDyuKni6negJtmrqs8StBhy0ci9EWiCJ8AM='; \
-                      style-src 'sha256-AbCUaE6Pva4EXhINkl0Lpz5dQZ5jRVy+AA5iq6yP2pA='; connect-src 'self'; img-src data:; \
+const POLICY: &str = "default-src 'none'; script-src 'sha256-Hc/Mc7dg6Mc80CbVgZrP3OZDoVUR9pBe1kPNfb3wCzw='; \
+                      style-src 'sha256-+zhGBAqf9jFRDlj/VBk4fJe7ny0He2TlFDhnhg9DueU='; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 

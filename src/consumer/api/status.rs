@@ -35,11 +35,16 @@ pub(super) fn of_group(consumer: &Consumer, group: &Group) -> Value {
     let snapshot = group.snapshot();
     let mut value = of_snapshot(group, &snapshot);
     value = match group.room() {
-        Ok((limit, most)) => value
+        Ok((limit, most, exactly)) => value
             .with("limit", limit.most)
             .with("limit_source", limit.source)
-            .with("available", most.saturating_sub(snapshot.held)),
-        Err(why) => value.with("limit", None::<u64>).with("limit_source", why).with("available", 0u64),
+            .with("available", most.saturating_sub(snapshot.held))
+            .with("available_exact", exactly.saturating_sub(snapshot.held)),
+        Err(why) => value
+            .with("limit", None::<u64>)
+            .with("limit_source", why)
+            .with("available", 0u64)
+            .with("available_exact", 0u64),
     };
     if group.store().name() == "mem" {
         let jobs = consumer.jobs.sums();
@@ -122,13 +127,20 @@ pub(super) fn status(consumer: &Consumer) -> Value {
         "now": utc_stamp(std::time::SystemTime::now()),
         "ready": consumer.ready.trouble().is_none(),
         "healthy": consumer.health.trouble().is_none(),
+        "ready_in_seconds": consumer.ready.left().map(|left| thousandths(left.as_secs_f64())),
+        "healthy_in_seconds": consumer.health.left().map(|left| thousandths(left.as_secs_f64())),
     };
     for (name, known) in consumer.identity.labels() {
         value = value.with(name, known);
     }
     #[cfg(feature = "scenario")]
     value.add("scenario", &consumer.scenario.state());
-    let faults = list(&mut consumer.faults.active().into_iter().map(|fault| Value::of(&fault)));
+    let active = consumer.faults.active();
+    let faults = list(&mut active.iter().map(|fault| Value::of(&fault.in_words())));
+    let active = list(&mut active.iter().map(|fault| {
+        let left = fault.left.map(|left| thousandths(left.as_secs_f64()));
+        object! { "fault": fault.name, "words": fault.words.trim_end_matches(','), "seconds_left": left }
+    }));
     let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value
         .with("groups", groups)
@@ -137,6 +149,7 @@ pub(super) fn status(consumer: &Consumer) -> Value {
         .with("process", process(consumer))
         .with("faults_on", consumer.faults_on)
         .with("faults", faults)
+        .with("active_faults", active)
         .with("died_doing", died)
 }
 

@@ -104,7 +104,7 @@ pub(super) fn in_words(consumer: &Consumer) -> String {
         page.add(format_args!("died      the process before this one died doing: {note}"));
     }
     for fault in consumer.faults.active() {
-        page.add(format_args!("fault     {fault}"));
+        page.add(format_args!("fault     {}", fault.in_words()));
     }
     page.0
 }
@@ -113,7 +113,7 @@ fn row(group: &Group, page: &mut TextPage) {
     let (snapshot, unit) = (group.snapshot(), group.store().unit());
     let planned = snapshot.operation.as_ref().map_or(0, |operation| operation.planned);
     let (limit, available) = match group.room() {
-        Ok((limit, most)) => (amount(limit.most, unit), amount(most.saturating_sub(snapshot.held), unit)),
+        Ok((limit, most, _)) => (amount(limit.most, unit), amount(most.saturating_sub(snapshot.held), unit)),
         Err(_) => (String::from("-"), String::from("-")),
     };
     let held = amount(snapshot.held, unit);

@@ -77,6 +77,9 @@ pub enum Route {
     /// What is done with the scenario that is played.
     #[cfg(feature = "scenario")]
     ScenarioStep(ScenarioStep),
+    /// The last ten minutes.
+    #[cfg(feature = "page")]
+    History,
     /// The page for browsers, and an index for everybody else.
     #[cfg(any(feature = "page", feature = "openapi"))]
     Page,
@@ -199,6 +202,8 @@ pub const ROUTES: &[(&str, Route)] = &[
     #[cfg(feature = "scenario")]
     ("/api/scenario/seek", Route::ScenarioStep(ScenarioStep::Seek)),
     ("/api/status", Route::Status),
+    #[cfg(feature = "page")]
+    ("/api/history", Route::History),
     ("/metrics", Route::Metrics),
     ("/healthz", Route::Healthz),
     ("/readyz", Route::Readyz),
@@ -282,6 +287,8 @@ impl Route {
             Self::ScenarioCurves => ParameterList::Curves,
             #[cfg(feature = "scenario")]
             Self::ScenarioStep(ScenarioStep::Seek) => ParameterList::Seek,
+            #[cfg(feature = "page")]
+            Self::History => ParameterList::History,
             Self::Fault(_) if deletes => ParameterList::Nothing,
             Self::Fault(Fault::Exit) => ParameterList::FaultExit,
             Self::Fault(Fault::Abort) => ParameterList::FaultAbort,

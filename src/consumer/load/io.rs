@@ -236,7 +236,8 @@ impl Task for IoTask {
     }
 
     fn figures(&self) -> LoadFigures {
-        LoadFigures::default()
+        let (writing, reading) = self.rates();
+        LoadFigures { wanted: self.spec.rate.now().unwrap_or_default() as f64, achieved: (writing + reading) as f64 }
     }
 
     fn told(&self, value: Value) -> Value {

@@ -76,12 +76,12 @@ pub trait Task: Send + Sync {
     fn line(&self) -> String;
 }
 
-/// The CPU that a load wants and uses; what does not apply is 0.
+/// What a load wants and uses: millicores, or bytes a second, written and read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LoadFigures {
-    /// Millicores to be used at this moment.
+    /// To be used at this moment; 0 where it is as much as there is.
     pub wanted: f64,
-    /// Millicores used in the last second.
+    /// Used in the last second.
     pub achieved: f64,
 }
 

@@ -51,7 +51,7 @@ impl HeldTrack {
 
     /// The limit, in the same.
     pub fn limit(&self) -> Option<f64> {
-        self.group.room().ok().map(|(limit, _)| limit.most as f64)
+        self.group.room().ok().map(|(limit, ..)| limit.most as f64)
     }
 
     /// Has the group hold so much.

@@ -64,6 +64,33 @@ impl PageFigures {
     }
 }
 
+/// A second of what a testero remembers, and the values of [`PAGE_COLUMNS`].
+pub type RememberedSecond = (f64, [Option<f64>; PAGE_COLUMNS.len()]);
+
+/// Reads what a testero remembers, as `/api/history` tells it in text.
+///
+/// # Errors
+/// What is not as it is there.
+pub fn remembered(text: &str) -> Result<Vec<RememberedSecond>, String> {
+    let mut lines = text.lines();
+    let mut names = lines.next().unwrap_or_default().split(',');
+    if names.next() != Some("seconds") || !names.eq(PAGE_COLUMNS) {
+        return Err(String::from("it tells no history: is this a testero with a page?"));
+    }
+    let mut seconds = Vec::new();
+    for line in lines {
+        let mut words = line.split(',');
+        let second = number(words.next().unwrap_or_default())?;
+        let mut values = [None; PAGE_COLUMNS.len()];
+        for value in &mut values {
+            let word = words.next().ok_or_else(|| format!("second {second}: a column is missing"))?;
+            *value = if word.is_empty() { None } else { Some(number(word)?) };
+        }
+        seconds.push((second, values));
+    }
+    Ok(seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +123,30 @@ mod tests {
         assert!(why.starts_with("testero_jobs_held_bytes: \"NaN\""), "{why}");
     }
 
+    #[test]
+    fn what_is_remembered_is_read() {
+        let names = format!("seconds,{}", PAGE_COLUMNS.join(","));
+        let seconds = remembered(&format!("{names}\n0,5,,1,0,0,0,0\n1,,0.5,1,0,0,0,0\n")).unwrap();
+        assert_eq!((seconds.len(), seconds[0].1[0], seconds[0].1[1]), (2, Some(5.0), None));
+        assert_eq!((seconds[1].0, seconds[1].1[0], seconds[1].1[1]), (1.0, None, Some(0.5)));
+        assert_eq!(remembered(&names), Ok(Vec::new()));
+        for (text, why) in [
+            (String::from("404 page not found\n"), "no history"),
+            (format!("{names}\n0,1\n"), "second 0: a column is missing"),
+            (format!("{names}\nx,1\n"), "x"),
+            (format!("{names}\n0,-1,,,,,,\n"), "-1"),
+        ] {
+            let told = remembered(&text).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_text_is_a_history_or_is_told(text in "(seconds,memory_bytes,cpu_cores,disk_bytes,io_bytes_per_second,inodes,pids,fds\n)?([0-9.,-]{0,20}\n){0,5}") {
+            let _ = remembered(&text);
+        }
+
         #[test]
         fn any_text_is_a_page_or_is_told(text in "(testero_jobs_held_bytes|[a-z{} 0-9.\n]{0,20}| .{0,9}\n){0,9}") {
             let _ = PageFigures::read(&text);

@@ -73,6 +73,8 @@ pub struct AskedService {
     pub every: Duration,
     /// For how long; until a signal comes where it is not said.
     pub length: Option<Duration>,
+    /// What it remembers is taken, as far back as `length`, instead of what comes.
+    pub is_past: bool,
 }
 
 /// Options as they were given.
@@ -84,6 +86,7 @@ struct RecordOptions {
     pod: Option<String>,
     /// `None` inside where no URL is given.
     metrics: Option<Option<String>>,
+    history: Option<Option<String>>,
     every: Option<Duration>,
     length: Option<Duration>,
     token: Option<TokenSource>,
@@ -121,6 +124,7 @@ impl RecordWords {
                 "top" => options.top = Some(value(&mut parser)?.into()),
                 "pod" => options.pod = Some(text(&mut parser)?),
                 "metrics" => options.metrics = Some(optional_url(&mut parser)?),
+                "history" => options.history = Some(optional_url(&mut parser)?),
                 "every" => {
                     let every = span(&text(&mut parser)?).map_err(|why| format!("--every: {why}"))?;
                     if every < SHORTEST {
@@ -146,7 +150,7 @@ fn text(parser: &mut Parser) -> Result<String, String> {
     parser.value().and_then(ValueExt::string).map_err(|error| error.to_string())
 }
 
-/// The URL behind `--metrics`, where there is one.
+/// The URL behind `--metrics` or `--history`, where there is one.
 fn optional_url(parser: &mut Parser) -> Result<Option<String>, String> {
     let mut url = parser.optional_value();
     if url.is_none()
@@ -205,9 +209,11 @@ impl RecordOptions {
             ("--prometheus", !self.answers.is_empty()),
             ("--top", self.top.is_some()),
             ("--metrics", self.metrics.is_some()),
+            ("--history", self.history.is_some()),
         ];
         let mut given = sources.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name);
-        let source = given.next().ok_or("record what? --prometheus FILE, --top FILE or --metrics URL")?;
+        let source =
+            given.next().ok_or("record what? --prometheus FILE, --top FILE, --metrics URL or --history URL")?;
         if let Some(other) = given.next() {
             return Err(format!("{source} and {other}: a recording has one source"));
         }
@@ -215,8 +221,8 @@ impl RecordOptions {
             ("--series", !self.series.is_empty(), &["--prometheus"][..]),
             ("--pod", self.pod.is_some(), &["--top"]),
             ("--every", self.every.is_some(), &["--top", "--metrics"]),
-            ("--for", self.length.is_some(), &["--metrics"]),
-            ("--token", self.token.is_some(), &["--metrics"]),
+            ("--for", self.length.is_some(), &["--metrics", "--history"]),
+            ("--token", self.token.is_some(), &["--metrics", "--history"]),
         ] {
             if is_given && !of.contains(&source) {
                 return Err(format!("{option} is for {}", of.join(" and ")));
@@ -228,7 +234,8 @@ impl RecordOptions {
         if output.replace && output.path.is_none() {
             return Err(String::from("--replace is for -o FILE"));
         }
-        let source = match (self.top, self.metrics) {
+        let is_past = self.history.is_some();
+        let source = match (self.top, self.history.or(self.metrics)) {
             (Some(path), _) => RecordSource::Top { path, every: self.every, pod: self.pod },
             (None, None) => RecordSource::Prometheus { answers: self.answers, series: self.series },
             (None, Some(url)) => {
@@ -239,12 +246,12 @@ impl RecordOptions {
                 };
                 Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
                 let every = self.every.unwrap_or(EVERY);
-                if self.length.is_some_and(|length| length < every) {
+                if !is_past && self.length.is_some_and(|length| length < every) {
                     return Err(String::from("--for is shorter than --every: there would be no point"));
                 }
                 // Those that the service itself has: the command runs beside it.
                 let token = self.token.or_else(|| of_environment(variable));
-                RecordSource::Service(AskedService { url, token, every, length: self.length })
+                RecordSource::Service(AskedService { url, token, every, length: self.length, is_past })
             }
         };
         Ok(RecordWords { source, output })
@@ -296,8 +303,13 @@ mod tests {
             let words = read(words).unwrap();
             let RecordSource::Service(asked) = words.source else { panic!("{words:?}") };
             assert_eq!((asked.url.as_str(), asked.length, words.output.path), (url, None, None));
+            assert!(!asked.is_past);
             assert_eq!(asked.token, Some(TokenSource::Value(String::from("secret"))));
         }
+        let words = read(&["--history", "http://a:1", "--for", "1m"]).unwrap();
+        let RecordSource::Service(asked) = words.source else { panic!("{words:?}") };
+        let wanted = ("http://a:1", Some(Duration::from_secs(60)), true);
+        assert_eq!((asked.url.as_str(), asked.length, asked.is_past), wanted);
         let none = |_: &str| None;
         let nowhere = || Err(String::from("nowhere"));
         assert_eq!(RecordWords::read(Parser::from_args(["--metrics"]), &none, &nowhere).unwrap_err(), "nowhere");
@@ -307,7 +319,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_one_line() {
         for (words, why) in [
-            ("", "record what? --prometheus FILE, --top FILE or --metrics URL"),
+            ("", "record what? --prometheus FILE, --top FILE, --metrics URL or --history URL"),
+            ("--history --metrics", "--metrics and --history: a recording has one source"),
+            ("--history --every 5s", "--every is for --top and --metrics"),
             ("--top a --metrics", "--top and --metrics: a recording has one source"),
             ("--top a --top b", "--top is given twice"),
             ("--prometheus a --prometheus b", "memory_bytes is given twice; COLUMN=FILE"),
@@ -318,8 +332,8 @@ mod tests {
             ("--prometheus a --series a=1 --series a=2", "is given once"),
             ("--prometheus a --every 5s", "--every is for --top and --metrics"),
             ("--top a --series a=1", "--series is for --prometheus"),
-            ("--top a --for 5s", "--for is for --metrics"),
-            ("--top a --token t", "--token is for --metrics"),
+            ("--top a --for 5s", "--for is for --metrics and --history"),
+            ("--top a --token t", "--token is for --metrics and --history"),
             ("--metrics --pod a", "--pod is for --top"),
             ("--metrics --every 0", "at least 100ms"),
             ("--metrics --every soon", "1h30m"),

@@ -42,15 +42,18 @@ impl Group {
         (limit, most)
     }
 
-    /// The limit now, and the largest amount that would be accepted.
+    /// The limit now, and the largest amount that would be accepted: in the plan's round parts, and to the page or byte.
     ///
     /// # Errors
     /// When that cannot be told.
-    pub fn room(&self) -> Result<(Limit, u64), String> {
+    pub fn room(&self) -> Result<(Limit, u64, u64), String> {
         let held = self.store.level().get();
-        let change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
+        let mut change = ChangeRequest::of(Amount::Exactly(0), Caller::nobody());
         let headroom = self.store.look(held, &change.options)?;
-        Ok(self.bounds(&*headroom, held, &change))
+        let (limit, most) = self.bounds(&*headroom, held, &change);
+        change.options.exact = true;
+        let (_, exactly) = self.bounds(&*headroom, held, &change);
+        Ok((limit, most, exactly))
     }
 
     pub(super) fn look(&self, change: &ChangeRequest) -> Result<Resolved<'_>, Refused> {
