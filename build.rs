@@ -50,6 +50,9 @@ fn main() {
         }
         let version = env::var("CARGO_PKG_VERSION").expect("cargo says which");
         pack("openapi", openapi::document(&version).to_string().as_bytes());
+        let docs = "src/consumer/api/docs.html";
+        println!("cargo:rerun-if-changed={docs}");
+        pack("docs", &std::fs::read(docs).expect(docs));
     }
     link();
 }

@@ -568,6 +568,72 @@ def scenario(page, testero, work):
     assert not page.shown(".scenario .state") and page.js("document.querySelectorAll('.tracks section').length") == 0
 
 
+def documentation(page, testero):
+    say("the description of what can be asked, to read")
+    page("Page.navigate", url=testero.origin + "/docs")
+    drawn = "document.readyState === 'complete' && document.querySelectorAll('#list details').length"
+    eventually("it is drawn", lambda: (page.js(drawn) or 0) > 50)
+    listed = testero.ask("/api?format=json")
+    for row in listed:
+        for method in row["methods"]:
+            there = f"""[...document.querySelectorAll('#list summary')].some(one =>
+                one.querySelector('.path').textContent === {json.dumps(row["path"])}
+                && [...one.querySelectorAll('.method')].some(mark => mark.textContent === {json.dumps(method)}))"""
+            assert page.js(there), f"{method} {row['path']} is not told"
+    groups = page.js("[...document.querySelectorAll('#groups a')].map(one => one.textContent).join()")
+    assert groups.startswith("The service,Memory,Disk,") and ",Faults," in groups, groups
+    page.click("#getMemSet summary")
+    page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?amount=512Mi'$")
+    page.says("#getMemSet dl", r"amountrequired.*Kubernetes quantity.*kind.*One of anon, file, shm\. Default: anon\.")
+
+    say("its filter, by the keyboard; a link to an operation")
+    page.js("document.activeElement.blur()")
+    page.tab_to("#filter")
+    page.type("/fault/delay")
+    shown = "[...document.querySelectorAll('#list details')].filter(one => one.checkVisibility()).map(one => one.id).join()"
+    eventually("it filters", lambda: page.js(shown) == "faultDelay,faultDelayEnd")
+    page.tab_to("#faultDelay summary")
+    page.key("Enter")
+    eventually("it is open", lambda: page.js("document.querySelector('#faultDelay').open"))
+    page.says("#faultDelay dl", "A whole number, 1 to 60000")
+    page.fill("#filter", "nothing has this in it")
+    page.says("#state", "^Nothing has these words in it.$")
+    page("Page.navigate", url="about:blank")
+    page("Page.navigate", url=testero.origin + "/docs#cpuRelease")
+    eventually("what a link names is open", lambda: page.js("document.querySelector('#cpuRelease')?.open"))
+
+    say("it fits a phone and a wall, and can be read in light and dark")
+    for scheme, width in [("light", 390), ("dark", 390), ("light", 1920), ("dark", 1360)]:
+        page.look(scheme, width)
+        page.js("for (const one of document.querySelectorAll('#list details')) one.open = true; 0")
+        over = page.js("document.documentElement.scrollWidth - innerWidth")
+        assert over <= 0, f"{width} pixels: {over} too wide"
+        pale = page.js(PALE)
+        assert not pale, f"{scheme}: {pale}"
+    page.look()
+    page.open(testero.origin + "/")
+
+
+# Texts that stand out from their ground by less than WCAG wants.
+PALE = """(() => {
+  const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => parts(colour).slice(0, 3).map(one => one / 255)
+    .map(one => one <= .03928 ? one / 12.92 : ((one + .055) / 1.055) ** 2.4)
+    .reduce((sum, one, at) => sum + one * [.2126, .7152, .0722][at], 0);
+  const ground = node => {
+    const colour = getComputedStyle(node).backgroundColor;
+    return (parts(colour)[3] ?? 1) || !node.parentElement ? colour : ground(node.parentElement);
+  };
+  const pale = new Set();
+  for (const node of document.querySelectorAll("body *")) {
+    if (![...node.childNodes].some(one => one.nodeType === 3 && one.data.trim()) || !node.checkVisibility()) continue;
+    const [one, other] = [getComputedStyle(node).color, ground(node)].map(light).sort((a, b) => b - a);
+    if ((one + .05) / (other + .05) < 4.5) pale.add(node.tagName + "." + node.className);
+  }
+  return [...pale].join();
+})()"""
+
+
 def lost(page, testero):
     say("the server is lost, and comes back")
     page.open(testero.origin + "/")
@@ -778,6 +844,10 @@ def pictures(page, testero, folder):
         page.picture(f"{folder}/{name}.png")
         if width in (390, 1360):
             page.picture(f"{folder}/{name}-top.png", 900)
+        page("Page.navigate", url=testero.origin + "/docs#getMemSet")
+        eventually("it is drawn", lambda: page.js("document.querySelector('#getMemSet')?.open"))
+        page.picture(f"{folder}/docs-{name}.png", 1500)
+        page.open(testero.origin + "/")
     page.look()
     testero.ask("/api?wait=true&format=json", "DELETE")
     testero.ask("/api/scenario?format=json", "PUT", SCENARIO.encode())
@@ -830,6 +900,7 @@ def main():
             seen_by_everybody(page, "idle")
             keyboard(page, testero)
             scenario(page, testero, work)
+            documentation(page, testero)
             lost(page, testero)
             forced(page, asked.binary, work)
             tokens(page, asked.binary, work)

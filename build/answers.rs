@@ -26,6 +26,7 @@ pub(crate) const RECEIPT: &Members = &[
     ("limit", "MaybeWhole"),
     ("expires", "Time"),
     ("status", "=/api/status"),
+    ("note?", "string"),
 ];
 pub(crate) const PREVIEW: &Members = &[
     ("dry_run", "=true"),
@@ -38,6 +39,7 @@ pub(crate) const PREVIEW: &Members = &[
     ("limit", "Whole"),
     ("limit_source", "string"),
     ("most", "Whole"),
+    ("note?", "string"),
 ];
 pub(crate) const GROUP: &Members = &[
     ("group", "Holder"),
@@ -61,6 +63,7 @@ pub(crate) const GROUP: &Members = &[
     ("limit_source", "string"),
     ("available", "Whole"),
     ("available_exact", "Whole"),
+    ("note?", "string"),
     ("jobs?", "Whole"),
     ("jobs_held?", "Whole"),
     ("jobs_planned?", "Whole"),
@@ -142,6 +145,8 @@ pub(crate) const SCENARIO_TRACK: &Members = &[
 pub(crate) const SCENARIO_CURVES: &Members = &[("from", "Moment"), ("step", "Real"), ("tracks", "TrackCurves")];
 pub(crate) const TRACK_CURVE: &Members =
     &[("track", "memory|disk|cpu|inode|pid|fd|io"), ("planned", "Curve"), ("held", "Curve")];
+/// A path in the list of them; one that does different things by its method is there once for each.
+pub(crate) const ROW: &Members = &[("path", "string"), ("methods", "Methods"), ("summary", "string")];
 pub(crate) const STATUS: &Members = &[
     ("version", "string"),
     ("now", "Now"),

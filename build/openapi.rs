@@ -14,8 +14,8 @@ use crate::table::{Fault, Holder, JobRoute, Loader, ProbeRoute, ROUTES, Route};
 
 /// What a client must know before it reads on.
 const DESCRIPTION: &str = "Everything that is answered in JSON, for who asks with `Accept: application/json` or \
-    `?format=json`; without, answers are text. A path that is not here is 404 (`not-found`), a method that a path does not \
-    take is 405 (`method-not-allowed`) with `Allow`; HEAD is taken where reading by GET is. GET changes state on `set`, \
+    `?format=json`; without, answers are text. A path that is not here is 404 (`not-found`) and told the nearest that is, a \
+    method that a path does not take is 405 (`method-not-allowed`) with `Allow`; HEAD is taken where reading by GET is. GET changes state on `set`, \
     `add`, `load` and `stop`; HEAD never does. Where a form is described, a flat object in `application/json` with the \
     same members does as well, and the query takes the same parameters; the body's count. Any other body is 415. While a \
     fault of `/fault/status` lasts, other paths answer with its status and the code `fault`, but DELETE never does.";
@@ -46,7 +46,7 @@ pub(crate) fn document(version: &str) -> Value {
                 "type": "http",
                 "scheme": "bearer",
                 "description":
-                    "Where a token is set, changes need it, and with TOKENREADS=on everything does but this document.",
+                    "Where a token is set, changes need it, and with TOKENREADS=on everything does but this document, `/` and `/docs`.",
             } },
             "parameters": parameters,
             "requestBodies": bodies.collect::<Map<_, _>>(),
@@ -104,8 +104,7 @@ fn shared_parameters() -> Map<String, Value> {
 /// All operations that are told. HEAD is where GET reads; it goes without saying.
 fn operations() -> impl Iterator<Item = (&'static str, Route, Method)> {
     let all = ROUTES.iter().flat_map(|(path, route)| route.methods().iter().map(|method| (*path, *route, *method)));
-    // The page is no part of the contract.
-    all.filter(|(path, _, method)| *path != "/" && *method != Method::Head)
+    all.filter(|(_, _, method)| *method != Method::Head)
 }
 
 fn is_sharable(parameter: Parameter) -> bool {
@@ -144,7 +143,7 @@ fn operation(path: &str, route: Route, method: Method, shared: &Map<String, Valu
     let deletes = method == Method::Delete;
     let list = route.parameters(deletes);
     let mut value = json!({ "operationId": id(path, route, method), "summary": summary(path, route, method) });
-    let is_open = route == Route::OpenApi;
+    let is_open = route.is_public();
     if is_open {
         value["security"] = json!([]);
     }
@@ -200,6 +199,7 @@ fn answers(route: Route, method: Method) -> &'static str {
         Route::Stop(Loader::Io) => "200:IoStopped 409",
         Route::Running(Loader::Cpu) | Route::Loads(Loader::Cpu) => "200:CpuStatus",
         Route::Running(Loader::Io) | Route::Loads(Loader::Io) => "200:IoStatus",
+        Route::All if method == Method::Get => "200:Paths",
         Route::All => "200:Status 202:Releasing 500 503",
         Route::Jobs => "200:Jobs",
         Route::OneJob => "200:Job 404:NoJob",
@@ -222,8 +222,7 @@ fn answers(route: Route, method: Method) -> &'static str {
         Route::ScenarioCurves => "200:ScenarioCurves 400 404:NoScenario",
         #[cfg(feature = "scenario")]
         Route::ScenarioStep(_) => "200:Scenario 404:NoScenario",
-        #[cfg(feature = "page")]
-        Route::Page => "",
+        Route::Page | Route::Docs => "200:Paths",
         Route::OpenApi => "200:Contract",
     }
 }
@@ -244,20 +243,20 @@ fn summary(path: &str, route: Route, method: Method) -> String {
         Route::Planned(_) => "The plan last accepted.",
         Route::Held(_) => "What is held.",
         Route::Group(holder) if deletes => return format!("Releases all {}; never busy.", things(holder)),
-        Route::Group(_) => "The group, with its limits.",
+        Route::Group(_) => "The group, with its limits; in JSON alone.",
         Route::Load(Loader::Cpu) => "Starts a load of the CPU.",
         Route::Load(Loader::Io) => "Writes and reads the files held.",
         Route::Stop(_) => "Stops the load of that id.",
         Route::Running(_) => "What runs.",
         Route::Loads(_) if deletes => "Stops what runs.",
-        Route::Loads(_) => "The same.",
+        Route::Loads(_) => "The same as getact; in JSON alone.",
+        Route::All if !deletes => "Every path, with its methods and what they do.",
         Route::All => "Releases everything, and ends all loads, jobs and bumps.",
         Route::Jobs if deletes => "Ends all jobs, and what is bumped.",
-        Route::Jobs => "The jobs that run.",
+        Route::Jobs => "The jobs that run; in JSON alone.",
         Route::OneJob if deletes => "Ends the job of this id.",
-        Route::OneJob => "The job of this id.",
+        Route::OneJob => "The job of this id; in JSON alone.",
         Route::Status => "Everything there is to know, at once, also while work runs.",
-        Route::Metrics if method == Method::Post => "The same.",
         Route::Metrics => "Metrics for a Prometheus; never JSON.",
         Route::Healthz => "Alive?",
         Route::Readyz => "Ready?",
@@ -293,9 +292,9 @@ fn summary(path: &str, route: Route, method: Method) -> String {
         Route::ScenarioStep(ScenarioStep::Resume) => "It goes on from there, with all its tracks.",
         #[cfg(feature = "scenario")]
         Route::ScenarioStep(ScenarioStep::Seek) => "It goes on elsewhere.",
-        #[cfg(feature = "page")]
-        Route::Page => "The page for browsers.",
-        Route::OpenApi => "This document.",
+        Route::Page => "A page for browsers, an index for people, and in JSON the list of paths.",
+        Route::Docs => "What can be asked, to read in a browser; elsewhere the same as /.",
+        Route::OpenApi => "All of this for programs: OpenAPI 3.1.",
     };
     summary.to_owned()
 }
@@ -314,6 +313,8 @@ fn id(path: &str, route: Route, method: Method) -> String {
         Route::Held(_) => format!("{group}Held"),
         Route::Running(_) => format!("{group}Running"),
         Route::Group(_) | Route::Loads(_) if deletes => format!("{group}Release"),
+        Route::Page => String::from("index"),
+        Route::All if !deletes => String::from("paths"),
         Route::All => String::from("releaseAll"),
         Route::OneJob if deletes => String::from("jobEnd"),
         Route::OneJob => String::from("job"),

@@ -161,7 +161,8 @@ fn another_method_is_405_with_the_methods_there_are() {
         ("POST", "/api/mem/getact", "GET, HEAD"),
         ("PUT", "/api/status", "GET, HEAD"),
         ("POST", "/api/mem?amount=1Mi", "GET, HEAD, DELETE"),
-        ("GET", "/api", "DELETE"),
+        ("POST", "/api", "GET, HEAD, DELETE"),
+        ("GET", "/fault", "DELETE"),
         ("OPTIONS", "/api/mem/set?amount=1Mi", "GET, POST, PUT"),
     ] {
         let (answer, value) = testero.ask_json(method, target);
@@ -551,7 +552,7 @@ fn the_text_contract_is_the_same_beside_it() {
         assert_eq!((answer.status, answer.body.as_str()), (200, body), "{target}");
     }
     assert!(began.elapsed() >= Duration::from_millis(2900), "without the brake: {:?}", began.elapsed());
-    for (method, target) in [("GET", "/api"), ("GET", "/api/mem"), ("POST", "/api/cpu"), ("GET", "/api/nothing")] {
+    for (method, target) in [("POST", "/api"), ("GET", "/api/mem"), ("POST", "/api/cpu"), ("GET", "/api/nothing")] {
         let answer = testero.ask(method, target);
         assert_eq!((answer.status, answer.body.as_str()), (404, "404 page not found\n"), "{target}");
     }

@@ -25,6 +25,8 @@ mod exposition;
 #[cfg(feature = "fibonacci")]
 mod fibonacci;
 mod fuzz;
+#[cfg(feature = "openapi")]
+mod guide;
 mod harness;
 mod headroom;
 #[cfg(feature = "page")]
@@ -57,6 +59,7 @@ mod readme;
 #[cfg(feature = "scenario")]
 mod recording;
 mod releases;
+mod rounding;
 #[cfg(all(feature = "scenario", feature = "client"))]
 mod running;
 #[cfg(feature = "scenario")]

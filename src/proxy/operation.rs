@@ -31,7 +31,7 @@ impl Service for OperatorService {
     fn answer(&self, request: &Request<'_>) -> Answer {
         let as_json = wants_json(request.fields, request.query);
         if !METHODS.contains(request.method) {
-            return not_allowed(request.method, &METHODS, as_json);
+            return not_allowed(request.method, &METHODS, "", as_json);
         }
         match &*request.path {
             b"/healthz" => text(200, "ok\n").into(),

@@ -68,11 +68,11 @@ impl Problem {
     }
 }
 
-/// A method that a path does not take.
-pub fn not_allowed(method: &Method, methods: &[Method], as_json: bool) -> Answer {
+/// A method that a path does not take; `hint` may tell what was probably meant.
+pub fn not_allowed(method: &Method, methods: &[Method], hint: &str, as_json: bool) -> Answer {
     let allowed = methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let problem =
-        Problem::new(405, "method-not-allowed", format!("{method} is not for this path, which takes {allowed}"));
+    let why = format!("{method} is not for this path, which takes {allowed}{hint}");
+    let problem = Problem::new(405, "method-not-allowed", why);
     with_field(problem.answer(as_json), "Allow", &allowed)
 }
 

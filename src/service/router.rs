@@ -56,7 +56,7 @@ impl Router {
         let as_json = wants_json(request.fields, request.query);
         let answer = match place {
             None => Problem::new(404, "not-found", "there is no such path; / is").answer(as_json),
-            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, as_json),
+            Some(_) if !METHODS.contains(request.method) => not_allowed(request.method, &METHODS, "", as_json),
             Some(place) => answer(routes[place].1, as_json),
         };
         self.http.count(place, answer.response.status_code().0, began.elapsed());

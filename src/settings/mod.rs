@@ -29,7 +29,7 @@ pub mod scenario;
 #[cfg_attr(not(feature = "crash"), allow(dead_code, reason = "each file needs other kinds of values"))]
 mod strict_reader;
 pub mod token;
-#[cfg(any(feature = "crash", feature = "scenario", feature = "client"))]
+#[cfg(any(feature = "crash", feature = "scenario", feature = "client", feature = "openapi"))]
 pub mod unknown_word;
 
 pub use consumer::{ConsumerSettings, CpuLimit, EvictionReserve, Number, Start, StartRequest};

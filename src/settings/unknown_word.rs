@@ -41,7 +41,7 @@ pub(super) fn unknown(kind: &str, word: &str, names: &[String]) -> String {
 }
 
 /// The name that somebody may have meant: one with few letters put in, left out or changed.
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "openapi"))]
 pub fn meant<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let (mut nearest, mut letters) = (None, 3);
     for name in names {

@@ -8,13 +8,14 @@ use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::status::{job_list, of_job, status};
 use crate::consumer::api::status_text::in_words;
 use crate::consumer::api::table::{JobRoute, Route};
+use crate::consumer::api::wrong_method;
 use crate::consumer::jobs::custom_metrics::MetricRefused;
 use crate::consumer::jobs::{JobRefused, StartedJob};
 use crate::http::{Answer, Method, Request, text};
 use crate::kernel::clock::utc_stamp;
 use crate::object;
 use crate::parameters::{DELTA, DURATION_SEC, MEGABYTES, METRIC, MILLICORES};
-use crate::service::problem::{Problem, json, not_allowed, say, with_field};
+use crate::service::problem::{Problem, json, say, with_field};
 use crate::units::decimal::{Plain, float};
 use crate::units::duration::LONGEST;
 use crate::units::strconv::{parse_signed, parse_unsigned};
@@ -32,8 +33,8 @@ impl Consumer {
     /// Starts a job.
     pub(super) fn job(&self, job: JobRoute, request: &Request<'_>, params: &Params<'_, '_>) -> Answer {
         if *request.method != Method::Post {
-            let methods = Route::JobRoute(job).methods();
-            return if params.json { not_allowed(request.method, methods, true) } else { text(400, NOT_A_POST).into() };
+            let route = Route::JobRoute(job);
+            return if params.json { wrong_method(request, route, true) } else { text(400, NOT_A_POST).into() };
         }
         if job == JobRoute::Status {
             return if params.json { json(200, &status(self)) } else { text(200, in_words(self) + "\n").into() };

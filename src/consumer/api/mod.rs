@@ -5,6 +5,7 @@
 //! | `table` | every path, what it does, and who may ask for it how |
 //! | `params` | the parameters of a request, and the change that they ask for |
 //! | `set`, `release`, `account` | a total is asked for, given back, told |
+//! | `rounding` | that a plan holds more than was asked for |
 //! | `load`, `stop` | a load is started, told, ended |
 //! | `waiting` | answers that take as long as the work |
 //! | `jobs` | the resource-consumer's interface |
@@ -15,12 +16,17 @@
 //! | `status` | all there is to know, for programs and for people |
 //! | `metrics` | the same for a Prometheus |
 //! | `history` | the last ten minutes, for programs and as a recording; a feature |
-//! | `page` | the page for browsers |
+//! | `page`, `html` | the page for browsers, and what each page comes with |
+//! | `guide` | the index, the list of paths, a page to read them, and what a request nearly named |
 
 mod account;
 mod fault;
+#[cfg(feature = "openapi")]
+mod guide;
 #[cfg(feature = "page")]
 mod history;
+#[cfg(any(feature = "page", feature = "openapi"))]
+mod html;
 mod jobs;
 mod load;
 mod metrics;
@@ -30,6 +36,7 @@ pub mod params;
 mod probes;
 mod refusals;
 mod release;
+mod rounding;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod set;
@@ -61,6 +68,8 @@ use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, te
 use crate::packed::unpacked;
 use crate::parameters::DRY_RUN;
 use crate::service::access::is_from_another_site;
+#[cfg(feature = "openapi")]
+use crate::service::problem::with_field;
 use crate::service::problem::{Problem, json as in_json, not_allowed, probe, say, wants_json};
 
 use table::{Holder, Route, find};
@@ -147,7 +156,7 @@ impl Consumer {
             }
             return redirect(&location).into();
         }
-        let Some(route) = route else { return unknown(json) };
+        let Some(route) = route else { return unknown(request, json) };
         let changes = route.changes(request.method);
         #[cfg(feature = "scenario")]
         let has_own_body = route == Route::Scenario;
@@ -198,14 +207,18 @@ impl Consumer {
             route,
             Route::Group(_) | Route::Loads(_) | Route::All | Route::Faults | Route::Jobs | Route::OneJob
         );
+        #[cfg(feature = "openapi")]
+        if route == Route::All && matches!(request.method, Method::Get | Method::Head) {
+            return guide::paths(json);
+        }
         if !json && !deletes && is_whole {
-            return unknown(false);
+            return unknown(request, false);
         }
         let honest = json || matches!(route, Route::Switch(..) | Route::Fault(_) | Route::Status);
         #[cfg(feature = "scenario")]
         let honest = honest || matches!(route, Route::Scenario | Route::ScenarioCurves | Route::ScenarioStep(_));
         if honest && !matches!(route, Route::JobRoute(_)) && !route.methods().contains(request.method) {
-            return not_allowed(request.method, route.methods(), json);
+            return wrong_method(request, route, json);
         }
         if route.changes(request.method) && !params.knows(DRY_RUN.name) && params.has(DRY_RUN.name) {
             let why = "dry_run is for sets, releases of one group, and loads; nothing was done";
@@ -243,8 +256,10 @@ impl Consumer {
             Route::ScenarioStep(step) => self.scenario_step(step, params),
             #[cfg(feature = "page")]
             Route::History => self.history_answer(params),
-            #[cfg(feature = "page")]
-            Route::Page => page::page(request, json),
+            #[cfg(any(feature = "page", feature = "openapi"))]
+            Route::Page => front(request, json),
+            #[cfg(feature = "openapi")]
+            Route::Docs => guide::docs(request, json),
             #[cfg(feature = "openapi")]
             Route::OpenApi => content(200, "application/json", unpacked(OPENAPI)).into(),
         }
@@ -267,12 +282,44 @@ impl Consumer {
     }
 }
 
-fn unknown(json: bool) -> Answer {
-    if json {
-        Problem::new(404, "not-found", "there is no such path; /api/status tells what there is").answer(true)
-    } else {
-        text(404, "404 page not found\n").into()
+/// The answer to who has only our address.
+#[cfg(any(feature = "page", feature = "openapi"))]
+fn front(request: &Request<'_>, json: bool) -> Answer {
+    #[cfg(feature = "page")]
+    if !json && html::wants_html(request) {
+        return page::page();
     }
+    #[cfg(feature = "openapi")]
+    if matches!(request.method, Method::Get | Method::Head) {
+        return guide::index(request, json);
+    }
+    unknown(request, json)
+}
+
+/// The answer on a path that there is not. The text is the contract's.
+fn unknown(request: &Request<'_>, json: bool) -> Answer {
+    #[cfg(feature = "openapi")]
+    let why = || guide::no_such_path(&request.path);
+    #[cfg(not(feature = "openapi"))]
+    let why = || ("there is no such path; /api/status tells what there is", request).0;
+    let answer = match json {
+        true => Problem::new(404, "not-found", why()).answer(true),
+        false => text(404, "404 page not found\n").into(),
+    };
+    #[cfg(feature = "openapi")]
+    let answer = with_field(answer, "Link", "</openapi.json>; rel=\"service-desc\"");
+    answer
+}
+
+/// The answer to a method that a path does not take.
+fn wrong_method(request: &Request<'_>, route: Route, json: bool) -> Answer {
+    #[cfg(feature = "openapi")]
+    let hint = format!("; did you mean {}?", guide::meant_call(&request.path, route, request.method));
+    #[cfg(not(feature = "openapi"))]
+    let hint = "";
+    #[cfg(feature = "openapi")]
+    let hint = hint.as_str();
+    not_allowed(request.method, route.methods(), hint, json)
 }
 
 /// A body that is understood.

@@ -1,7 +1,7 @@
 //! The page for browsers: one file, which asks for nothing but this service.
 
-use crate::consumer::api::unknown;
-use crate::http::{Answer, Method, Request, content, field};
+use crate::consumer::api::html::html;
+use crate::http::Answer;
 use crate::packed::unpacked;
 
 /// The page, with its style and its script.
@@ -12,26 +12,9 @@ const POLICY: &str = "default-src 'none'; script-src 'sha256-Hc/Mc7dg6Mc80CbVgZr
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The page, for who asks for HTML by name.
-pub(super) fn page(request: &Request<'_>, json: bool) -> Answer {
-    let accept = request.fields.first("Accept").unwrap_or_default();
-    if json
-        || !matches!(request.method, Method::Get | Method::Head)
-        || !accept.to_ascii_lowercase().windows(9).any(|part| part == b"text/html")
-    {
-        return unknown(json);
-    }
-    let mut page = content(200, "text/html; charset=utf-8", unpacked(PAGE));
-    for (name, value) in [
-        ("Content-Security-Policy", POLICY),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
-        ("Cache-Control", "no-cache"),
-        ("Vary", "Accept"),
-    ] {
-        page.add_header(field(name, value));
-    }
-    page.into()
+/// The page.
+pub(super) fn page() -> Answer {
+    html(unpacked(PAGE), POLICY)
 }
 
 #[cfg(test)]
@@ -77,15 +60,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_policy_knows_the_script_and_the_style() {
+    fn check_policy(page: &str, policy: &str) {
         for element in ["script", "style"] {
             let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-            assert_eq!((SOURCE.matches(&open).count(), SOURCE.matches(&close).count()), (1, 1), "one {element}");
-            let text = SOURCE.split_once(&open).unwrap().1.split_once(&close).unwrap().0;
+            assert_eq!((page.matches(&open).count(), page.matches(&close).count()), (1, 1), "one {element}");
+            let text = page.split_once(&open).unwrap().1.split_once(&close).unwrap().0;
             let hash = base64(&Sha256::digest(text));
             let source = format!("{element}-src 'sha256-{hash}';");
-            assert!(POLICY.contains(&source), "the policy has to say: {source}");
+            assert!(policy.contains(&source), "the policy has to say: {source}");
+        }
+    }
+
+    #[test]
+    fn the_policy_knows_the_script_and_the_style() {
+        check_policy(SOURCE, POLICY);
+    }
+
+    #[cfg(feature = "openapi")]
+    #[test]
+    fn the_page_to_read_is_small_and_may_do_as_little() {
+        use crate::consumer::api::guide::DOCS_POLICY;
+        const DOCS: &str = include_str!("docs.html");
+        check_policy(DOCS, DOCS_POLICY);
+        assert!(DOCS.len() <= 12 << 10, "{} bytes", DOCS.len());
+        let rest =
+            |policy: &'static str| -> Vec<&str> { policy.split("; ").filter(|one| !one.contains("sha256")).collect() };
+        assert_eq!(rest(DOCS_POLICY), rest(POLICY));
+        for stopped in
+            [" style=\"", " onclick=\"", " src=", "@import", " url(", "innerHTML", "eval(", "://", "localStorage"]
+        {
+            assert!(!DOCS.contains(stopped), "{stopped}");
         }
     }
 }

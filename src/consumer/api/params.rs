@@ -234,6 +234,7 @@ impl<'r, 'b> Params<'r, 'b> {
             touch: self.length(TOUCH.name)?,
             fsync: self.flag(FSYNC.name)?,
             follows: false,
+            within_limit: self.json || self.bytes(SIZE.name).is_none(),
             force: self.flag(FORCE.name)?,
         };
         change.ttl = self.length(TTL.name)?;

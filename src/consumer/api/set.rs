@@ -7,6 +7,7 @@ use crate::consumer::Consumer;
 use crate::consumer::api::account::parts;
 use crate::consumer::api::params::{Params, caller, words};
 use crate::consumer::api::refusals::{not_done, refused, say_late, stopping};
+use crate::consumer::api::rounding::{noted, rounding};
 use crate::consumer::api::status::{of_group, of_operation};
 use crate::consumer::api::status_text::group_line;
 use crate::consumer::api::table::Holder;
@@ -108,12 +109,12 @@ impl Consumer {
         let operation = Arc::clone(&accepted.operation);
         match hold {
             Long::No if params.json => with_field(json(202, &receipt(group, &accepted)), "Location", "/api/status"),
-            Long::No => say(text::accepted(holder, operation.requested, operation.id)),
+            Long::No => say(told(holder, group, &operation, "will be held")),
             Long::Wait(_hold) => match group.wait(&operation, PAUSE, &mut || request.client_is_gone()) {
                 None if self.stop.is_set() => stopping().answer(params.json),
                 // It has not ended, and nobody seems to be there any more: what is true is that it is accepted.
                 None if params.json => json(202, &receipt(group, &accepted)),
-                None => say(text::accepted(holder, operation.requested, operation.id)),
+                None => say(told(holder, group, &operation, "will be held")),
                 Some(outcome) => waited(self, holder, &operation, &outcome, params.json),
             },
             Long::Follow(hold) => {
@@ -145,18 +146,37 @@ impl Followed for (Arc<Group>, Arc<Operation>) {
 
 /// The answer to who waited for the end.
 fn waited(consumer: &Consumer, holder: Holder, operation: &Operation, outcome: &Outcome, as_json: bool) -> Answer {
-    let told = text::accepted(holder, operation.requested, operation.id);
+    let how = if matches!(outcome, Outcome::Done) { "held" } else { "were to be held" };
+    let told = told(holder, consumer.group(holder), operation, how);
     match outcome {
-        Outcome::Done if as_json => json(200, &of_group(consumer, consumer.group(holder))),
+        Outcome::Done if as_json => {
+            let group = consumer.group(holder);
+            json(200, &noted(of_group(consumer, group), &note(group, operation, how)))
+        }
         Outcome::Done => say(told),
         other => not_done(other, &told, "a release took its place", as_json),
     }
 }
 
+/// That an operation was accepted, and where its plan rounds, to how much.
+fn told(holder: Holder, group: &Group, operation: &Operation, how: &str) -> String {
+    let mut words = text::accepted(holder, operation.requested, operation.id);
+    let note = note(group, operation, how);
+    if !note.is_empty() {
+        words.push('\n');
+        words += &note;
+    }
+    words
+}
+
+fn note(group: &Group, operation: &Operation, how: &str) -> String {
+    rounding(operation.requested, operation.planned, &operation.options, group.store().unit(), how)
+}
+
 /// What is told of an operation that was accepted.
 fn receipt(group: &Group, accepted: &Accepted) -> Value {
     let operation = &accepted.operation;
-    object! {
+    let receipt = object! {
         "group": group.store().name(),
         "id": operation.id.to_string(),
         "requested": operation.requested,
@@ -165,34 +185,39 @@ fn receipt(group: &Group, accepted: &Accepted) -> Value {
         "limit": accepted.limit.as_ref().map(|limit| limit.most),
         "expires": operation.expires.map(|expiry| utc_stamp(expiry.shown)),
         "status": "/api/status",
-    }
+    };
+    noted(receipt, &note(group, operation, "will be held"))
 }
 
 fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) -> Answer {
     let noun = text::words(holder).noun;
+    let Preview { requested, planned, options, .. } = preview;
+    let note = rounding(*requested, *planned, options, group.store().unit(), "would be held");
     if as_json {
         let why = preview.refused.as_ref().map(|why| text::refusal(holder, "set", why));
-        return json(
-            200,
-            &object! {
-                "dry_run": true,
-                "group": group.store().name(),
-                "fits": preview.refused.is_none(),
-                "reason": why,
-                "requested": preview.requested,
-                "planned": preview.planned,
-                "parts": parts(&preview.parts),
-                "limit": preview.limit.most,
-                "limit_source": preview.limit.source.as_str(),
-                "most": preview.most,
-            },
-        );
+        let told = object! {
+            "dry_run": true,
+            "group": group.store().name(),
+            "fits": preview.refused.is_none(),
+            "reason": why,
+            "requested": *requested,
+            "planned": *planned,
+            "parts": parts(&preview.parts),
+            "limit": preview.limit.most,
+            "limit_source": preview.limit.source.as_str(),
+            "most": preview.most,
+        };
+        return json(200, &noted(told, &note));
     }
     let mut lines = String::new();
     for (size, count) in &preview.parts {
         lines += &format!("Size: {size}, count: {count}, total size: {}\n", size.saturating_mul(*count));
     }
-    lines += &format!("Total for {} {noun}: {} {noun}.\n", preview.requested, preview.planned);
+    lines += &format!("Total for {requested} {noun}: {planned} {noun}.\n");
+    if !note.is_empty() {
+        lines += &note;
+        lines.push('\n');
+    }
     say(lines
         + &match &preview.refused {
             None => String::from("It would fit; nothing was done."),

@@ -46,7 +46,7 @@ pub enum Route {
     Running(Loader),
     /// Loads as a whole: DELETE stops what runs.
     Loads(Loader),
-    /// Everything: DELETE releases it.
+    /// Everything: DELETE releases it, GET lists the paths.
     All,
     /// Everything there is to know.
     Status,
@@ -80,9 +80,12 @@ pub enum Route {
     /// The last ten minutes.
     #[cfg(feature = "page")]
     History,
-    /// The page for browsers.
-    #[cfg(feature = "page")]
+    /// The page for browsers, and an index for everybody else.
+    #[cfg(any(feature = "page", feature = "openapi"))]
     Page,
+    /// What can be asked for, to read.
+    #[cfg(feature = "openapi")]
+    Docs,
     /// What can be asked for in JSON, for machines.
     #[cfg(feature = "openapi")]
     OpenApi,
@@ -146,8 +149,10 @@ const ONE_JOB: &str = "/api/jobs/{id}";
 
 /// All of them. The path is what metrics call the route.
 pub const ROUTES: &[(&str, Route)] = &[
-    #[cfg(feature = "page")]
+    #[cfg(any(feature = "page", feature = "openapi"))]
     ("/", Route::Page),
+    #[cfg(feature = "openapi")]
+    ("/docs", Route::Docs),
     #[cfg(feature = "openapi")]
     ("/openapi.json", Route::OpenApi),
     ("/api/mem/set", Route::Set(Holder::Memory)),
@@ -250,7 +255,11 @@ impl Route {
         match self {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) => &[Method::Get, Method::Post, Method::Put],
             Self::Group(_) | Self::Loads(_) | Self::Jobs | Self::OneJob => &[Method::Get, Method::Head, Method::Delete],
-            Self::All | Self::Faults => &[Method::Delete],
+            #[cfg(feature = "openapi")]
+            Self::All => &[Method::Get, Method::Head, Method::Delete],
+            #[cfg(not(feature = "openapi"))]
+            Self::All => &[Method::Delete],
+            Self::Faults => &[Method::Delete],
             Self::Fault(_) => &[Method::Post, Method::Delete],
             Self::Switch(..) | Self::JobRoute(_) => &[Method::Post],
             #[cfg(feature = "scenario")]
@@ -269,7 +278,7 @@ impl Route {
             Self::Set(Holder::Disk) => ParameterList::SetFiles,
             Self::Set(_) => ParameterList::SetCounted,
             Self::Group(_) if deletes => ParameterList::Release,
-            Self::All => ParameterList::ReleaseAll,
+            Self::All if deletes => ParameterList::ReleaseAll,
             Self::Load(Loader::Cpu) => ParameterList::CpuLoad,
             Self::Load(Loader::Io) => ParameterList::IoLoad,
             Self::Stop(_) => ParameterList::Stop,
@@ -315,10 +324,10 @@ impl Route {
     /// that asks for the token has to come without.
     pub fn is_public(self) -> bool {
         match self {
-            #[cfg(feature = "page")]
+            #[cfg(any(feature = "page", feature = "openapi"))]
             Self::Page => true,
             #[cfg(feature = "openapi")]
-            Self::OpenApi => true,
+            Self::OpenApi | Self::Docs => true,
             _ => false,
         }
     }

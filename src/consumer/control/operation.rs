@@ -89,6 +89,9 @@ pub struct Options {
     /// One of many small changes along a curve: it keeps as much as it can of what is held, is never more than was asked
     /// for, and its end is logged only where it failed.
     pub follows: bool,
+    /// What rounding alone would bring above the limit is not rounded, and rounding is told. The contract's `size` does not
+    /// ask for it: there, rounding may exceed the limit, and nobody is told.
+    pub within_limit: bool,
 }
 
 impl Options {

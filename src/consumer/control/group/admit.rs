@@ -4,7 +4,7 @@ use crate::consumer::admission::headroom::Reservation;
 use crate::consumer::control::group::Group;
 use crate::consumer::control::group::report::{Preview, Refused, Resolved};
 use crate::consumer::control::operation::{Caller, ChangeRequest, Options};
-use crate::consumer::control::store::{Headroom, Limit};
+use crate::consumer::control::store::{Goal, Headroom, Limit};
 use crate::units::quantity::Amount;
 
 impl Group {
@@ -19,7 +19,8 @@ impl Group {
         let headroom =
             headroom.map_or_else(|| self.store.look(held, &change.options), Ok).map_err(Refused::Unavailable)?;
         let (limit, most) = self.bounds(&*headroom, held, change);
-        let goal = self.store.goal(requested, change.options.exact);
+        let goal =
+            self.within_limit(self.store.goal(requested, change.options.exact), requested, held, change, &*headroom);
         // As `admit` has it, without a reservation that others would have to keep clear of.
         let total = goal.total();
         let remakes = total > 0 && self.store.remakes(&change.options);
@@ -31,7 +32,7 @@ impl Group {
         } else {
             None
         };
-        Ok(Preview { requested, planned: total, parts: goal.parts(), limit, most, refused })
+        Ok(Preview { requested, planned: total, parts: goal.parts(), limit, most, options: change.options, refused })
     }
 
     /// The limit, and the largest amount that fits: with its rounding, within the limit and the room there is.
@@ -60,7 +61,7 @@ impl Group {
         let there = self.store.held().map_err(Refused::Unavailable)?;
         let held = there.total();
         let (amount, headroom) = self.resolve(change, held)?;
-        let goal = match change.options.follows {
+        let mut goal = match change.options.follows {
             true => self.store.goal_near(amount, &there),
             false => self.store.goal(amount, change.options.exact),
         };
@@ -71,8 +72,33 @@ impl Group {
             None if grows => Some(self.store.look(held, &change.options).map_err(Refused::Unavailable)?),
             headroom => headroom.filter(|_| grows),
         };
+        if let Some(headroom) = &headroom {
+            goal = self.within_limit(goal, amount, held, change, &**headroom);
+        }
         let limit = headroom.as_ref().map(|headroom| headroom.limit());
         Ok(Resolved { amount, goal, held, limit, headroom })
+    }
+
+    /// `goal`, which `amount` became by rounding; or the amount itself, where rounding alone would bring it above the limit. What
+    /// is refused as it is stays so.
+    fn within_limit(
+        &self,
+        goal: Goal,
+        amount: u64,
+        held: u64,
+        change: &ChangeRequest,
+        headroom: &dyn Headroom,
+    ) -> Goal {
+        let total = goal.total();
+        if !change.options.within_limit || total <= amount {
+            return goal;
+        }
+        let limit = headroom.limit().most;
+        let is_refused = !headroom.passes(held, total) || exceeds(headroom, held, total, change);
+        if total <= limit || amount > limit || is_refused {
+            return goal;
+        }
+        self.store.goal(self.store.largest(amount, limit, true), true)
     }
 
     /// The units asked for. What is relative is relative to the limits as they are without force, and is admitted by the

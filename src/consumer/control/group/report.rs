@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::consumer::control::id::Id;
-use crate::consumer::control::operation::Operation;
+use crate::consumer::control::operation::{Operation, Options};
 use crate::consumer::control::store::{Goal, Headroom, Limit};
 use crate::consumer::control::ticket::Conflict;
 use crate::units::quantity::{BelowNothing, Unit, in_words};
@@ -75,6 +75,8 @@ pub struct Preview {
     pub limit: Limit,
     /// The largest amount that would be accepted now.
     pub most: u64,
+    /// How it would be held.
+    pub options: Options,
     /// Why it would be refused.
     pub refused: Option<Refused>,
 }
