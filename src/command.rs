@@ -144,11 +144,9 @@ impl Command {
         }
         #[cfg(feature = "client")]
         {
-            let mut asks = client::commands::is_command(&role) && !(role == "health" && is_probe);
+            let asks = client::commands::is_command(&role) && !(role == "health" && is_probe);
             #[cfg(feature = "scenario")]
-            if role == "scenario" {
-                asks = client::commands::asks_of_scenario(arguments.clone());
-            }
+            let asks = asks || (role == "scenario" && client::commands::asks_of_scenario(arguments.clone()));
             if asks {
                 let here = || Ok(default_url(of_environment(variable)?.listen(consumer::PORT)?, ""));
                 return args::read(&role, Parser::from_args(arguments), variable, &here).map(Self::understood);
