@@ -32,16 +32,18 @@ mod table;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     #[cfg(feature = "page")]
-    {
-        let page = "src/consumer/api/page.html";
-        println!("cargo:rerun-if-changed={page}");
-        pack("page", &std::fs::read(page).expect(page));
-    }
+    pack("page", &read("src/consumer/api/page.html"));
     #[cfg(feature = "scenario")]
-    for (name, file) in [("day", "examples/day.csv"), ("schema", "schema.json")] {
-        let file = format!("src/settings/scenario/{file}");
-        println!("cargo:rerun-if-changed={file}");
-        pack(name, &std::fs::read(&file).expect(&file));
+    {
+        for (name, file) in [("day", "examples/day.csv"), ("schema", "schema.json")] {
+            pack(name, &read(&format!("src/settings/scenario/{file}")));
+        }
+        pack_files("scenarios", "src/settings/scenario/examples", &["day", "leak", "neighbour", "spikes", "week"]);
+    }
+    #[cfg(feature = "crash")]
+    {
+        pack("report", &read("src/crash/report/html/page.html"));
+        pack_files("systems", "src/settings/crash/examples", &["fibonacci", "counter", "pipeline", "proxy"]);
     }
     #[cfg(feature = "openapi")]
     {
@@ -50,15 +52,27 @@ fn main() {
         }
         let version = env::var("CARGO_PKG_VERSION").expect("cargo says which");
         pack("openapi", openapi::document(&version).to_string().as_bytes());
-        let docs = "src/consumer/api/docs.html";
-        println!("cargo:rerun-if-changed={docs}");
-        pack("docs", &std::fs::read(docs).expect(docs));
+        pack("docs", &read("src/consumer/api/docs.html"));
     }
     link();
 }
 
+/// What is in a file, which is packed anew when it changes.
+#[cfg(any(feature = "page", feature = "openapi", feature = "scenario", feature = "crash"))]
+fn read(file: &str) -> Vec<u8> {
+    println!("cargo:rerun-if-changed={file}");
+    std::fs::read(file).expect(file)
+}
+
+/// Packs the YAML files of a folder as one, since they are alike: with a zero between them.
+#[cfg(any(feature = "scenario", feature = "crash"))]
+fn pack_files(name: &str, folder: &str, files: &[&str]) {
+    let texts: Vec<Vec<u8>> = files.iter().map(|file| read(&format!("{folder}/{file}.yaml"))).collect();
+    pack(name, &texts.join(&0));
+}
+
 /// Packs a text to a fifth of its size or less; the program unpacks it in some microseconds.
-#[cfg(any(feature = "page", feature = "openapi", feature = "scenario"))]
+#[cfg(any(feature = "page", feature = "openapi", feature = "scenario", feature = "crash"))]
 fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
     let packed = miniz_oxide::deflate::compress_to_vec(text, 10);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::settings::crash::examples::EXAMPLES;
+use crate::settings::crash::examples::{EXAMPLES, example};
 use crate::settings::crash::given::CrashGiven;
 use crate::settings::crash::system_file::{SystemSource, load};
 use crate::settings::crash::words::CrashAction;
@@ -18,11 +18,10 @@ const OF_SYSTEM: [&str; 9] = ["file", "check", "dir", "seed", "for", "hold", "js
 pub(super) fn action(given: &CrashGiven) -> Result<Option<CrashAction>, String> {
     if let Some(name) = given.said("print") {
         let alone = given.words.is_empty() && given.options.iter().all(|(option, _)| *option == "print");
-        let names: Vec<String> = EXAMPLES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        return match EXAMPLES.iter().find(|(known, _)| *known == name) {
+        return match example(name) {
             _ if !alone => Err(String::from("--print NAME shows a built-in file, and takes nothing beside it")),
-            Some((_, text)) => Ok(Some(CrashAction::PrintExample(text))),
-            None => Err(unknown("built-in file", name, &names)),
+            Some(text) => Ok(Some(CrashAction::PrintExample(text))),
+            None => Err(unknown("built-in file", name, &EXAMPLES.map(String::from))),
         };
     }
     let Some(file) = given.path("file")? else {

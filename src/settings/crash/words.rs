@@ -35,7 +35,7 @@ pub enum CrashAction {
     /// Say what is wrong with a file: all of it, a line each.
     RefuseSystem(Vec<String>),
     /// Show this file, which is built in.
-    PrintExample(&'static str),
+    PrintExample(String),
 }
 
 /// What is done during a run, or left out of it.

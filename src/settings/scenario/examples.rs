@@ -1,6 +1,6 @@
 //! Files that are built in: examples, the recording of one of them, and the schema.
 
-use crate::packed::unpacked;
+use crate::packed::{unpacked_one, unpacked_text};
 
 /// A file that is built in.
 #[derive(Debug)]
@@ -14,42 +14,41 @@ pub struct ScenarioExample {
 
 #[derive(Debug)]
 enum ExampleContent {
-    Plain(&'static str),
-    /// With LZ4, its size before it.
-    Packed(&'static [u8]),
+    /// One of those that build.rs packed as one.
+    Scenario(usize),
+    /// The recording.
+    Day,
 }
 
 /// All of them.
 pub const EXAMPLES: [ScenarioExample; 6] = [
-    plain("day", "a day's traffic in ten minutes, from the recording day.csv", include_str!("examples/day.yaml")),
-    ScenarioExample {
-        name: "day.csv",
-        about: "the recording: a point a minute",
-        content: ExampleContent::Packed(include_bytes!(concat!(env!("OUT_DIR"), "/day.deflate"))),
-    },
-    plain("leak", "memory that leaks until the limit", include_str!("examples/leak.yaml")),
-    plain("neighbour", "a noisy neighbour: bursts of CPU and of disk", include_str!("examples/neighbour.yaml")),
-    plain("spikes", "spikes at random, different in each replica", include_str!("examples/spikes.yaml")),
-    plain("week", "a week's pattern, for a vertical autoscaler", include_str!("examples/week.yaml")),
+    plain("day", "a day's traffic in ten minutes, from the recording day.csv", 0),
+    ScenarioExample { name: "day.csv", about: "the recording: a point a minute", content: ExampleContent::Day },
+    plain("leak", "memory that leaks until the limit", 1),
+    plain("neighbour", "a noisy neighbour: bursts of CPU and of disk", 2),
+    plain("spikes", "spikes at random, different in each replica", 3),
+    plain("week", "a week's pattern, for a vertical autoscaler", 4),
 ];
 
-const fn plain(name: &'static str, about: &'static str, text: &'static str) -> ScenarioExample {
-    ScenarioExample { name, about, content: ExampleContent::Plain(text) }
+const fn plain(name: &'static str, about: &'static str, place: usize) -> ScenarioExample {
+    ScenarioExample { name, about, content: ExampleContent::Scenario(place) }
 }
 
 impl ScenarioExample {
     /// What is in it.
     pub fn text(&self) -> String {
         match self.content {
-            ExampleContent::Plain(text) => text.to_owned(),
-            ExampleContent::Packed(packed) => text_of(packed),
+            ExampleContent::Scenario(place) => {
+                unpacked_one(include_bytes!(concat!(env!("OUT_DIR"), "/scenarios.deflate")), place)
+            }
+            ExampleContent::Day => unpacked_text(include_bytes!(concat!(env!("OUT_DIR"), "/day.deflate"))),
         }
     }
 }
 
 /// The JSON Schema of a scenario's file.
 pub fn schema() -> String {
-    text_of(include_bytes!(concat!(env!("OUT_DIR"), "/schema.deflate")))
+    unpacked_text(include_bytes!(concat!(env!("OUT_DIR"), "/schema.deflate")))
 }
 
 /// The names of all examples, a line each.
@@ -59,8 +58,4 @@ pub(super) fn list() -> String {
         all.push_str(&format!("{name:11}{about}\n"));
     }
     all
-}
-
-fn text_of(packed: &[u8]) -> String {
-    String::from_utf8(unpacked(packed)).unwrap_or_default()
 }

@@ -354,8 +354,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_words_make_it_panic(words in proptest::collection::vec("(--(top|metrics|prometheus|series|every|for|pod|replace)=?)?[a-z=:.0-9-]{0,6}", 0..5)) {
-            let _ = read(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        fn no_words_make_it_panic(words in proptest::collection::vec("(-h|--(top|metrics|history|prometheus|series|every|for|pod|replace)=?)?[a-z=:.0-9-]{0,6}", 0..5)) {
+            let default_url = || Ok(String::from("http://127.0.0.1:8080"));
+            let _ = RecordWords::read(Parser::from_args(&words), &|_: &str| None, &default_url);
         }
     }
 }

@@ -22,11 +22,12 @@ use crate::crash::report::text::{Escaped, clipped, grouped, moment, percent, sec
 use crate::crash::report::verdict::{CheckOutcome, Verdict};
 use crate::crash::report::{FaultRecord, RunReport};
 use crate::kernel::clock::utc_stamp;
+use crate::packed::unpacked_text;
 use crate::sorting::sort_by_key;
 use crate::units::duration::in_words;
 
-/// The page, with names in double braces where something is filled in.
-const PAGE: &str = include_str!("page.html");
+/// The page, with names in double braces where something is filled in. Packed by build.rs.
+const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/report.deflate"));
 /// The most rows of the table of faults: more are not read.
 const MOST_ROWS: usize = 2000;
 /// The most bytes of that table.
@@ -44,8 +45,9 @@ const MOST_LINES: usize = 64;
 
 /// The report.
 pub fn html(report: &RunReport) -> String {
-    let mut out = String::with_capacity(PAGE.len() * 4);
-    for (place, piece) in PAGE.split("{{").enumerate() {
+    let page = unpacked_text(PAGE);
+    let mut out = String::with_capacity(page.len() * 4);
+    for (place, piece) in page.split("{{").enumerate() {
         match piece.split_once("}}") {
             Some((name, rest)) if place > 0 => {
                 fill(&mut out, name, report);

@@ -138,7 +138,8 @@ fn brightness(colour: &str) -> f64 {
 
 #[test]
 fn text_and_lines_stand_out_in_both_schemes() {
-    let mut schemes = PAGE.split("prefers-color-scheme: dark");
+    let page = unpacked_text(PAGE);
+    let mut schemes = page.split("prefers-color-scheme: dark");
     for scheme in [schemes.next().unwrap(), schemes.next().unwrap()] {
         let of = |name: &str| {
             let (_, behind) = scheme.split_once(&format!("--{name}: ")).unwrap();
