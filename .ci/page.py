@@ -269,8 +269,9 @@ def states(page, what):
     if page.axe is None:
         return
     page.js(page.axe + "; 0")
+    width = page.js("innerWidth")
     for scheme in ("light", "dark"):
-        page.look(scheme)
+        page.look(scheme, width)
         found = page.js("""axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations.map((one) =>
             `${one.id}: ${one.help}: ${one.nodes.map(({ html, failureSummary }) => html.slice(0, 200) + failureSummary).join("; ")}`))""")
         assert not found, f"{what}, {scheme}:\n" + "\n".join(found)
@@ -498,6 +499,26 @@ def keyboard(page, testero):
     page.tab_to("#all")
     page.key("Enter")
     page.says("#now", r"^Nothing is held\.$")
+
+
+def phone(page, testero):
+    say("on a phone, the fixed bar covers nothing that the keyboard reaches")
+    page.look("light", 390, 844)
+    page.open(testero.origin + "/")
+    page.says("#now", "held")
+    stops, covered = 0, """(() => {
+      const node = document.activeElement, box = node.getBoundingClientRect(), bar = document.querySelector(".hand");
+      if (node === document.body) return null;
+      const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+      return bar.contains(node) || !bar.contains(there) ? "" : node.outerHTML;
+    })()"""
+    page.key("Tab")
+    while (seen := page.js(covered)) is not None and stops < 200:
+        assert not seen, f"stop {stops} is covered: {seen}"
+        stops += 1
+        page.key("Tab")
+    assert stops > 60, stops
+    states(page, "a phone")
 
 
 # A ramp and a sine, over in two minutes.
@@ -899,6 +920,7 @@ def main():
             mouse(page, testero)
             seen_by_everybody(page, "idle")
             keyboard(page, testero)
+            phone(page, testero)
             scenario(page, testero, work)
             documentation(page, testero)
             lost(page, testero)

@@ -7,11 +7,11 @@ load ../../checks/recipe
   local container='{.items[0].status.containerStatuses[0]'
   step apply
   refused refused
-  claim "700Mi do not fit into 512Mi" shows 'over the limit of 4[0-9]{8} '
+  claim "700Mi do not fit into 512Mi" shows 'over the limit of 4[0-9]{2}\.[0-9] MiB '
 
   means "a resize does not reach the container, or restarts it: see the conditions of the pod, and its resizePolicy"
   step grow
-  claim "700Mi fit into 1Gi" shows '^done$'
+  claim "700Mi fit into 1Gi" shows '^memory: 700\.0 MiB held'
   claim "the log says that the limit has changed" shows "(own memory limit|memory\\.high) has changed, it is [0-9]+ bytes now"
   expect 5 "the container was not restarted" pod "$container.restartCount}" -eq 0
 

@@ -15,7 +15,7 @@ load ../../checks/recipe
   before=$(waited)
   means "memory.high does not slow down who allocates above it"
   step above
-  claim "480Mi are held, above memory.high" shows '^done$'
+  claim "480Mi are held, above memory.high" shows '^memory: 480\.0 MiB held'
   claim "the container's tasks have waited for memory" waited_more "$before"
   expect 5 "nobody is killed for it" pod '{.items[0].status.containerStatuses[0].restartCount}' -eq 0
 

@@ -11,7 +11,7 @@ backed_off() { event BackOff 'Back-off restarting failed container testero'; }
 
   means "testero sees no memory limit: the container's cgroup has none, or it cannot be read"
   refused refused
-  claim "1Gi is refused, and the answer says what would fit" shows 'over the limit of [0-9]+ bytes \([0-9.]+ MiB\) \(memory\.(max|high|limit_in_bytes) of .* at the start'
+  claim "1Gi is refused, and the answer says what would fit" shows 'over the limit of [0-9.]+ MiB \(memory\.(max|high|limit_in_bytes) of .* at the start'
 
   means "the limit is not enforced: memory.max of the container is max"
   refused kill

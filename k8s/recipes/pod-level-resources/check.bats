@@ -14,7 +14,7 @@ takes the node's memory for what there is"
   step limits
   claim "both see a limit of 512Mi" compare "$(grep -cE '^mem .* 4[0-9]{2}\.[0-9] MiB +4[0-9]{2}\.[0-9] MiB' <<<"$output")" -eq 2
   refused refused
-  claim "more than the pod's limit is refused" shows 'over the limit of [0-9]+ bytes \([0-9.]+ MiB\) \(memory\.(max|high|limit_in_bytes) of .* at the start'
+  claim "more than the pod's limit is refused" shows 'over the limit of [0-9.]+ MiB \(memory\.(max|high|limit_in_bytes) of .* at the start'
 
   means "the pod's limit is not enforced: memory.max of the pod's cgroup is max"
   step both
