@@ -563,6 +563,7 @@ def scenario(page, testero, work):
     page.says(".tracks section:nth-child(2) h3", "cpu: .*cores held, .*cores planned")
     page.says(".tracks section:nth-child(3) .error", "clipped once; .*over the limit")
     eventually("the truth lies over the plan", lambda: (off := page.js(OFF)) is not None and off < 8)
+    page.says("#cpu .next", "^until stopped$")
     seen_by_everybody(page, "a scenario")
     page.click(".scenario .pause")
     page.says(".scenario .state", "paused")

@@ -41,7 +41,12 @@ impl Show {
             return steadily(&screen, output, &|| {
                 let text = self.ask(service, output)?;
                 let object = good(&service.ask("GET", "/api/status?format=json")?)?;
-                Ok(text + &lock(&history).drawn(&object))
+                let mut history = lock(&history);
+                if history.cpu.is_none() {
+                    // One that remembers nothing says so in other words.
+                    history.remember(&String::from_utf8_lossy(&service.ask("GET", "/api/history")?.body));
+                }
+                Ok(text + &history.drawn(&object))
             });
         }
         loop {
@@ -133,22 +138,43 @@ struct LastMinute {
 }
 
 impl LastMinute {
+    /// Takes what the service remembers, which is a table with a line a second.
+    fn remember(&mut self, table: &str) {
+        let mut lines = table.lines();
+        if !lines.next().is_some_and(|names| names.starts_with("seconds,memory_bytes,cpu_cores,disk_bytes")) {
+            return;
+        }
+        for line in lines {
+            let mut cells = line.split(',').skip(1).map(|cell| cell.parse::<f64>().unwrap_or(0.0));
+            let mut cell = || cells.next().unwrap_or(0.0);
+            let (memory, cores, disk) = (cell(), cell(), cell());
+            self.put([memory, disk, cores * 1000.0]);
+        }
+    }
+
+    fn put(&mut self, seconds: [f64; 3]) {
+        for (values, value) in self.values.iter_mut().zip(seconds) {
+            if values.len() == MINUTE {
+                values.remove(0);
+            }
+            values.push(value);
+        }
+    }
+
     /// Takes a status, and draws what is known then.
     fn drawn(&mut self, status: &Object) -> String {
         let (memory, disk) = (status.number(&["groups", "mem", "held"]), status.number(&["groups", "disk", "held"]));
         let seconds = status.number(&["container", "cpu_usage_seconds"]);
         let seconds = seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0);
         let now = Instant::now();
-        let used = self.cpu.replace((seconds, now)).map_or(0.0, |(before, then)| {
+        let last = self.values[2].last().copied().unwrap_or(0.0);
+        let used = self.cpu.replace((seconds, now)).map_or(last, |(before, then)| {
             ((seconds - before) / now.duration_since(then).as_secs_f64().max(0.001) * 1000.0).max(0.0)
         });
+        let told = [memory.unwrap_or(0.0), disk.unwrap_or(0.0), used];
+        self.put(told);
         let mut text = String::from("\n");
-        let told = [("memory", memory.unwrap_or(0.0)), ("disk", disk.unwrap_or(0.0)), ("cpu", used)];
-        for ((name, value), values) in told.into_iter().zip(&mut self.values) {
-            if values.len() == MINUTE {
-                values.remove(0);
-            }
-            values.push(value);
+        for ((name, value), values) in ["memory", "disk", "cpu"].into_iter().zip(told).zip(&self.values) {
             let now = if name == "cpu" { format!("{}m", value as u64) } else { amount(value as u64, Unit::Bytes) };
             text += &format!("{name:<6}  {now:>10}  {}\n", sparkline(values));
         }
@@ -219,6 +245,16 @@ mod tests {
             cells,
             ["mem", "holding", "1.0 MiB", "1.0 MiB", "2.0 MiB", "5 B", "8 s", "amount=1Mi", "10.0.0.1:5"]
         );
+    }
+
+    #[test]
+    fn what_the_service_remembers_is_the_beginning() {
+        let mut history = LastMinute::default();
+        history.remember("404 page not found\n");
+        assert_eq!(history.values, [const { Vec::new() }; 3]);
+        let names = "seconds,memory_bytes,cpu_cores,disk_bytes,io_bytes_per_second,inodes,pids,fds";
+        history.remember(&format!("{names}\n0,5,,7,0,0,0,0\n1,6,0.25,8,0,0,0,0\n"));
+        assert_eq!(history.values, [vec![5.0, 6.0], vec![7.0, 8.0], vec![0.0, 250.0]]);
     }
 
     #[test]
