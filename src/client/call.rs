@@ -127,6 +127,9 @@ impl Call {
             };
         }
         Ok(match (receipt.number(&["planned"]), receipt.text(&["id"]), receipt.text(&["done"])) {
+            (Some(_), Some(id), _) if self.method == "DELETE" => {
+                format!("accepted: all of it is given back, request {}", printable(id))
+            }
             (Some(planned), Some(id), _) => {
                 let held = amount(planned as u64, self.unit);
                 format!("accepted: {held} in all{}, request {}", self.rounding(receipt), printable(id))

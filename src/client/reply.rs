@@ -51,6 +51,17 @@ impl Object {
         texts
     }
 
+    /// A text of each object of a member that is a list of them.
+    pub(super) fn texts_of(&self, path: &[&str], name: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for item in self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).into_iter().flatten() {
+            let members = item.get::<std::collections::HashMap<String, JsonValue>>();
+            let text = members.and_then(|members| members.get(name)?.get::<String>());
+            texts.extend(text.map(|text| printable(text)));
+        }
+        texts
+    }
+
     /// A member that is text.
     pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
         self.member(path)?.get::<String>().map(String::as_str)
@@ -104,6 +115,7 @@ pub(super) fn own_words(message: &str, group: &str) -> String {
     let message = message
         .replace("DELETE", &end)
         .replace("/api/status tells", "testero status tells")
+        .replace("/api/disk/set", "testero disk set")
         .replace("rate and over are", "--rate and --over are")
         .replace("with exact=true", "without --rounded");
     let mut words = String::new();

@@ -8,7 +8,7 @@ use crate::settings::consumer;
 use crate::settings::unknown_word::meant;
 use crate::sorting::sort_by_key;
 use crate::units::duration::span;
-use crate::units::quantity::{Amount, Unit, quantity};
+use crate::units::quantity::{Amount, Unit, rate};
 
 /// For how long a load runs that does not say: long enough to see it, too short to be forgotten.
 const LOAD_TIME: &str = "60s";
@@ -105,7 +105,7 @@ impl Arguments {
             if flag.takes == Takes::Amount {
                 match flag.name {
                     "cpu" => Amount::parse(value, Unit::Millicores).map(drop),
-                    _ => quantity(value, unit).map(drop),
+                    _ => rate(value, unit).map(drop),
                 }
                 .map_err(|why| format!("--{} '{value}': {why}", flag.name))?;
             }

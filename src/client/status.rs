@@ -34,7 +34,8 @@ pub struct Show {
 impl Show {
     pub(super) fn run(&self, service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
         if self.watch
-            && output.form == AnswerForm::Words
+            && output.is_words()
+            && !output.quiet
             && let Some(screen) = WholeScreen::open()
         {
             let history = Mutex::new(LastMinute::default());
@@ -128,6 +129,17 @@ fn wide(status: &Object, one: Option<&str>) -> String {
     table(&rows, "llrrrrrll")
 }
 
+/// Bytes of memory that are held, by the group and by jobs.
+pub(super) fn held_memory(status: &Object) -> u64 {
+    status.whole(&["groups", "mem", "held"]) + status.whole(&["groups", "mem", "jobs_held"])
+}
+
+/// Seconds of CPU that the container, or else the process, has used.
+pub(super) fn cpu_seconds(status: &Object) -> f64 {
+    let seconds = status.number(&["container", "cpu_usage_seconds"]);
+    seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0)
+}
+
 /// What was held and used in the last minute.
 #[derive(Default)]
 struct LastMinute {
@@ -163,15 +175,14 @@ impl LastMinute {
 
     /// Takes a status, and draws what is known then.
     fn drawn(&mut self, status: &Object) -> String {
-        let (memory, disk) = (status.number(&["groups", "mem", "held"]), status.number(&["groups", "disk", "held"]));
-        let seconds = status.number(&["container", "cpu_usage_seconds"]);
-        let seconds = seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0);
+        let (memory, disk) = (held_memory(status), status.number(&["groups", "disk", "held"]));
+        let seconds = cpu_seconds(status);
         let now = Instant::now();
         let last = self.values[2].last().copied().unwrap_or(0.0);
         let used = self.cpu.replace((seconds, now)).map_or(last, |(before, then)| {
             ((seconds - before) / now.duration_since(then).as_secs_f64().max(0.001) * 1000.0).max(0.0)
         });
-        let told = [memory.unwrap_or(0.0), disk.unwrap_or(0.0), used];
+        let told = [memory as f64, disk.unwrap_or(0.0), used];
         self.put(told);
         let mut text = String::from("\n");
         for ((name, value), values) in ["memory", "disk", "cpu"].into_iter().zip(told).zip(&self.values) {
@@ -204,7 +215,10 @@ pub(super) fn faults(service: &Remote<'_>, output: &Output) -> Result<(), Troubl
     let (active, are_on) = (object.texts(&["faults"]), object.is(&["faults_on"]));
     match output.form {
         AnswerForm::Words | AnswerForm::Wide => {}
-        AnswerForm::Name => return output.data(&reply.body, &active.join("\n")),
+        AnswerForm::Name => {
+            let names = object.texts_of(&["active_faults"], "fault");
+            return if names.is_empty() { Ok(()) } else { output.data(&reply.body, &names.join("\n")) };
+        }
         _ => {
             let list = list(&mut active.iter().map(|fault| Value::of(fault)));
             let told = object! { "faults_on": are_on, "faults": list };

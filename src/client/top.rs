@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::client::output::{AnswerForm, Output};
 use crate::client::pods::{Pod, behind, found, on_each, one_each};
 use crate::client::reply::{Object, printable};
+use crate::client::status::{cpu_seconds, held_memory};
 use crate::client::table::{row, table};
 use crate::client::watch::{PERIOD, steadily};
 use crate::client::{PATIENCE, Trouble, has_reader};
@@ -92,6 +93,7 @@ impl Overview {
         };
         if self.watch
             && output.is_words()
+            && !output.quiet
             && let Some(screen) = WholeScreen::open()
         {
             return steadily(&screen, output, &|| Ok(self.told(&again()?, output)));
@@ -144,22 +146,23 @@ impl Overview {
             None => (&none, None),
         };
         let wanted = status.whole(&["groups", "cpu", "wanted_millicores"]);
-        let seconds = status.number(&["container", "cpu_usage_seconds"]);
-        let seconds = seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0);
-        let used = used_since(before, pod.address, seconds);
+        let seconds = cpu_seconds(status);
+        // Who says nothing has no figure to count from the next time.
+        let used = used_since(before, pod.address, Some(seconds).filter(|_| matches!(pod.status, Some(Ok(_)))));
         PodRow {
             label: pod.name.clone().unwrap_or_else(|| pod.address.to_string()),
             address: pod.address,
             trouble: trouble.map(|why| why.words().to_owned()),
             is_unreachable: matches!(trouble, Some(Trouble::Unreachable(_))),
             is_ready: status.is(&["ready"]),
-            memory: status.whole(&["groups", "mem", "held"]),
+            memory: held_memory(status),
             working_set: status.number(&["container", "memory_working_set"]).map(|bytes| bytes as u64),
             disk: status.whole(&["groups", "disk", "held"]),
             millicores: if self.measures {
                 used
             } else {
                 wanted.max(status.whole(&["groups", "cpu", "target_millicores"]))
+                    + status.whole(&["groups", "cpu", "jobs_millicores"])
             },
         }
     }
@@ -230,8 +233,12 @@ fn output_of(text: &str, output: &Output) -> String {
 }
 
 /// Millicores that a pod has used since it was last asked.
-fn used_since(before: &CpuSeconds, address: SocketAddr, seconds: f64) -> u64 {
+fn used_since(before: &CpuSeconds, address: SocketAddr, seconds: Option<f64>) -> u64 {
     let mut all = lock(before);
+    let Some(seconds) = seconds else {
+        all.retain(|(known, ..)| *known != address);
+        return 0;
+    };
     let now = Instant::now();
     match all.iter_mut().find(|(known, ..)| *known == address) {
         Some((_, last, then)) => {

@@ -60,8 +60,12 @@ pub(super) fn steadily(
     };
     let has_colors = output.has_colors();
     thread::scope(|scope| {
-        spawn_scoped(scope, "watch", STACK_BYTES, Box::new(ask)).map_err(failed)?;
+        let asking = spawn_scoped(scope, "watch", STACK_BYTES, Box::new(ask)).map_err(failed)?;
         loop {
+            // It has panicked, and said why on the screen that stays.
+            if asking.is_finished() {
+                std::process::exit(101);
+            }
             let size = terminal_size().unwrap_or(SIZE);
             screen.draw(&frame(&lock(&sight), size, has_colors));
             let code = match (screen.key(LOOK), caught.came()) {

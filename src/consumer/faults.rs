@@ -189,7 +189,6 @@ impl Faults {
         let faults = Arc::clone(self);
         let began = Instant::now();
         let last = began + Duration::from_secs_f64(lines as f64 / rate as f64);
-        *lock(&self.logs) = Some((run, lines, last));
         let write = move || {
             for line in 1..=lines {
                 let due = Duration::from_secs_f64((line - 1) as f64 / rate as f64);
@@ -202,7 +201,9 @@ impl Faults {
                 log::info!("Fault: log line {line} of {lines}");
             }
         };
-        spawn("log fault", WORKER_STACK_BYTES, Box::new(write)).map(|_| ())
+        spawn("log fault", WORKER_STACK_BYTES, Box::new(write))?;
+        *lock(&self.logs) = Some((run, lines, last));
+        Ok(())
     }
 
     /// What is wrong at the moment, and what is on its way.

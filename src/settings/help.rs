@@ -123,8 +123,7 @@ Options, and the variables they win over:
       --connections N    most connections at a time, to leave threads to take      (CONNECTIONS)
 ",
     scenario_option!(),
-    "\
-      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
+    "      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
       --log-format json  log lines as JSON                                         (LOGFORMAT)
   -h, --help             this text
   -V, --version          the version

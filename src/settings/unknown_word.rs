@@ -46,7 +46,11 @@ pub fn meant<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option
     let (mut nearest, mut letters) = (None, 3);
     for name in names {
         let distance = distance(name, word);
-        if distance < letters && distance <= name.len().div_ceil(3) {
+        // What both begin with says nothing, up to the last part of a path.
+        let same = name.bytes().zip(word.bytes()).take_while(|(one, other)| one == other).count();
+        let last = name[..same].rfind('/').map_or(0, |place| place + 1);
+        let length = (name.len() - last).min(word.len().saturating_sub(last));
+        if distance < letters && distance <= length.div_ceil(3) {
             (nearest, letters) = (Some(name), distance);
         }
     }

@@ -91,6 +91,14 @@ impl Amount {
     }
 }
 
+/// Reads a quantity of `unit` a second, as it is printed too: `20Mi`, `20 MiB/s`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn rate(text: &str, unit: Unit) -> Result<u64, String> {
+    quantity(text.strip_suffix("/s").unwrap_or(text), unit)
+}
+
 /// Reads a quantity of `unit`, in units.
 ///
 /// # Errors

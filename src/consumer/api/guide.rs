@@ -20,7 +20,7 @@ const INDEX: &str = include_str!("index.txt");
 const DOCS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/docs.deflate"));
 /// What `/docs` may do in a browser: as the page, see there.
 pub(super) const DOCS_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-Rnv3x1SQjBwkQrj5nWJPj3EEMgX3dMY7h1niuL7Xgw4='; style-src 'sha256-2rikv568VRgrcgqmUiOH8TnkcnvUbKBHOhSwD3d+BME='; connect-src 'self'; img-src data:; base-uri 'none'; \
+    script-src 'sha256-Qj06tSkniwnDBxzTu/ar17IW3Yc9nFMLd29U+Sezu1Q='; style-src 'sha256-2rikv568VRgrcgqmUiOH8TnkcnvUbKBHOhSwD3d+BME='; connect-src 'self'; img-src data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// Where the index says that we are, if the client does not.
 const ORIGIN: &str = "localhost:8080";

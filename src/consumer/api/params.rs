@@ -18,7 +18,7 @@ use crate::parameters::{
     SIZE, TIME, TOUCH, TTL, Whole,
 };
 use crate::units::duration::span;
-use crate::units::quantity::{Amount, Unit, quantity};
+use crate::units::quantity::{Amount, Unit, quantity, rate};
 use crate::units::strconv::parse_unsigned;
 
 /// What CPU load is at least: less would be lost in measuring it.
@@ -238,8 +238,7 @@ impl<'r, 'b> Params<'r, 'b> {
             force: self.flag(FORCE.name)?,
         };
         change.ttl = self.length(TTL.name)?;
-        let rate =
-            self.text(RATE.name).map(|text| quantity(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
+        let rate = self.text(RATE.name).map(|text| rate(&text, unit).map_err(|why| format!("rate={text:?}: {why}")));
         change.pace = match (rate.transpose()?, self.span(OVER.name)?) {
             (Some(_), Some(_)) => return Err(both(RATE.name, OVER.name)),
             (Some(0), None) => return Err(String::from("rate must be more than 0 a second")),
@@ -302,7 +301,7 @@ impl<'r, 'b> Params<'r, 'b> {
     /// # Errors
     /// What is wrong with it.
     pub fn rate(&self) -> Result<Option<u64>, LoadRefused> {
-        match self.text(RATE.name).map(|text| (quantity(&text, Unit::Bytes), text)) {
+        match self.text(RATE.name).map(|text| (rate(&text, Unit::Bytes), text)) {
             Some((Ok(0), _)) => Err(LoadRefused::Invalid(String::from("rate must be more than 0 a second"))),
             Some((Err(why), text)) => Err(LoadRefused::Invalid(format!("rate={text:?}: {why}"))),
             Some((Ok(rate), _)) => Ok(Some(rate)),

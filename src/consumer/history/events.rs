@@ -40,7 +40,7 @@ pub(super) struct Signs {
     groups: [(Option<Id>, Option<Phase>); 5],
     loads: [Option<Id>; 2],
     jobs: u64,
-    faults: Vec<&'static str>,
+    faults: Vec<(&'static str, String)>,
     is_ready: bool,
     is_healthy: bool,
     #[cfg(feature = "scenario")]
@@ -95,13 +95,14 @@ impl Signs {
             told.tell("", "jobs", Some(jobs as f64), "");
         }
         let active = consumer.faults.active();
-        for fault in active.iter().filter(|fault| !self.faults.contains(&fault.name)) {
-            told.tell("", "fault", None, fault.words.trim_end_matches(','));
+        let faults: Vec<_> = active.into_iter().map(|fault| (fault.name, fault.words)).collect();
+        for fault in faults.iter().filter(|fault| !self.faults.contains(fault)) {
+            told.tell("", "fault", None, fault.1.trim_end_matches(','));
         }
-        for old in self.faults.iter().filter(|old| active.iter().all(|fault| fault.name != **old)) {
+        for (old, _) in self.faults.iter().filter(|(old, _)| faults.iter().all(|(name, _)| name != old)) {
             told.tell("", "fault over", None, old);
         }
-        self.faults = active.iter().map(|fault| fault.name).collect();
+        self.faults = faults;
         let probes = [
             (&mut self.is_ready, consumer.ready.trouble().is_none(), "ready", "not ready"),
             (&mut self.is_healthy, consumer.health.trouble().is_none(), "healthy", "not healthy"),
