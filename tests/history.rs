@@ -32,6 +32,11 @@ fn what_was_held_is_there_after_it_is_gone() {
     assert!(happened(&history, Some("mem"), "set") && happened(&history, None, "not ready"), "{history}");
     let fault = history["events"].as_array().unwrap().iter().find(|event| event["what"] == "fault").unwrap();
     assert_eq!(fault["by"], "delay of 1 ms");
+    testero.json("POST", "/fault/delay?ms=2&for=60s", 200);
+    let other = |history: &serde_json::Value| {
+        history["events"].as_array().unwrap().iter().any(|event| event["by"] == "delay of 2 ms")
+    };
+    remembered(&testero, "another fault of the same name is one", other);
     testero.json("DELETE", "/api?wait=true", 200);
     testero.json("DELETE", "/fault", 200);
     let gone = |history: &serde_json::Value| {

@@ -272,6 +272,13 @@ mod tests {
     }
 
     #[test]
+    fn what_jobs_hold_is_held() {
+        let status = br#"{"groups":{"mem":{"held":5,"jobs_held":7}},"process":{"cpu_seconds":1.5}}"#;
+        let status = Object::read(status);
+        assert_eq!((held_memory(&status), cpu_seconds(&status)), (12, 1.5));
+    }
+
+    #[test]
     fn a_minute_is_remembered() {
         let mut history = LastMinute::default();
         let status = |held: usize| Object::read(format!(r#"{{"groups":{{"mem":{{"held":{held}}}}}}}"#).as_bytes());

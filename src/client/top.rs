@@ -279,3 +279,18 @@ fn verdict(rows: &[PodRow]) -> Result<(), Trouble> {
         failed => Err(Trouble::Refused(format!("{failed} of {} pods tell nothing", rows.len()))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_was_lost_has_used_nothing_when_it_is_back() {
+        let (before, address) = (CpuSeconds::default(), SocketAddr::from(([127, 0, 0, 1], 1)));
+        assert_eq!(used_since(&before, address, Some(1000.0)), 0);
+        assert!(used_since(&before, address, Some(1001.0)) > 0);
+        assert_eq!(used_since(&before, address, None), 0);
+        assert!(lock(&before).is_empty());
+        assert_eq!(used_since(&before, address, Some(1002.0)), 0);
+    }
+}

@@ -50,7 +50,7 @@ pub fn meant<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option
         let same = name.bytes().zip(word.bytes()).take_while(|(one, other)| one == other).count();
         let last = name[..same].rfind('/').map_or(0, |place| place + 1);
         let length = (name.len() - last).min(word.len().saturating_sub(last));
-        if distance < letters && distance <= length.div_ceil(3) {
+        if distance < letters && distance * 3 <= length.max(3) {
             (nearest, letters) = (Some(name), distance);
         }
     }

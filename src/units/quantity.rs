@@ -288,6 +288,8 @@ mod tests {
         ] {
             assert_eq!(quantity(text, unit), Ok(value), "{text}");
         }
+        assert_eq!((rate("20 MiB/s", Unit::Bytes), rate("5/s", Unit::Count)), (Ok(20 << 20), Ok(5)));
+        assert!(rate("5/m", Unit::Bytes).is_err() && quantity("5/s", Unit::Bytes).is_err());
         for text in ["5B", "5MiB", "1 core"] {
             assert!(quantity(text, Unit::Count).is_err(), "{text}");
         }

@@ -17,7 +17,7 @@ load ../../checks/recipe
   step log
   claim "files are bounded by the ephemeral-storage limit, less 64Mi" shows 'HIGHFILELIM set to: 469762048 bytes'
   refused too-much
-  claim "more than the limit is refused" shows 'over the limit of 2[0-9]{8} '
+  claim "more than the limit is refused" shows 'over the limit of 2[0-9]{2}\.[0-9] MiB '
 
   means "a container above the maximum was admitted"
   step max

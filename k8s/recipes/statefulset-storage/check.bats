@@ -35,7 +35,7 @@ volumes_gone() {
   if [[ -z $why ]]; then
     means "the volume is not as large as its file system says"
     refused refused
-    claim "more than the volume has is refused" shows 'is over the limit of [0-9]+ '
+    claim "more than the volume has is refused" shows 'is over the limit of [0-9.]+ [KMGT]iB '
     refused full
     claim "the write fails at the end of the volume" shows 'failed: writing /data/.*: No space left on device'
     means "a full volume takes the pod with it: see the pod's events and those of its node"

@@ -152,7 +152,9 @@ mod tests {
             let words = no_such_path(path.as_bytes());
             assert!(words.starts_with(&format!("there is no {path}; did you mean {near}? GET /api ")), "{words}");
         }
-        for path in ["/nothing/of/the/kind", "/x", "/api/jobs/abcdef", "/wp-login.php"] {
+        for path in
+            ["/nothing/of/the/kind", "/x", "/api/jobs/abcdef", "/wp-login.php", "/nope", "/ping", "/api/ab", "/api/x1"]
+        {
             assert!(!no_such_path(path.as_bytes()).contains("did you mean"), "{path}");
         }
         let long = no_such_path(&b"/x".repeat(4000));
