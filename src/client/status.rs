@@ -265,7 +265,7 @@ mod tests {
     fn what_the_service_remembers_is_the_beginning() {
         let mut history = LastMinute::default();
         history.remember("404 page not found\n");
-        assert_eq!(history.values, [const { Vec::new() }; 3]);
+        assert_eq!(history.values, [const { Vec::<f64>::new() }; 3]);
         let names = "seconds,memory_bytes,cpu_cores,disk_bytes,io_bytes_per_second,inodes,pids,fds";
         history.remember(&format!("{names}\n0,5,,7,0,0,0,0\n1,6,0.25,8,0,0,0,0\n"));
         assert_eq!(history.values, [vec![5.0, 6.0], vec![7.0, 8.0], vec![0.0, 250.0]]);
