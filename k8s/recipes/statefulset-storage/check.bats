@@ -42,7 +42,7 @@ volumes_gone() {
     stays 15 "the pod stays ready" field pod/testero-0 '{.status.conditions[?(@.type=="Ready")].status}' = True
     step look
     claim "the state is told" shows '^disk +failed +[0-9.]+ MiB .*No space left on device'
-    claim "what was given back can be used again" shows '^disk: 300\.0 MiB held'
+    claim "what was given back can be used again" shows '^disk: 200\.0 MiB held'
     expect 5 "nothing was restarted" pod/testero-0 '{.status.containerStatuses[0].restartCount}' -eq 0
   fi
 
