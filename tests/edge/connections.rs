@@ -188,12 +188,14 @@ fn a_client_that_expects_continue_gets_it_before_it_sends() {
 fn absolute_form_targets_are_paths() {
     let testero = Testero::start();
     let mut client = Client::new(testero.address);
+    // An index, where there is one.
+    let index = if cfg!(feature = "openapi") { 200 } else { 404 };
     for (target, status) in [
         ("http://x/api/mem/getact", 200),
         ("HTTP://example.com:8080/api/mem/getact?a=b", 200),
         ("http://[::1]:80/api/mem%2Fgetact", 200),
-        ("http://x/", 404),
-        ("http://x", 404),
+        ("http://x/", index),
+        ("http://x", index),
         ("http://x//api/mem/getact", 301),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
@@ -211,7 +213,7 @@ fn paths_are_percent_decoded_and_match_exactly() {
     for path in ["/api/mem%2Fgetact", "/%61pi/mem/getac%74", "/api/mem/getact?", "/api/mem/getact?x=%zz"] {
         assert!(testero.get(path).starts_with("Last request ID"), "{path}");
     }
-    for path in ["/", "/API/mem/getact", "/api/mem/getact/", "/api/mem/getact%00", "/api/mem", "/api/mem/getact%3F"] {
+    for path in ["/nothing", "/API/mem/getact", "/api/mem/getact/", "/api/mem/getact%00", "/api/mem", "/api/mem/getact%3F"] {
         let answer = testero.ask("GET", path);
         assert_eq!((answer.status, answer.body.as_str()), (404, "404 page not found\n"), "{path}");
         assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
