@@ -213,7 +213,9 @@ fn paths_are_percent_decoded_and_match_exactly() {
     for path in ["/api/mem%2Fgetact", "/%61pi/mem/getac%74", "/api/mem/getact?", "/api/mem/getact?x=%zz"] {
         assert!(testero.get(path).starts_with("Last request ID"), "{path}");
     }
-    for path in ["/nothing", "/API/mem/getact", "/api/mem/getact/", "/api/mem/getact%00", "/api/mem", "/api/mem/getact%3F"] {
+    for path in
+        ["/nothing", "/API/mem/getact", "/api/mem/getact/", "/api/mem/getact%00", "/api/mem", "/api/mem/getact%3F"]
+    {
         let answer = testero.ask("GET", path);
         assert_eq!((answer.status, answer.body.as_str()), (404, "404 page not found\n"), "{path}");
         assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
