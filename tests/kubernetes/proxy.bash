@@ -20,19 +20,18 @@ consumer() {
   ready
 }
 
-# Installs the chart, and does what its NOTES say. The first request is answered with this status: by the member's 404, unless
-# told otherwise, since it has no such page.
-served() { # VALUES CODE [ARGUMENT OF HELM…]
-  local file=$1 code=$2
-  shift 2
+# Installs the chart, and does what its NOTES say.
+served() { # VALUES [ARGUMENT OF HELM…]
+  local file=$1
+  shift
   means "the chart does not come up with k8s/proxy/chart/ci/$file.yaml"
   quietly helm install testero-proxy k8s/proxy/chart --values "k8s/proxy/chart/ci/$file.yaml" "${until_ready[@]}" "$@"
   means "what helm install tells the user to do fails"
   printf '%s\n' "$output" >"$work/notes"
-  notes "$code"
+  notes
 }
 
-notes() { # CODE
+notes() {
   local line commands=0 NODE PORT
   while IFS= read -r line; do
     commands=$((commands + 1))
@@ -40,7 +39,7 @@ notes() { # CODE
       'kubectl '*port-forward*) forward_both "$line" ;;
       NODE=* | PORT=*) eval "$line" ;;
       'curl -H'*)
-        within 10 "a request is answered with $1" curled "$1" "$line"
+        within 10 "a request is answered" curled 200 "$line"
         cp "$work/body" "$work/answer" ;;
       'curl '*/status) claim "the status shows members" curled 200 "$line" && claim "as a table" grep -E "$member" "$work/body" ;;
       'helm test '*)

@@ -31,7 +31,7 @@ teardown_file() {
 node-ports() {
   local node
   consumer
-  served minimal 404
+  served minimal
   for node in node-1 node-2; do
     means "the port of $node leads nowhere, or not to the proxy"
     within 20 "a member answers there" asked 200 testero-proxy "http://$(node_address "$node"):30303/healthz"
@@ -45,7 +45,7 @@ node-ports() {
   means "the policy shuts somebody out who is to be served, or metrics that are on a node port"
   within 20 "a pod of another namespace is answered: metrics" asks "$namespace-outside" client "http://testero-proxy-metrics.$namespace:8000/readyz"
   uninstalled
-  served paralarva 200
+  served paralarva
   claim "it is a dry run" grep -F '<h1>200 OK (dry-run)</h1>' "$work/answer"
   claim "the file is where it is said to be" kubectl -n "$namespace" exec deploy/testero-proxy -- /testero proxy --check -f /etc/paralarva/paralarva.yaml
   claim "it listens on all addresses, and has its time-out" logged 'listening on 0\.0\.0\.0, port 8081' 'timeout: 3 s'
@@ -63,7 +63,7 @@ logged() { # PATTERN…
 
 clusterip() {
   consumer
-  served clusterip 404
+  served clusterip
   expect 5 "there are two pods" deploy/testero-proxy '{.status.readyReplicas}' -eq 2
   own "$namespace-outside"
   client "$namespace-outside"
@@ -86,7 +86,7 @@ says() { # TEXT NAMESPACE PATH URL
 
 text() {
   consumer
-  served text 404
+  served text
   claim "the file is the text, with its comments" field configmap/testero-proxy '{.data.config\.yaml}' =~ '# What an operator wrote stays\.'
   claim "members are those of the text" is_status '.services[0] | [.name, .strategy]' '["testero","RROBIN"]'
   claim "it listens below 1024" logged 'listening on ::, port 81'
@@ -101,7 +101,7 @@ text() {
 
 bare() {
   consumer
-  served bare 404
+  served bare
   claim "there is no object that is off" none_of networkpolicy poddisruptionbudget serviceaccount
   claim "one pod, whose limit is 8 MiB" field "pod -l $proxies" '{range .items[*]}{.spec.containers[0].resources.limits.memory}{end}' = 8Mi
   means "64 clients need more than 8 MiB"
@@ -125,7 +125,7 @@ everything() {
   deployment=front here=$(node_address node-1)
   # The image is what the nodes have. Its pull Secret is not there, which is an event and no failure. A load balancer is not
   # there either, and helm would wait for it.
-  served everything 404 --set "image.tag=0.1.0,priorityClassName=$class,app.service.type=NodePort" \
+  served everything --set "image.tag=0.1.0,priorityClassName=$class,app.service.type=NodePort" \
     --set "ingress.className=traefik,ingress.hosts[0]=$namespace.ingress.example" \
     --set 'httpRoute.parentRefs[0].name=traefik,httpRoute.parentRefs[0].namespace=ingress-nginx,httpRoute.parentRefs[0].sectionName=web' \
     --set "httpRoute.hostnames={$namespace.route.example},networkPolicy.from[1].ipBlock.cidr=$here/32" \
@@ -168,7 +168,7 @@ log_is_json() {
 
 hpa() {
   consumer
-  served hpa 404
+  served hpa
   means "the autoscaler gets no figures of the pods"
   expect 120 "the autoscaler has figures" hpa/testero-proxy '{.status.conditions[?(@.type=="ScalingActive")].status}' = True
   # A release that has no replicas of its own must not take the autoscaler's away.
@@ -186,7 +186,7 @@ with_domain() { sed "s/domain: testero-proxy/domain: $1/" k8s/proxy/base/config.
 ingress() {
   consumer
   with_domain "$namespace.example"
-  served ingress 404 --set-file "app.config=$work/config.yaml" --set "ingress.hosts={$namespace.example}"
+  served ingress --set-file "app.config=$work/config.yaml" --set "ingress.hosts={$namespace.example}"
   means "the controller does not take the Ingress, is not let in, or does not pass on the Host"
   within 30 "a member answers through it" answers 200 "@$namespace.example/healthz"
   uninstalled
@@ -195,7 +195,7 @@ ingress() {
 httproute() {
   consumer
   with_domain "$namespace.example"
-  served httproute 404 --set-file "app.config=$work/config.yaml" --set "httpRoute.hostnames={$namespace.example}" \
+  served httproute --set-file "app.config=$work/config.yaml" --set "httpRoute.hostnames={$namespace.example}" \
     --set 'httpRoute.parentRefs[0].name=traefik,httpRoute.parentRefs[0].namespace=ingress-nginx'
   means "the Gateway does not take the HTTPRoute, is not let in, or does not pass on the Host"
   within 30 "a member answers through it" answers 200 "@$namespace.example/healthz"
@@ -204,7 +204,7 @@ httproute() {
 
 monitoring() {
   consumer
-  served monitoring 404 --set podMonitor.labels.release=kube-prometheus-stack,prometheusRule.labels.release=kube-prometheus-stack
+  served monitoring --set podMonitor.labels.release=kube-prometheus-stack,prometheusRule.labels.release=kube-prometheus-stack
   scraped
   claim "under the job that the rules ask for" jobs_are testero-proxy
   within 150 "Prometheus has the alerts" alerts
