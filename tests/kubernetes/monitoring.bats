@@ -132,6 +132,9 @@ evaluated() { # NAMESPACE RULES
   [[ $status != 0 ]]
   # A rate needs four scrapes.
   within 120 "the metrics were scraped for 45 s" results 'qps{namespace="monitoring-pods"} offset 45s' 1
+  # What was done before that may be out of the last minute by now.
+  in_pod disk set 20Mi --wait
+  within 60 "a work is over within the last minute" results 'sum(increase(testero_works_total{namespace="monitoring-pods"}[1m])) > 0' 1
   in_pod http /metrics >"$BATS_TEST_TMPDIR/metrics"
   NAMESPACE=monitoring-pods RATE_INTERVAL=1m "${PYTHON:-python3}" .ci/monitoring.py queries \
     "http://$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
