@@ -127,14 +127,17 @@ evaluated() { # NAMESPACE RULES
   in_pod cpu load --cpu 100m --time 5m
   in_pod http POST '/BumpMetric?metric=qps&delta=5&durationSec=300'
   in_pod http POST '/ConsumeCPU?millicores=10&durationSec=300'
+  # A rate needs four scrapes.
+  within 120 "the metrics were scraped for 45 s" results 'qps{namespace="monitoring-pods"} offset 45s' 1
+  # What is counted once it is over may be out of the last minute by now.
+  in_pod disk set 20Mi --wait
   in_pod http POST '/ConsumeMem?megabytes=1&durationSec=1'
   run in_pod mem set 900Gi
   [[ $status != 0 ]]
-  # A rate needs four scrapes.
-  within 120 "the metrics were scraped for 45 s" results 'qps{namespace="monitoring-pods"} offset 45s' 1
-  # What was done before that may be out of the last minute by now.
-  in_pod disk set 20Mi --wait
-  within 60 "a work is over within the last minute" results 'sum(increase(testero_works_total{namespace="monitoring-pods"}[1m])) > 0' 1
+  for counter in works jobs_ended; do
+    within 60 "$counter counts in the last minute" results \
+      "sum(increase(testero_${counter}_total{namespace=\"monitoring-pods\"}[1m])) > 0" 1
+  done
   in_pod http /metrics >"$BATS_TEST_TMPDIR/metrics"
   NAMESPACE=monitoring-pods RATE_INTERVAL=1m "${PYTHON:-python3}" .ci/monitoring.py queries \
     "http://$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}'):9090" "$BATS_TEST_TMPDIR/metrics"
