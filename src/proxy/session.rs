@@ -172,8 +172,8 @@ impl Session {
                     if let Some(exchange) = self.exchange.take() {
                         exchange.finish(self.peer, world);
                     }
-                    let goes_on = lives_on && !world.shared.is_leaving();
-                    self.phase = if goes_on { SessionPhase::Serving } else { SessionPhase::Ending };
+                    // A client that was not told so does not find its connection closed; its next answer tells it.
+                    self.phase = if lives_on { SessionPhase::Serving } else { SessionPhase::Ending };
                     Ok(true)
                 }
                 RequestProgress::ClientFailed => Err(Closed),
