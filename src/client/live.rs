@@ -1,9 +1,9 @@
 //! Rows that are drawn over each other on a terminal, while something goes on.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use crate::client::output::{Output, paint};
-use crate::kernel::terminal::terminal_size;
+use crate::kernel::terminal::{put, terminal_size};
 
 /// Takes a row, and says whether there is room for another.
 pub(super) type RowTaker<'t> = dyn FnMut(String) -> bool + 't;
@@ -49,9 +49,4 @@ impl LiveRows {
     fn above(&self) -> String {
         if self.drawn == 0 { String::from("\r") } else { format!("\r\x1b[{}A", self.drawn) }
     }
-}
-
-fn put(text: &str) {
-    // A terminal that has gone away needs nothing.
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 }

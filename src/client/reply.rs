@@ -42,10 +42,15 @@ impl Object {
         self.member(path).and_then(|value| value.get::<bool>()).copied().unwrap_or_default()
     }
 
+    /// What is in a member that is a list.
+    fn items(&self, path: &[&str]) -> &[JsonValue] {
+        self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).map_or(&[], Vec::as_slice)
+    }
+
     /// The texts of a member that is a list of them.
     pub(super) fn texts(&self, path: &[&str]) -> Vec<String> {
         let mut texts = Vec::new();
-        for item in self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).into_iter().flatten() {
+        for item in self.items(path) {
             texts.extend(item.get::<String>().map(|text| printable(text)));
         }
         texts
@@ -54,7 +59,7 @@ impl Object {
     /// A text of each object of a member that is a list of them.
     pub(super) fn texts_of(&self, path: &[&str], name: &str) -> Vec<String> {
         let mut texts = Vec::new();
-        for item in self.member(path).and_then(|value| value.get::<Vec<JsonValue>>()).into_iter().flatten() {
+        for item in self.items(path) {
             let members = item.get::<std::collections::HashMap<String, JsonValue>>();
             let text = members.and_then(|members| members.get(name)?.get::<String>());
             texts.extend(text.map(|text| printable(text)));

@@ -140,6 +140,11 @@ pub(super) fn cpu_seconds(status: &Object) -> f64 {
     seconds.or_else(|| status.number(&["process", "cpu_seconds"])).unwrap_or(0.0)
 }
 
+/// Millicores used between two moments, each with the seconds of CPU that were used by then.
+pub(super) fn millicores_since((before, then): (f64, Instant), (seconds, now): (f64, Instant)) -> f64 {
+    ((seconds - before) / now.duration_since(then).as_secs_f64().max(0.001) * 1000.0).max(0.0)
+}
+
 /// What was held and used in the last minute.
 #[derive(Default)]
 struct LastMinute {
@@ -179,9 +184,7 @@ impl LastMinute {
         let seconds = cpu_seconds(status);
         let now = Instant::now();
         let last = self.values[2].last().copied().unwrap_or(0.0);
-        let used = self.cpu.replace((seconds, now)).map_or(last, |(before, then)| {
-            ((seconds - before) / now.duration_since(then).as_secs_f64().max(0.001) * 1000.0).max(0.0)
-        });
+        let used = self.cpu.replace((seconds, now)).map_or(last, |before| millicores_since(before, (seconds, now)));
         let told = [memory as f64, disk.unwrap_or(0.0), used];
         self.put(told);
         let mut text = String::from("\n");

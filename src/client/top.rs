@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::client::output::{AnswerForm, Output};
 use crate::client::pods::{Pod, behind, found, on_each, one_each};
 use crate::client::reply::{Object, printable};
-use crate::client::status::{cpu_seconds, held_memory};
+use crate::client::status::{cpu_seconds, held_memory, millicores_since};
 use crate::client::table::{row, table};
 use crate::client::watch::{PERIOD, steadily};
 use crate::client::{PATIENCE, Trouble, has_reader};
@@ -242,9 +242,9 @@ fn used_since(before: &CpuSeconds, address: SocketAddr, seconds: Option<f64>) ->
     let now = Instant::now();
     match all.iter_mut().find(|(known, ..)| *known == address) {
         Some((_, last, then)) => {
-            let used = (seconds - *last) / now.duration_since(*then).as_secs_f64().max(0.001) * 1000.0;
+            let used = millicores_since((*last, *then), (seconds, now));
             (*last, *then) = (seconds, now);
-            used.max(0.0).round() as u64
+            used.round() as u64
         }
         None => {
             all.push((address, seconds, now));

@@ -53,6 +53,7 @@ impl ActiveFault {
         let Some(left) = self.left.map(|left| left.as_secs() + 1) else { return self.words.clone() };
         match self.name {
             "exit" | "abort" => format!("{} in {left} s", self.words),
+            "status" => format!("{}, for {left} s more", self.words),
             _ => format!("{} for {left} s more", self.words),
         }
     }
@@ -222,7 +223,7 @@ impl Faults {
             lasts("delay", format!("delay of {} ms", delay.as_millis()), until);
         }
         if let Some((code, percent, until)) = *lock(&self.status) {
-            lasts("status", format!("status {code} for {percent} of 100 answers,"), until);
+            lasts("status", format!("status {code} for {percent} of 100 answers"), until);
         }
         let is_on_its_way = self.ends.load(Ordering::Acquire) != 0;
         if let Some((name, due)) = lock(&self.end).filter(|_| is_on_its_way) {

@@ -109,7 +109,8 @@ fn give_back_now() {
     }
 }
 
-fn put(text: &str) {
+/// Writes to stdout, whether or not somebody is there to see it.
+pub fn put(text: &str) {
     // A terminal that has gone away needs nothing.
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 }

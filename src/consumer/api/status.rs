@@ -139,7 +139,7 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     let faults = list(&mut active.iter().map(|fault| Value::of(&fault.in_words())));
     let active = list(&mut active.iter().map(|fault| {
         let left = fault.left.map(|left| thousandths(left.as_secs_f64()));
-        object! { "fault": fault.name, "words": fault.words.trim_end_matches(','), "seconds_left": left }
+        object! { "fault": fault.name, "words": fault.words.as_str(), "seconds_left": left }
     }));
     let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value

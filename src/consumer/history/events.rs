@@ -97,7 +97,7 @@ impl Signs {
         let active = consumer.faults.active();
         let faults: Vec<_> = active.into_iter().map(|fault| (fault.name, fault.words)).collect();
         for fault in faults.iter().filter(|fault| !self.faults.contains(fault)) {
-            told.tell("", "fault", None, fault.1.trim_end_matches(','));
+            told.tell("", "fault", None, &fault.1);
         }
         for (old, _) in self.faults.iter().filter(|(old, _)| faults.iter().all(|(name, _)| name != old)) {
             told.tell("", "fault over", None, old);
