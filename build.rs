@@ -38,12 +38,17 @@ fn main() {
         for (name, file) in [("day", "examples/day.csv"), ("schema", "schema.json")] {
             pack(name, &read(&format!("src/settings/scenario/{file}")));
         }
-        pack_files("scenarios", "src/settings/scenario/examples", &["day", "leak", "neighbour", "spikes", "week"]);
+        pack_files(
+            "scenarios",
+            "src/settings/scenario/examples",
+            "yaml",
+            &["day", "leak", "neighbour", "spikes", "week"],
+        );
     }
     #[cfg(feature = "crash")]
     {
         pack("report", &read("src/crash/report/html/page.html"));
-        pack_files("systems", "src/settings/crash/examples", &["fibonacci", "counter", "pipeline", "proxy"]);
+        pack_files("systems", "src/settings/crash/examples", "yaml", &["fibonacci", "counter", "pipeline", "proxy"]);
     }
     #[cfg(feature = "openapi")]
     {
@@ -54,25 +59,31 @@ fn main() {
         pack("openapi", openapi::document(&version).to_string().as_bytes());
         pack("docs", &read("src/consumer/api/docs.html"));
     }
+    #[cfg(any(feature = "fibonacci", feature = "counter", feature = "proxy", feature = "crash", feature = "scenario"))]
+    {
+        let of = ["fibonacci", "counter", "proxy", "crash", "scenario", "scenario_client"];
+        pack_files("help", "src/settings/help", "txt", &of);
+    }
     link();
 }
 
 /// What is in a file, which is packed anew when it changes.
-#[cfg(any(feature = "page", feature = "openapi", feature = "scenario", feature = "crash"))]
+#[cfg(feature = "packed")]
 fn read(file: &str) -> Vec<u8> {
     println!("cargo:rerun-if-changed={file}");
     std::fs::read(file).expect(file)
 }
 
-/// Packs the YAML files of a folder as one, since they are alike: with a zero between them.
-#[cfg(any(feature = "scenario", feature = "crash"))]
-fn pack_files(name: &str, folder: &str, files: &[&str]) {
-    let texts: Vec<Vec<u8>> = files.iter().map(|file| read(&format!("{folder}/{file}.yaml"))).collect();
+/// Packs files of a folder as one, since they are alike: with a zero between them.
+#[cfg(feature = "packed")]
+#[allow(dead_code, reason = "what has one file alone packs that")]
+fn pack_files(name: &str, folder: &str, extension: &str, files: &[&str]) {
+    let texts: Vec<Vec<u8>> = files.iter().map(|file| read(&format!("{folder}/{file}.{extension}"))).collect();
     pack(name, &texts.join(&0));
 }
 
 /// Packs a text to a fifth of its size or less; the program unpacks it in some microseconds.
-#[cfg(any(feature = "page", feature = "openapi", feature = "scenario", feature = "crash"))]
+#[cfg(feature = "packed")]
 fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
     let packed = miniz_oxide::deflate::compress_to_vec(text, 10);

@@ -16,6 +16,7 @@ use crate::settings::fibonacci;
 #[cfg(feature = "client")]
 use crate::settings::given::COMMON;
 use crate::settings::given::{Given, Vocabulary, Words, last};
+use crate::settings::help::Help;
 #[cfg(feature = "proxy")]
 use crate::settings::proxy;
 #[cfg(feature = "scenario")]
@@ -23,7 +24,7 @@ use crate::settings::scenario::words::ScenarioWords;
 use crate::settings::token::TokenSource;
 #[cfg(feature = "client")]
 use crate::settings::unknown_word::meant;
-use crate::settings::{ConsumerSettings, consumer, help};
+use crate::settings::{ConsumerSettings, consumer};
 #[cfg(feature = "counter")]
 use crate::settings::{counter, dot_env};
 
@@ -53,10 +54,7 @@ pub enum Command {
     /// Ask a running service, at this URL, with this token.
     Health(String, Option<TokenSource>),
     /// Show this text.
-    Help(&'static str),
-    /// Show the help of a command that asks a running service.
-    #[cfg(feature = "client")]
-    CommandHelp(String),
+    Help(String),
     /// Show the version.
     Version,
 }
@@ -69,7 +67,7 @@ const ROLES: [&str; 8] = ["consumer", "fibonacci", "pex", "counter", "count", "p
 const HEALTH: Vocabulary = Vocabulary {
     names: &[("url", ""), ("token-file", "TOKENFILE"), ("", "TOKEN")],
     serves: false,
-    help: help::CONSUMER,
+    help: Help::Consumer,
 };
 
 impl Command {
@@ -220,7 +218,7 @@ impl Command {
     #[cfg(feature = "client")]
     fn understood(words: args::Understood) -> Self {
         match words {
-            args::Understood::Help(text) => Self::CommandHelp(text),
+            args::Understood::Help(text) => Self::Help(text),
             args::Understood::Do(job) => Self::Ask(job),
         }
     }

@@ -47,7 +47,7 @@ pub mod crash;
 pub mod fibonacci;
 pub mod http;
 pub mod kernel;
-#[cfg(any(feature = "page", feature = "openapi", feature = "scenario", feature = "crash"))]
+#[cfg(feature = "packed")]
 mod packed;
 pub mod parameters;
 #[cfg(feature = "proxy")]

@@ -32,9 +32,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
-        Command::Help(text) => print(text),
-        #[cfg(feature = "client")]
-        Command::CommandHelp(text) => print(&text),
+        Command::Help(text) => print(&text),
         Command::Version => print(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n")),
         #[cfg(feature = "client")]
         Command::Ask(job) => {

@@ -8,13 +8,13 @@ pub(crate) fn unpacked(packed: &[u8]) -> Vec<u8> {
 }
 
 /// The same of a text.
-#[cfg(any(feature = "scenario", feature = "crash"))]
+#[allow(dead_code, reason = "the faces alone have whole files")]
 pub(crate) fn unpacked_text(packed: &[u8]) -> String {
     String::from_utf8(unpacked(packed)).unwrap_or_default()
 }
 
 /// One text of several that are packed as one.
-#[cfg(any(feature = "scenario", feature = "crash"))]
+#[allow(dead_code, reason = "the faces alone have whole files")]
 pub(crate) fn unpacked_one(packed: &[u8], place: usize) -> String {
     unpacked_text(packed).split('\0').nth(place).unwrap_or_default().to_owned()
 }

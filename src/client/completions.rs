@@ -3,7 +3,7 @@
 
 use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
 use crate::client::flags::{CONNECTION, FORMS, Flag, SERVICE, TOKEN_FILE, Takes};
-use crate::settings::help;
+use crate::settings::help::Help;
 
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +20,18 @@ pub enum Shell {
 const FILES: &str = ":files";
 
 /// Roles, what each is for, and its help, whose flags are offered.
-const ROLES: &[(&str, &str, &str)] = &[
-    ("consumer", "the service itself", help::CONSUMER),
+const ROLES: &[(&str, &str, Help)] = &[
+    ("consumer", "the service itself", Help::Consumer),
     #[cfg(feature = "fibonacci")]
-    ("fibonacci", "hands out Fibonacci's numbers", help::FIBONACCI),
+    ("fibonacci", "hands out Fibonacci's numbers", Help::Fibonacci),
     #[cfg(feature = "counter")]
-    ("counter", "counts requests", help::COUNTER),
+    ("counter", "counts requests", Help::Counter),
     #[cfg(feature = "proxy")]
-    ("proxy", "passes requests on to services", help::PROXY),
+    ("proxy", "passes requests on to services", Help::Proxy),
     #[cfg(feature = "crash")]
-    ("crash", "crashes parts of a system", help::CRASH),
+    ("crash", "crashes parts of a system", Help::Crash),
     #[cfg(feature = "scenario")]
-    ("scenario", "loads that move over time", help::SCENARIO),
+    ("scenario", "loads that move over time", Help::Scenario),
 ];
 
 /// What stands behind `scenario` and asks no service.
@@ -270,7 +270,7 @@ impl<'w> WordsBefore<'w> {
             }
         } else if offers.begins.starts_with('-') {
             if let Some((.., help)) = ROLES.iter().find(|(role, ..)| *role == command) {
-                offers.flags_of_help(help);
+                offers.flags_of_help(&help.text());
             } else if !self.verbs().is_empty() {
                 FORMS.iter().for_each(|flag| offers.flag(flag));
             }
@@ -317,7 +317,7 @@ impl<'w> WordsBefore<'w> {
         }
         if offers.begins.starts_with('-') {
             // A service's, and what may stand before a command.
-            offers.flags_of_help(help::CONSUMER);
+            offers.flags_of_help(&Help::Consumer.text());
             CONNECTION.iter().filter(|flag| flag.name != TOKEN_FILE.name).for_each(|flag| offers.flag(flag));
         }
     }

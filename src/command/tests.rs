@@ -235,12 +235,11 @@ proptest::proptest! {
 #[test]
 fn help_and_version_are_words_as_well() {
     let text = |words: &[&str]| match read(words, &[]) {
-        Ok(Command::CommandHelp(text)) => text,
-        Ok(Command::Help(text)) => text.to_owned(),
+        Ok(Command::Help(text)) => text,
         other => panic!("{words:?}: {other:?}"),
     };
     let of = |command, verb| client::help::of(command, verb).unwrap();
-    assert_eq!((text(&["help"]), text(&["help", "mem"])), (help::CONSUMER.to_owned(), of("mem", None)));
+    assert_eq!((text(&["help"]), text(&["help", "mem"])), (Help::Consumer.text(), of("mem", None)));
     assert_eq!(text(&["help", "mem", "set"]), of("mem", Some("set")));
     assert_eq!(
         (text(&["mem", "set", "-h"]), text(&["help", "status", "now"])),

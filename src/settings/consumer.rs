@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::bounds::MOST_CONNECTIONS;
+use crate::settings::Identity;
 use crate::settings::given::{Given, Vocabulary, last};
+use crate::settings::help::Help;
 use crate::settings::token::TokenSource;
-use crate::settings::{Identity, help};
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity};
 
@@ -43,7 +44,7 @@ pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
         ("", "TOKEN"),
     ],
     serves: true,
-    help: help::CONSUMER,
+    help: Help::Consumer,
 };
 
 /// How to run the service.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::redis::address::REDIS_PORT;
 use crate::redis::server::RedisServer;
 use crate::settings::given::{Given, Vocabulary, last};
-use crate::settings::{Identity, dot_env, help};
+use crate::settings::help::Help;
+use crate::settings::{Identity, dot_env};
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8083;
@@ -31,7 +32,7 @@ pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
         ("", "CONTAINER_DB_PORT"),
     ],
     serves: true,
-    help: help::COUNTER,
+    help: Help::Counter,
 };
 
 /// Names of the same thing: where the environment uses one of them, the file does not say it with the other.

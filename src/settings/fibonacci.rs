@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::settings::Identity;
 use crate::settings::given::{Given, Vocabulary};
-use crate::settings::{Identity, help};
+use crate::settings::help::Help;
 
 /// The port it listens on unless told otherwise.
 const PORT: u16 = 8081;
@@ -18,7 +19,7 @@ pub const MOST_DIGITS: u32 = 1_000_000;
 pub(crate) const VOCABULARY: Vocabulary = Vocabulary {
     names: &[("data-dir", "DATADIR"), ("limit-digits", "LIMITDIGITS"), ("durability", "DURABILITY")],
     serves: true,
-    help: help::FIBONACCI,
+    help: Help::Fibonacci,
 };
 
 /// When a step is answered.

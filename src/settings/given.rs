@@ -8,6 +8,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 
 use crate::settings::Identity;
+use crate::settings::help::Help;
 use crate::settings::token::TokenSource;
 use crate::units::duration::span;
 use crate::units::strconv::parse_unsigned;
@@ -20,7 +21,7 @@ pub struct Vocabulary {
     /// Whether it listens, and so understands [`COMMON`] as well; if not, it reads those variables all the same.
     pub serves: bool,
     /// What `--help` shows.
-    pub help: &'static str,
+    pub help: Help,
 }
 
 /// What every role that serves understands.
@@ -40,7 +41,7 @@ pub enum Words {
     /// Settings.
     Given(Given),
     /// The user wants this text.
-    Help(&'static str),
+    Help(String),
     /// The user wants the version.
     Version,
 }
@@ -73,7 +74,7 @@ impl Given {
         let flags = || vocabulary.names.iter().chain(common);
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             let name = match argument {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Words::Help(vocabulary.help)),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Words::Help(vocabulary.help.text())),
                 Arg::Short('V') | Arg::Long("version") => return Ok(Words::Version),
                 Arg::Value(word) => return Err(format!("unknown command '{}'", word.display())),
                 Arg::Long(name) => match flags().find(|(flag, _)| *flag == name && !name.is_empty()) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use crate::settings::help;
+use crate::settings::help::Help;
 use crate::settings::unknown_word::unknown;
 use crate::units::duration::span;
 
@@ -46,11 +46,11 @@ impl CrashGiven {
     ///
     /// # Errors
     /// What is wrong with an option.
-    pub(super) fn read(mut parser: Parser) -> Result<Result<Self, Option<&'static str>>, String> {
+    pub(super) fn read(mut parser: Parser) -> Result<Result<Self, Option<String>>, String> {
         let mut given = Self::default();
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             let name = match argument {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Err(Some(help::CRASH))),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Err(Some(Help::Crash.text()))),
                 Arg::Short('V') | Arg::Long("version") => return Ok(Err(None)),
                 Arg::Value(word) => {
                     let word = word.into_string().map_err(|word| format!("'{}' is not UTF-8", word.display()))?;

@@ -32,7 +32,7 @@ pub enum CrashWords {
     /// Something to do.
     Do(Box<CrashSettings>),
     /// The user wants this text.
-    Help(&'static str),
+    Help(String),
     /// The user wants the version.
     Version,
 }

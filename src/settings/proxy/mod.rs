@@ -12,8 +12,9 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
 
+use crate::settings::Identity;
 use crate::settings::given::{Given, Vocabulary, Words};
-use crate::settings::{Identity, help};
+use crate::settings::help::Help;
 use crate::units::duration::LONGEST;
 
 /// The file that is read unless told otherwise.
@@ -44,7 +45,7 @@ const FLAGS: [(Option<char>, &str, bool); 12] = [
 ];
 
 /// What it knows from the environment is what every role does. Of where to listen, the file tells.
-const VOCABULARY: Vocabulary = Vocabulary { names: &[], serves: false, help: help::PROXY };
+const VOCABULARY: Vocabulary = Vocabulary { names: &[], serves: false, help: Help::Proxy };
 
 /// How to run the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub(crate) fn words(mut parser: Parser, variable: &dyn Fn(&str) -> Option<OsStri
     let mut flags = Vec::new();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         let known = match argument {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Words::Help(VOCABULARY.help)),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Words::Help(VOCABULARY.help.text())),
             Arg::Short('V') | Arg::Long("version") => return Ok(Words::Version),
             Arg::Value(word) => return Err(format!("unexpected word '{}'", word.display())),
             Arg::Long(name) => FLAGS.iter().find(|(_, long, _)| *long == name).ok_or(format!("--{name}")),

@@ -6,7 +6,7 @@ fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<ProxySettings,
     let look_up = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
     match words(Parser::from_args(arguments), &look_up)? {
         Words::Given(said) => ProxySettings::mean(&said),
-        Words::Help(text) => Err(text.to_owned()),
+        Words::Help(text) => Err(text),
         Words::Version => Err(String::from("version")),
     }
 }

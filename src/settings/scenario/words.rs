@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::scenario::track::{TRACKS, TrackKind};
-use crate::settings::help;
+use crate::settings::help::Help;
 use crate::settings::scenario::examples::{EXAMPLES, ScenarioExample, list};
 use crate::settings::scenario::record_words::RecordWords;
 use crate::settings::unknown_word::unknown;
@@ -52,7 +52,7 @@ impl ScenarioWords {
         let (mut words, mut limits) = (Vec::new(), None);
         while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
             match arg {
-                Arg::Long("help") | Arg::Short('h') => return Ok(Self::Show(String::from(help::SCENARIO))),
+                Arg::Long("help") | Arg::Short('h') => return Ok(Self::Show(Help::Scenario.text())),
                 Arg::Long("version") | Arg::Short('V') => {
                     return Ok(Self::Show(concat!("testero ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
                 }
@@ -62,7 +62,7 @@ impl ScenarioWords {
                 }
                 Arg::Value(word) if words.is_empty() && limits.is_none() && word == "record" => {
                     let record = RecordWords::read(parser, variable, default_url)?;
-                    let help = || Self::Show(String::from(help::SCENARIO));
+                    let help = || Self::Show(Help::Scenario.text());
                     return Ok(record.map_or_else(help, |record| Self::Record(Box::new(record))));
                 }
                 Arg::Value(word) => words.push(word),
