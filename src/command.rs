@@ -116,6 +116,8 @@ impl Command {
             if first == Some("help") {
                 arguments.truncate(3);
                 arguments.remove(0);
+                // Those two have no help of their own.
+                arguments.retain(|word| !matches!(word.to_str(), Some("help" | "version")));
                 arguments.push("--help".into());
             }
             let of_service = |flag: &str| {

@@ -181,7 +181,7 @@ fn everything_is_released_at_once() {
     says(&testero, "mem set 1Mi --wait");
     says(&testero, "fd set 3 --wait");
     says(&testero, "cpu load --cpu 10m --time 1h");
-    assert_eq!(says(&testero, "release"), "everything is released\n");
+    assert_eq!(says(&testero, "release"), "accepted: everything is given back\n");
     for group in ["mem", "fd", "cpu"] {
         testero.in_state(group, "idle");
     }
@@ -191,7 +191,7 @@ fn everything_is_released_at_once() {
 fn probes_are_made_to_fail_and_made_well_again() {
     let testero = Testero::start();
     for (probe, path) in [("ready", "/readyz"), ("health", "/healthz")] {
-        assert_eq!(says(&testero, &format!("{probe} disable --for 1h")), format!("{path} is disabled\n"));
+        assert_eq!(says(&testero, &format!("{probe} disable --for 1h")), format!("{path} is disabled for 1h\n"));
         assert_eq!(testero.ask("GET", path).status, 503);
         assert_eq!(says(&testero, &format!("{probe} enable")), format!("{path} is enabled\n"));
         assert_eq!(testero.ask("GET", path).status, 200);

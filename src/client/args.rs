@@ -56,6 +56,9 @@ pub fn read(
         let find = |is: &dyn Fn(&Flag) -> bool| known.iter().copied().find(|flag| is(flag));
         let (flag, shown) = match argument {
             Arg::Short('h') | Arg::Long("help") => {
+                if verbs.len() > 1 && second.is_some() {
+                    verb_of(command, verbs, second.as_deref())?;
+                }
                 return Ok(Understood::Help(help::of(command, second.as_deref()).unwrap_or_default()));
             }
             Arg::Value(word) => {
@@ -162,8 +165,8 @@ fn completions(words: &[String]) -> Result<ClientCommand, String> {
 
 fn what(command: &str, word: &str, said: &Arguments) -> Result<Action, String> {
     let unit = unit_of(if command == "spread" { word } else { command });
-    // A plan is told at once: there is nothing to wait for.
-    let wait = said.has("wait") && !said.has("dry-run");
+    // A plan is told at once: there is nothing to wait for. Of the release of everything no progress is told.
+    let wait = said.has("wait") && !said.has("dry-run") && command != "release";
     let call = |method, path: String, parameters: Vec<(&'static str, String)>, done: &str| {
         let done = done.to_owned();
         Ok(Action::Call(Call { method, path, parameters, wait, unit, done }))
@@ -192,10 +195,14 @@ fn what(command: &str, word: &str, said: &Arguments) -> Result<Action, String> {
         (group, "load") => call("POST", format!("/api/{group}/load"), said.of_load(unit)?, "done"),
         (group, "release") => call("DELETE", format!("/api/{group}"), said.parameters(unit)?, "released"),
         (group, "stop") => call("DELETE", format!("/api/{group}"), Vec::new(), "stopped"),
-        ("release", _) => call("DELETE", String::from("/api"), Vec::new(), "everything is released"),
+        ("release", _) => {
+            let done = if said.has("wait") { "everything is released" } else { "accepted: everything is given back" };
+            call("DELETE", String::from("/api"), said.parameters(unit)?, done)
+        }
         (probe, verb) => {
             let path = if probe == "ready" { "/readyz" } else { "/healthz" };
-            call("POST", format!("{path}/{verb}"), said.parameters(unit)?, &format!("{path} is {verb}d"))
+            let time = said.value("for").map_or_else(String::new, |time| format!(" for {time}"));
+            call("POST", format!("{path}/{verb}"), said.parameters(unit)?, &format!("{path} is {verb}d{time}"))
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::client::reply::{Object, good_of, own_words, printable};
 use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 use crate::kernel::sys::terminal_columns;
-use crate::parameters::{DRY_RUN, EXACT, FOLLOW};
+use crate::parameters::{DRY_RUN, EXACT, FOLLOW, Parameter, WAIT};
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -17,6 +17,9 @@ use crate::units::quantity::{Unit, in_words as amount};
 const COLUMNS: usize = 80;
 /// How wide a bar is.
 const BAR: usize = 24;
+
+/// How long the release of everything is waited for: millions of empty files take minutes.
+const RELEASE: Duration = Duration::from_secs(3600);
 
 /// What is said of work that another request has ended.
 pub(super) const CANCELLED: &str = "it was released, stopped or replaced by somebody before it was done";
@@ -67,6 +70,9 @@ impl Call {
         let reply = if self.wait {
             leave_on_signal(self.goes_on(remedy));
             service.reply(self.method, &self.target(), SILENCE, Taker::Lines(&mut tell))
+        } else if self.has(WAIT) {
+            leave_on_signal(self.goes_on(remedy));
+            service.reply(self.method, &self.target(), RELEASE, Taker::Whole)
         } else {
             service.ask(self.method, &self.target())
         };
@@ -84,6 +90,10 @@ impl Call {
         }
         let id = object.text(&["id"]).map_or_else(String::new, |id| format!("/{id}"));
         output.data(&reply.body, &printable(&format!("{}{id}", self.group())))
+    }
+
+    fn has(&self, parameter: Parameter) -> bool {
+        self.parameters.iter().any(|(name, _)| *name == parameter.name)
     }
 
     /// The group it is about; empty where it is about all of them.
@@ -115,7 +125,12 @@ impl Call {
 
     /// What a receipt says.
     fn told(&self, receipt: &Object) -> Result<String, Trouble> {
-        if self.parameters.iter().any(|(name, _)| *name == DRY_RUN.name) {
+        if receipt.has(&["left"]) {
+            return Err(Trouble::Refused(String::from(
+                "not all of it is given back: testero status tells what is held",
+            )));
+        }
+        if self.has(DRY_RUN) {
             let planned = amount(receipt.whole(&["planned"]), self.unit);
             return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
                 (Some(reason), _) => {
@@ -143,9 +158,8 @@ impl Call {
     /// What is to be said where a plan comes to more than was asked for.
     fn rounding(&self, receipt: &Object) -> String {
         let asked = receipt.whole(&["requested"]);
-        let is_exact = self.parameters.iter().any(|(name, _)| *name == EXACT.name);
         match receipt.whole(&["planned"]) {
-            planned if planned == asked || is_exact => String::new(),
+            planned if planned == asked || self.has(EXACT) => String::new(),
             _ => format!(" for {} asked (parts are rounded; without --rounded they are not)", amount(asked, self.unit)),
         }
     }
@@ -319,6 +333,22 @@ mod tests {
         assert_eq!(of(r#"{"outcome":"failed: no room"}"#).as_deref(), Some("failed: no room"));
         assert!(of(r#"{"outcome":null}"#).is_some());
         assert!(outcome(None).is_some());
+    }
+
+    #[test]
+    fn a_release_of_everything_is_done_when_nothing_is_left() {
+        let call = Call {
+            method: "DELETE",
+            path: String::from("/api"),
+            parameters: vec![("wait", String::from("true"))],
+            wait: false,
+            unit: Unit::Bytes,
+            done: String::from("everything is released"),
+        };
+        let told = |receipt: &str| call.told(&Object::read(receipt.as_bytes()));
+        assert_eq!(told(r#"{"groups":{}}"#).unwrap(), "everything is released");
+        let Err(Trouble::Refused(why)) = told(r#"{"ids":["1"],"left":{"inode":43872}}"#) else { panic!() };
+        assert!(why.starts_with("not all of it"), "{why}");
     }
 
     #[test]

@@ -167,7 +167,7 @@ pub static COMMANDS: &[Topic] = &[
     topic(
         "release",
         "give everything back, and end all loads",
-        &[verb("", "", "give everything back, and end all loads", &[], ["", "--quiet"])],
+        &[verb("", "", "give everything back, and end all loads", &[&WAIT_FOR_ALL], ["", "--wait"])],
     ),
     topic(
         "ready",

@@ -166,6 +166,10 @@ impl Offers<'_> {
         self.add(&format!("--{}", flag.name), flag.text);
     }
 
+    fn verbs(&mut self, verbs: &[Verb]) {
+        verbs.iter().filter(|verb| !verb.word.is_empty()).for_each(|verb| self.add(verb.word, verb.purpose));
+    }
+
     /// The flags that a role's help has, with what they are for.
     fn flags_of_help(&mut self, help: &str) {
         for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
@@ -188,6 +192,8 @@ struct WordsBefore<'w> {
     verb: Option<&'static Verb>,
     /// How many words stand behind them.
     operands: usize,
+    /// The first of those.
+    operand: Option<&'w str>,
     /// Flags that are there.
     flags: Vec<&'static Flag>,
     /// The one whose value comes next.
@@ -218,6 +224,7 @@ impl<'w> WordsBefore<'w> {
                 seen.verb = Some(verb);
             } else {
                 seen.operands += 1;
+                seen.operand.get_or_insert(word);
             }
         }
         seen
@@ -246,8 +253,13 @@ impl<'w> WordsBefore<'w> {
             return;
         }
         if command == "help" {
-            if self.operands == 0 {
-                COMMANDS.iter().for_each(|command| offers.add(command.name, command.purpose));
+            match self.operand {
+                None => {
+                    COMMANDS.iter().for_each(|command| offers.add(command.name, command.purpose));
+                    ROLES.iter().for_each(|(role, text, _)| offers.add(role, text));
+                }
+                Some(command) if self.operands == 1 => offers.verbs(verbs_of(command)),
+                Some(_) => {}
             }
             return;
         }
@@ -256,9 +268,7 @@ impl<'w> WordsBefore<'w> {
             if command == "scenario" {
                 SCENARIO_WORDS.iter().for_each(|(word, text)| offers.add(word, text));
             }
-            for verb in self.verbs().iter().filter(|verb| !verb.word.is_empty()) {
-                offers.add(verb.word, verb.purpose);
-            }
+            offers.verbs(self.verbs());
         }
         if let Some(verb) = self.verb {
             self.offer_operands(command, verb, offers);
@@ -352,6 +362,9 @@ mod tests {
             ("testero http /m", &["/metrics"]),
             ("testero completions z", &["zsh"]),
             ("testero help sp", &["spread"]),
+            ("testero help pr", &["proxy"]),
+            ("testero help mem ", &["set", "get", "release"]),
+            ("testero help mem set ", &[]),
             ("testero --mem", &["--mem-limit"]),
             ("testero proxy --ch", &["--check"]),
             ("testero scenario s", &["schema", "stop", "status"]),

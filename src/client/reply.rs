@@ -37,6 +37,11 @@ impl Object {
         !self.0.is_null()
     }
 
+    /// Whether there is a member.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        self.member(path).is_some()
+    }
+
     /// A member that is true.
     pub(super) fn is(&self, path: &[&str]) -> bool {
         self.member(path).and_then(|value| value.get::<bool>()).copied().unwrap_or_default()
@@ -119,6 +124,7 @@ pub(super) fn own_words(message: &str, group: &str) -> String {
     };
     let message = message
         .replace("DELETE", &end)
+        .replace("Server busy, try again later", "work of this group runs; testero status tells how far it is")
         .replace("/api/status tells", "testero status tells")
         .replace("/api/disk/set", "testero disk set")
         .replace("rate and over are", "--rate and --over are")
@@ -201,6 +207,7 @@ mod tests {
                 "mem",
                 "1.0 GiB is over the limit of 9.5 MiB (HIGHMEMLIM)",
             ),
+            ("Server busy, try again later", "mem", "work of this group runs; testero status tells how far it is"),
             ("only 2048 bytes are left", "", "only 2.0 KiB are left"),
             ("many bytes, dry_run=true", "", "many bytes, --dry-run"),
             ("=true", "", "--"),

@@ -249,6 +249,8 @@ fn help_and_version_are_words_as_well() {
         (text(&["health", "--help"]), text(&["help", "health", "show"])),
         (of("health", None), of("health", Some("show")))
     );
+    assert_eq!((text(&["help", "version"]), text(&["help", "help"])), (Help::Consumer.text(), Help::Consumer.text()));
+    assert!(read(&["help", "mem", "sett"], &[]).unwrap_err().contains("did you mean 'testero mem set'?"));
     assert!(matches!(read(&["version"], &[]), Ok(Command::Version)));
 }
 

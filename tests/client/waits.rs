@@ -175,6 +175,17 @@ pub(crate) fn mounts_here() -> bool {
 }
 
 #[test]
+fn the_release_of_everything_can_be_waited_for() {
+    let testero = Testero::start();
+    says(&testero, "mem set 64Mi --wait");
+    says(&testero, "fd set 20 --wait");
+    assert_eq!(says(&testero, "release --wait"), "everything is released\n");
+    assert_eq!([testero.group("mem").number("held"), testero.group("fd").number("held")], [0.0, 0.0]);
+    // The service tells its state, which who asks for JSON has.
+    assert!(says(&testero, "release -w --json").contains("\"uptime_seconds\""));
+}
+
+#[test]
 fn work_that_somebody_else_cancels_is_told_with_exit_1() {
     let testero = Testero::start();
     for (words, end) in [

@@ -27,6 +27,7 @@ fn every_flag_becomes_a_parameter_that_the_service_takes() {
         for verb in command.verbs {
             let group = if command.name == "spread" { verb.word } else { command.name };
             let list = match (group, verb.word) {
+                ("release", _) => ParameterList::ReleaseAll,
                 (_, "release") => ParameterList::Release,
                 ("mem", _) => ParameterList::SetMemory,
                 ("disk", _) => ParameterList::SetFiles,
