@@ -31,7 +31,7 @@ the share"
   gets 95
   step four
   step bound
-  claim "more than four are wished for" shows '^TooManyReplicas$'
+  within 60 "more than four are wished for" field hpa/testero '{.status.conditions[?(@.type=="ScalingLimited")].reason}' = TooManyReplicas
   step stop
   within 10 "an event says why" event SuccessfulRescale 'New size: 1; reason: All metrics below target'
   claim "one says why it grew" event SuccessfulRescale \

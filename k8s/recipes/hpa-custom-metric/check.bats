@@ -17,7 +17,7 @@ another rule than prometheus-adapter-values.yaml; the events of hpa/testero and 
   stays 30 "three replicas stay: 25 among three are within the target" \
     field hpa/testero '{.status.desiredReplicas}' -eq 3
   step more
-  claim "more than five are wished for" shows '^TooManyReplicas$'
+  within 60 "more than five are wished for" field hpa/testero '{.status.conditions[?(@.type=="ScalingLimited")].reason}' = TooManyReplicas
   step release
   within 10 "an event says why" event SuccessfulRescale 'New size: 1; reason: All metrics below target'
   clean_up
