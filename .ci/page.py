@@ -106,6 +106,8 @@ class Browser:
         self.to, self.back, self.rest = ours[1], theirs[0], b""
         self.last, self.session, self.answers = 0, None, {}
         self.requests, self.errors, self.allowed, self.axe = [], [], [], None
+        # Where each state is pictured, and how many were.
+        self.folder, self.seen = None, 0
         tab = next(one for one in self("Target.getTargets")["targetInfos"] if one["type"] == "page")
         self.session = self("Target.attachToTarget", targetId=tab["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
@@ -275,6 +277,12 @@ def states(page, what):
         found = page.js("""axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations.map((one) =>
             `${one.id}: ${one.help}: ${one.nodes.map(({ html, failureSummary }) => html.slice(0, 200) + failureSummary).join("; ")}`))""")
         assert not found, f"{what}, {scheme}:\n" + "\n".join(found)
+    if page.folder:
+        page.seen += 1
+        for scheme, size in (("light", 1280), ("dark", 1920), ("light", 390)):
+            page.look(scheme, size, 900 if size > 500 else 844)
+            time.sleep(0.3)
+            page.picture(f"{page.folder}/{page.seen:02}-{what.replace(' ', '-').replace('/', '')}-{size}.png")
     page.look()
 
 
@@ -307,6 +315,7 @@ def mouse(page, testero):
     page.says("#now", "^64 MiB memory$")
     assert testero.group("mem")["held"] == 64 << 20
     eventually("it is drawn", lambda: page.js("document.querySelector('#mem path.held').getAttribute('d').length > 20"))
+    states(page, "memory held, commands shown")
 
     say("they are released, and go")
     page.click("#mem button.off")
@@ -327,6 +336,7 @@ def mouse(page, testero):
     page.says("#mem .said.good", r"^Accepted: 1 GiB\.$")
     page.says("#mem .held b", r"^1 GiB$")
     page.says("#mem svg text.limit", "^limit 1 GiB$")
+    states(page, "the limit reached")
     page.click("#mem button.off")
     page.says("#mem .held b", "^0 B$")
     with page.allowing(r"422 .*/api/mem/set\?amount=max-2Gi"):
@@ -351,6 +361,7 @@ def mouse(page, testero):
     page.choose("#mem [name=ramp]", "over")
     page.click("#mem .go")
     page.says("#mem .said.bad", r"^In how much time\? 30s, for example\.$")
+    states(page, "a field left out")
     assert invalid(page) == "pace"
     posted = [url for url in page.requests[sent:] if "/set" in url]
     assert not posted and testero.group("mem")["held"] == 0, posted
@@ -377,9 +388,10 @@ def mouse(page, testero):
     say("a ramp of the CPU tells its goal and how far it is")
     page.fill("#cpu [name=amount]", "400m")
     page.choose("#cpu [name=ramp]", "over")
-    page.fill("#cpu [name=pace]", "6s")
+    page.fill("#cpu [name=pace]", "30s")
     page.click("#cpu .go")
     page.says("#cpu .next", r"^to 0\.4 cores, [1-9]\d? %")
+    states(page, "a ramp of the CPU")
     page.choose("#cpu [name=ramp]", "")
     page.click("#cpu button.off")
     page.says("#cpu .state", "^idle$")
@@ -404,6 +416,7 @@ def mouse(page, testero):
     page.says(".probes .row p", r"^Readiness: not ready, (30|2\d) s to go$")
     page.says("#next", r"In (30|2\d) s: ready again")
     assert testero.ask("/api/status?format=json")["ready"] is False
+    states(page, "not ready")
     page.click("#readyz")
     page.says("#ready.good", "^ready$")
 
@@ -463,11 +476,13 @@ def mouse(page, testero):
     with page.allowing("net::ERR|status of"):
         page.click(".faults .go")
         page.says("#lost", "No answer within 4 s", 12)
+        states(page, "it hangs")
         page.click(".faults .end")
         eventually("it answers again", lambda: not page.shown("#lost"))
     page.choose("[name=fault]", "6")
     page.click(".faults .go")
     assert page.js("document.querySelector('#sure').open")
+    states(page, "a fault that ends it")
     page.key("Escape")
     eventually("Esc closes", lambda: not page.js("document.querySelector('#sure').open"))
     assert testero.child.poll() is None
@@ -555,6 +570,7 @@ def scenario(page, testero, work):
     with page.allowing("400"):
         give("version: 1\ntracks: {memory: {ramb: 1}}\n")
         page.says(".scenario .said.bad", r"tracks.memory.ramb \(line 2\): unknown key 'ramb'; the nearest is 'ramp'")
+        states(page, "a scenario with a mistake")
     give(SCENARIO)
     page.says(".scenario .said.good", "Accepted")
     page.says(".scenario .state", "playing")
@@ -567,6 +583,7 @@ def scenario(page, testero, work):
     seen_by_everybody(page, "a scenario")
     page.click(".scenario .pause")
     page.says(".scenario .state", "paused")
+    states(page, "a scenario that is paused")
     page.says(".scenario .pause", "Resume")
     page.click(".scenario summary")
     page.says(".scenario .line code", "scenario/resume")
@@ -607,6 +624,7 @@ def documentation(page, testero):
     page.click("#getMemSet summary")
     page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?amount=512Mi'$")
     page.says("#getMemSet dl", r"amountrequired.*Kubernetes quantity.*kind.*One of anon, file, shm\. Default: anon\.")
+    states(page, "the description")
 
     say("its filter, by the keyboard; a link to an operation")
     page.js("document.activeElement.blur()")
@@ -620,6 +638,7 @@ def documentation(page, testero):
     page.says("#faultDelay dl", "A whole number, 1 to 60000")
     page.fill("#filter", "nothing has this in it")
     page.says("#state", "^Nothing has these words in it.$")
+    states(page, "the description, nothing found")
     page("Page.navigate", url="about:blank")
     page("Page.navigate", url=testero.origin + "/docs#cpuRelease")
     eventually("what a link names is open", lambda: page.js("document.querySelector('#cpuRelease')?.open"))
@@ -674,6 +693,7 @@ def lost(page, testero):
         testero.start()
         eventually("it resumes", lambda: not page.shown("#lost"))
     page.says("#note", r"The server is back after \d+ s\. It was started again: what it held is gone\.")
+    states(page, "the server is back")
     page.says("#mem .said", "^$")
     assert page.js("document.querySelector('#mem [name=amount]').value") == "33Mi", "what was typed stays"
     pieces = "document.querySelector('#mem path.held').getAttribute('d').split('M').length - 1"
@@ -745,6 +765,7 @@ def tokens(page, binary, work):
         page.key("Enter")
         page.says("#asks", "^Wrong token$")
         page.says("#why", "refused")
+        states(page, "a wrong token")
         eventually("it is asked for again", lambda: page.js("document.querySelector('#ask').open"))
         page.type("right-token")
         page.key("Enter")
@@ -764,6 +785,7 @@ def tokens(page, binary, work):
         page.key("Escape")
         page.says("#lost", r"^No state for [2-9] s: A token is needed for this\.")
         assert not page.js("document.querySelector('#ask').open"), "it insists"
+        states(page, "no state without a token")
         page.click("#key")
         page.type("right-token")
         page.key("Enter")
@@ -915,6 +937,9 @@ def main():
         page = Browser(f"{work}/profile")
         at_the_end.callback(page.end)
         page.look()
+        if asked.screenshots:
+            page.folder = pathlib.Path(asked.screenshots, "states")
+            page.folder.mkdir(parents=True, exist_ok=True)
         page.axe = pathlib.Path(asked.axe).read_text() if asked.axe else None
         testero = Testero(asked.binary, work, FAULTS="on", POD_NAME="testero-0", POD_NAMESPACE="ci")
         try:
