@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{PROGRAM, Testero, skip};
+use super::harness::{Testero, binary, skip};
 
 /// Where the memory limit of a group stands.
 const MEMORY_V1: &str = "memory.limit_in_bytes";
@@ -66,7 +66,7 @@ impl Cgroup {
 
     /// Starts the program in it.
     pub fn start(&self, data: Arc<tempfile::TempDir>, variables: &[(&str, &str)]) -> Testero {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(binary());
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).envs(variables.iter().copied());
         self.spawn(command, data)
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually};
+use super::harness::{Answer, PATIENCE, Testero, binary, eventually};
 use super::json::Json;
 
 /// A limit in numbers that shares are easily seen of.
@@ -267,7 +267,7 @@ fn work_that_failed_is_told_with_how_far_it_came() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
     // 1024 blocks: 512 KiB in one shell, 1 MiB in another, so only the smallest files can be written.
-    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", binary(), "--listen", "127.0.0.1:0", "--data-dir"]);
     command.arg(data.path()).args(["--disk-limit", "1000000000"]);
     let testero = Testero::spawn(command, data);
     let error = refused(&testero, "POST", "/api/disk/set?amount=20Mi&wait=true", 500);

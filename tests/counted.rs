@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
-use super::harness::{PATIENCE, PROGRAM, Testero, at_least_once, eventually, skip};
+use super::harness::{PATIENCE, Testero, at_least_once, binary, eventually, skip};
 use super::json::Json;
 
 /// What a bound less what the service needs for itself ends with.
@@ -293,7 +293,7 @@ fn is_alive(testero: &Testero) {
 fn all_descriptors_that_may_be_taken_leave_the_service_alive() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 400; exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.args(["-c", "ulimit -n 400; exec \"$0\" \"$@\"", binary(), "--listen", "127.0.0.1:0", "--data-dir"]);
     command.arg(data.path());
     let testero = Testero::spawn(command, data);
     let fd = &KINDS[2];
@@ -312,7 +312,7 @@ fn all_descriptors_that_may_be_taken_leave_the_service_alive() {
 fn a_limit_above_what_the_kernel_has_leaves_the_service_alive_as_well() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 600; exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.args(["-c", "ulimit -n 600; exec \"$0\" \"$@\"", binary(), "--listen", "127.0.0.1:0", "--data-dir"]);
     command.arg(data.path()).env("HIGHFDLIM", "100000");
     let testero = Testero::spawn(command, data);
     for count in ["599", "100000", "599&force=true"] {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::harness::{Answer, PATIENCE, PROGRAM, Testero};
+use crate::harness::{Answer, PATIENCE, Testero, binary};
 
 /// What it says when there is no total.
 const AWAY: &str = "Increment Transaction Error\n";
@@ -43,7 +43,7 @@ const VARIABLES: [&str; 11] = [
 
 /// The program as a counter, in a folder where no `.env` of somebody else's is, with these variables and no others.
 fn counter(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     for name in VARIABLES {
         command.env_remove(name);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::harness::{PROGRAM, Testero, at_least_once, eventually};
+use super::harness::{Testero, at_least_once, binary, eventually};
 
 const NOTHING_TO_DO: &str = "No load request being processed, nothing to do\n";
 const BUSY: &str = "Server busy, try again later\n";
@@ -109,7 +109,7 @@ impl Date {
 /// A testero in a time zone: that of `TZ`, or without it.
 fn in_zone(zone: Option<&str>) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
     match zone {
         Some(zone) => command.env("TZ", zone),

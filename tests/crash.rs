@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::harness::{PROGRAM, skip};
+use crate::harness::{binary, skip};
 
 /// A run with a report.
 struct Run {
@@ -43,7 +43,7 @@ impl Run {
 }
 
 fn crash(words: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.arg("crash").args(words).env_remove("CRASH_DIR").env_remove("MULTIPLE_KEYS_LIST");
     command
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::harness::{PROGRAM, Testero, eventually, names, skip};
+use super::harness::{Testero, binary, eventually, names, skip};
 use super::process::{Reaped, program};
 
 /// The five sizes of files.
@@ -305,7 +305,7 @@ fn a_file_size_limit_bounds_the_default_limit() {
 /// 1024 blocks: 512 KiB in one shell, 1 MiB in another, so only the smallest files can be written.
 fn with_file_size_limit(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", binary(), "--listen", "127.0.0.1:0", "--data-dir"]);
     command.arg(data).args(arguments);
     command
 }

@@ -16,10 +16,12 @@ use testero::http::message::head::Head;
 use testero::http::{Answer as Reply, BodyRule, Request, Server, Service, text};
 use testero::kernel::shutdown::Stop;
 
-use crate::harness::{Answer, PATIENCE, PROGRAM, Testero, at_least_once, eventually};
+use crate::harness::{Answer, PATIENCE, Testero, at_least_once, binary, eventually, is_optimized};
 
 /// What is promised to a probe, and a debug program that shares two cores with a flood of a thousand clients.
-const PROBE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
+fn probe_time() -> Duration {
+    Duration::from_secs(if is_optimized() { 2 } else { 8 })
+}
 const GET: &[u8] = b"GET /api/mem/getact HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A connection on which answers are read one by one.
@@ -221,7 +223,7 @@ fn with_permits(permits: usize, arguments: &[&str]) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
     let script = format!("ulimit -n {}; exec \"$@\"", 2 * (permits + permits.div_ceil(4)) + 32);
-    command.args(["-c", &script, "sh", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+    command.args(["-c", &script, "sh", binary(), "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
     command.args(arguments);
     Testero::spawn(command, data)
 }
@@ -279,7 +281,7 @@ fn probes_get_in(testero: &Testero, length: Duration) {
             let start = Instant::now();
             let mut client = Client::new(testero.address);
             match client.stream.write_all(GET).and_then(|()| client.try_answer()) {
-                Ok(answer) if answer.status == 200 && start.elapsed() < PROBE => Ok(()),
+                Ok(answer) if answer.status == 200 && start.elapsed() < probe_time() => Ok(()),
                 answer => Err(format!("after {:?}: {answer:?}", start.elapsed())),
             }
         });
@@ -289,7 +291,7 @@ fn probes_get_in(testero: &Testero, length: Duration) {
 
 /// The most memory it ever had resident.
 fn memory_stays_small(testero: &Testero) {
-    let most = if cfg!(debug_assertions) { 32 << 10 } else { 16 << 10 };
+    let most = if is_optimized() { 16 << 10 } else { 32 << 10 };
     let peak = testero.status("VmHWM");
     assert!(peak < most, "{peak} KiB resident");
 }

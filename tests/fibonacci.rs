@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::exposition::Page;
-use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually, names};
+use super::harness::{Answer, PATIENCE, Testero, binary, eventually, names};
 use super::json::Json;
 use super::metrics::{PROMETHEUS, check_with_promtool};
 use super::process::{fails_with, program, run};
@@ -22,7 +22,7 @@ const CSV: &str = "fibo.csv";
 
 /// The service on a folder.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["fibonacci", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder).args(arguments);
     command
 }

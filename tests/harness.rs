@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,16 @@ use crate::json::Json;
 /// Longer than anything takes on a slow machine: a bound for tests that hang, not a measure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program's path.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_testero");
+/// The program's path: what cargo has built for the tests, or what TESTERO_PROGRAM names.
+pub fn binary() -> &'static str {
+    static NAMED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("TESTERO_PROGRAM").ok());
+    NAMED.as_deref().unwrap_or(env!("CARGO_BIN_EXE_testero"))
+}
+
+/// Whether that program is one that ships, and has its bounds: of memory, and of time.
+pub fn is_optimized() -> bool {
+    binary() != env!("CARGO_BIN_EXE_testero") || !cfg!(debug_assertions)
+}
 
 /// Says that a test, or a part of it, is not run here, and why. Every test that does without something goes through this:
 /// where nothing may be missing, as in CI (`TESTERO_TESTS=all`), it fails instead.
@@ -44,7 +52,7 @@ impl Testero {
 
     /// Starts it on a data folder.
     pub fn start_in(data: Arc<tempfile::TempDir>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(binary());
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).args(arguments);
         command.envs(variables.iter().copied());
         Self::spawn(command, data)

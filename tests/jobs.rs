@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, PROGRAM, Testero, eventually};
+use crate::harness::{Answer, Testero, binary, eventually};
 use crate::json::Json;
 use crate::process::{fails_with, run};
 
@@ -65,7 +65,7 @@ fn the_answers_are_those_of_the_resource_consumer() {
 /// A link named `consumer` to the program, as the image has it at `/consumer`.
 fn link(folder: &tempfile::TempDir) -> PathBuf {
     let link = folder.path().join("consumer");
-    symlink(PROGRAM, &link).unwrap();
+    symlink(binary(), &link).unwrap();
     link
 }
 
@@ -97,7 +97,7 @@ fn flags_that_the_resource_consumer_does_not_have_are_told_what_there_is() {
     }
     fails_with(2, Command::new(&consumer).arg("-port=http"), &["port", "http", "65535"]);
     fails_with(2, Command::new(&consumer).arg("-port"), &["port", "needs a value"]);
-    fails_with(2, Command::new(PROGRAM).arg("-port=8081"), &["unknown option '-p'"]);
+    fails_with(2, Command::new(binary()).arg("-port=8081"), &["unknown option '-p'"]);
 }
 
 #[test]

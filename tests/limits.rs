@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::cgroup::Cgroup;
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, eventually, skip};
+use crate::harness::{Testero, binary, eventually, skip};
 use crate::json::Json;
 use crate::process::run;
 
@@ -150,7 +150,7 @@ fn start_as(user: u32, threads: u64) -> Testero {
     // Where it was built may be a folder that only root reaches. Copied by another process: one that a test starts meanwhile
     // would inherit a descriptor that writes to it, and then it cannot be executed.
     let program = data.path().join("testero");
-    assert!(run(Command::new("cp").arg(PROGRAM).arg(&program)).status.success());
+    assert!(run(Command::new("cp").arg(binary()).arg(&program)).status.success());
     let mut command = Command::new(program);
     command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).uid(user).gid(user);
     let limit = libc::rlimit { rlim_cur: threads, rlim_max: threads };

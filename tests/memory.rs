@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PROGRAM, Testero, at_least_once, eventually};
+use crate::harness::{Testero, at_least_once, binary, eventually};
 
 /// What the resident size may differ by when nothing is held, in KiB.
 const IDLE_SLACK: u64 = 256;
@@ -75,7 +75,7 @@ fn never_more_is_held_than_before_or_after() {
 fn a_failure_half_way_leaves_a_true_account() {
     // Address space for some 400 MB, and a user who says there is more. Each thread that allocates takes 64 MiB of it.
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["--listen", "127.0.0.1:0", "--mem-limit", "2000000000", "--data-dir"]).arg(data.path());
     let limit = libc::rlimit { rlim_cur: 600 << 20, rlim_max: 600 << 20 };
     let lower = move || {

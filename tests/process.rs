@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::disk::{folder, is_root};
-use super::harness::{Answer, PATIENCE, PROGRAM, Testero, eventually, names, skip};
+use super::harness::{Answer, PATIENCE, Testero, binary, eventually, names, skip};
 
 /// A child that is killed by its own pid when a test panics.
 pub(crate) struct Reaped(pub(crate) Child);
@@ -47,7 +47,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
 
 /// The program with these arguments and variables, which would listen on any port if it came to that.
 pub(crate) fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(arguments).env("IP", "127.0.0.1").env("PORT", "0").envs(variables.iter().copied());
     command
 }
@@ -445,7 +445,7 @@ fn as_pid_1_a_signal_still_ends_it_cleanly() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--kill-child", PROGRAM, "--listen", "127.0.0.1:0", "--data-dir"]);
+        command.args(["--pid", "--fork", "--kill-child", binary(), "--listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(data.path());
         let testero = Testero::spawn(command, Arc::clone(&data));
         let children = format!("/proc/{0}/task/{0}/children", testero.pid());

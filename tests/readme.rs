@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PROGRAM, skip};
+use crate::harness::{binary, skip};
 use crate::json::Json;
 
 /// The ports that the documents name.
@@ -108,8 +108,11 @@ fn run(steps: &[Step]) -> Result<(), String> {
         &at("program"),
         &format!(
             "#!/bin/sh\ncase $1 in fibonacci) PORT={} ;; counter) PORT={} ;; *) PORT={} ;; esac\nexport PORT\n\
-             exec '{PROGRAM}' \"$@\"\n",
-            ports[1], ports[2], ports[0]
+             exec '{}' \"$@\"\n",
+            ports[1],
+            ports[2],
+            ports[0],
+            binary()
         ),
     );
     write_script(

@@ -7,9 +7,9 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 #[cfg(feature = "client")]
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::harness::{PROGRAM, eventually, names};
 #[cfg(feature = "client")]
 use crate::harness::{Testero, free_address};
+use crate::harness::{binary, eventually, names};
 
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[
 {"metric":{"pod":"web-0"},"values":[[1795910160,"100"],[1795910175,"200"],[1795910235,"300"]]},
@@ -18,7 +18,7 @@ const TOP: &str =
     "1795910160\nNAME    CPU(cores)   MEMORY(bytes)\nweb-0   250m         128Mi\nweb-1   1            64Mi\n";
 
 fn command(words: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["scenario", "record"]).args(words).current_dir(folder).stdin(Stdio::null());
     command.env_remove("TOKEN").env_remove("TESTERO_URL");
     command
@@ -44,7 +44,7 @@ fn said(bytes: &[u8]) -> String {
 fn checked(folder: &Path, file: &str, track: &str, column: &str) -> String {
     let text = format!("version: 1\ntracks: {{{track}: {{trace: {{file: {file}, column: {column}}}}}}}\n");
     fs::write(folder.join("check.yaml"), text).unwrap();
-    let check = Command::new(PROGRAM).args(["scenario", "check", "check.yaml"]).current_dir(folder).output().unwrap();
+    let check = Command::new(binary()).args(["scenario", "check", "check.yaml"]).current_dir(folder).output().unwrap();
     assert!(check.status.success(), "{}", said(&check.stderr));
     fs::remove_file(folder.join("check.yaml")).unwrap();
     said(&check.stdout)
@@ -226,7 +226,7 @@ fn field(line: &str, name: &str) -> Option<f64> {
 #[cfg(feature = "client")]
 fn serve(address: SocketAddr) -> Testero {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["--listen", &address.to_string(), "--data-dir"]).arg(data.path());
     Testero::spawn(command, data)
 }

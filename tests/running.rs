@@ -10,7 +10,7 @@ use crate::client::spreads::pods;
 use crate::client::terminal::on_terminal;
 use crate::client::waits::mounts_here;
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, eventually, free_address};
+use crate::harness::{Testero, binary, eventually, free_address};
 use crate::process::{Reaped, program, run};
 
 /// A command of `testero scenario`, in this folder.
@@ -284,7 +284,7 @@ fn what_a_pod_had_goes_to_the_others_when_it_leaves_the_name() {
     name(3);
     let mut command = Command::new("unshare");
     let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$0\" \"$@\"";
-    command.args(["--mount", "sh", "-c", script, PROGRAM]).arg(hosts.path()).current_dir(folder.path());
+    command.args(["--mount", "sh", "-c", script, binary()]).arg(hosts.path()).current_dir(folder.path());
     let service = format!("testero-headless:{}", pods[0].address.port());
     let mut waiting = started(command.args(["scenario", "run", "a.yaml", "--divide", "--service", &service]));
     let all_hold = |parts: &[f64]| {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use crate::harness::PROGRAM;
+use crate::harness::binary;
 
 fn scenario(words: &[&str], folder: &std::path::Path) -> Output {
-    Command::new(PROGRAM).arg("scenario").args(words).current_dir(folder).output().unwrap()
+    Command::new(binary()).arg("scenario").args(words).current_dir(folder).output().unwrap()
 }
 
 fn said(bytes: &[u8]) -> String {

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,21 @@ use super::json::Json;
 /// How often a race is run: enough to see a fault now and then while one works on the code; CI asks for more.
 pub fn rounds() -> usize {
     env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20)
+}
+
+/// Runs a race as often, some at a time: most of it is waiting for others.
+fn race(one: &(dyn Fn(usize) + Sync)) {
+    let (next, rounds) = (AtomicUsize::new(0), rounds());
+    let work = || {
+        loop {
+            let round = next.fetch_add(1, Ordering::Relaxed);
+            if round >= rounds {
+                return;
+            }
+            one(round);
+        }
+    };
+    thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
 }
 
 /// Asks over connections of its own, until `over` or nobody listens any more.
@@ -36,7 +51,7 @@ fn ends_clean(testero: Testero) {
 
 #[test]
 fn requests_in_flight_leave_nothing_behind() {
-    for round in 0..rounds() {
+    race(&|round| {
         let testero = Testero::start();
         // What takes a while to be removed.
         testero.json("PUT", "/api/inode/set?count=2000&wait=true", 200);
@@ -51,12 +66,12 @@ fn requests_in_flight_leave_nothing_behind() {
             ends_clean(testero);
             over.store(true, Ordering::Relaxed);
         });
-    }
+    });
 }
 
 #[test]
 fn a_request_that_hangs_at_the_end_leaves_nothing_behind() {
-    for _ in 0..rounds() {
+    race(&|_| {
         let testero = Testero::start_with(&["--faults", "on"], &[]);
         assert!(testero.ask("POST", "/fault/hang?for=10m").body.contains("Nothing is answered"));
         let (address, over) = (testero.address, AtomicBool::new(false));
@@ -68,7 +83,7 @@ fn a_request_that_hangs_at_the_end_leaves_nothing_behind() {
             ends_clean(testero);
             over.store(true, Ordering::Relaxed);
         });
-    }
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use testero::client::commands::{COMMANDS, SHELLS};
 use testero::client::flags::Takes;
 
 use super::{plain, well};
-use crate::harness::{PROGRAM, skip};
+use crate::harness::{binary, skip};
 use crate::process::run;
 
 /// What is to be offered when a line ends like this, sorted.
@@ -75,7 +75,7 @@ fn in_bash(lines: &[&str]) -> Vec<String> {
         COMP_WORDS=($line); [[ $line == *" " ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         COMPREPLY=(); _testero; echo "${COMPREPLY[@]}"; done"#;
     let mut command = Command::new("bash");
-    let output = run(with_path(command.args(["--noprofile", "--norc", "-c", script, PROGRAM]).args(lines)));
+    let output = run(with_path(command.args(["--noprofile", "--norc", "-c", script, binary()]).args(lines)));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "complete -F _testero testero\n");
     String::from_utf8(output.stdout).unwrap().lines().map(sorted).collect()
 }
@@ -85,7 +85,7 @@ fn in_fish(lines: &[&str]) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new("fish");
     let script = "$argv[1] completions fish | source; for line in $argv[2..]; complete -C $line; echo .; end";
-    command.args(["--no-config", "-c", script, PROGRAM]).args(lines).current_dir(home.path()).env("HOME", home.path());
+    command.args(["--no-config", "-c", script, binary()]).args(lines).current_dir(home.path()).env("HOME", home.path());
     with_path(&mut command);
     let output = run(command.env("XDG_CONFIG_HOME", home.path()).env("XDG_DATA_HOME", home.path()));
     assert!(output.stderr.is_empty(), "{output:?}");
@@ -102,7 +102,7 @@ fn in_fish(lines: &[&str]) -> Vec<String> {
 
 /// Where the program is found by its name.
 fn with_path(command: &mut Command) -> &mut Command {
-    let folder = std::path::Path::new(PROGRAM).parent().unwrap().display().to_string();
+    let folder = std::path::Path::new(binary()).parent().unwrap().display().to_string();
     command.env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap_or_default()))
 }
 
@@ -206,7 +206,7 @@ fn zsh_offers_what_there_is() {
     if !has("zsh") {
         return;
     }
-    let load = format!("source <({PROGRAM} completions zsh)");
+    let load = format!("source <({} completions zsh)", binary());
     for (line, offers) in
         [OFFERS[4], OFFERS[9], OFFERS[13], OFFERS[16], OFFERS[23], OFFERS[24], ("testero spread ", "cpu disk mem")]
     {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::ended;
 use super::waits::mounts_here;
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero};
+use crate::harness::{Testero, binary};
 use crate::process::{Reaped, fails_with};
 
 /// A name server at an address of this process, which takes every question and answers none.
@@ -34,7 +34,7 @@ fn configured(config: &str, words: &[&str]) -> (Command, tempfile::NamedTempFile
         command.env_remove(name);
     }
     let script = "mount --bind \"$1\" /etc/resolv.conf && shift && exec \"$0\" \"$@\"";
-    command.args(["--mount", "sh", "-c", script, PROGRAM]).arg(file.path()).args(words);
+    command.args(["--mount", "sh", "-c", script, binary()]).arg(file.path()).args(words);
     (command, file)
 }
 

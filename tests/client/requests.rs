@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::terminal::on_terminal;
 use super::trouble::{answered, answers};
 use super::{asking, command, ended, nobody, plain, says, url, well};
-use crate::harness::{PROGRAM, Testero};
+use crate::harness::{Testero, binary};
 use crate::process::{Reaped, fails_with, run};
 
 #[test]
@@ -179,7 +179,7 @@ fn a_body_longer_than_memory_may_take_goes_through() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = answers(listener, answer.clone());
     let mut command = Command::new("sh");
-    command.args(["-c", "\"$0\" http /x --url \"$1\" | wc -c", PROGRAM, &url]);
+    command.args(["-c", "\"$0\" http /x --url \"$1\" | wc -c", binary(), &url]);
     assert_eq!(String::from_utf8(run(&mut command).stdout).unwrap().trim(), long.to_string());
     asked.join().unwrap();
 
@@ -187,7 +187,7 @@ fn a_body_longer_than_memory_may_take_goes_through() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = answers(listener, answer);
     let mut command = Command::new("sh");
-    command.args(["-c", "{ \"$0\" http /x --url \"$1\"; echo $? >&2; } | head -c 9", PROGRAM, &url]);
+    command.args(["-c", "{ \"$0\" http /x --url \"$1\"; echo $? >&2; } | head -c 9", binary(), &url]);
     let output = run(&mut command);
     assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"xxxxxxxxx"[..], &b"0\n"[..]));
     asked.join().unwrap();

@@ -9,7 +9,7 @@ use super::terminal::on_terminal;
 use super::waits::mounts_here;
 use super::{ended, nobody, plain, well};
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, skip};
+use crate::harness::{Testero, binary, skip};
 use crate::process::{Reaped, fails_with};
 
 /// Services at 127.0.0.2 and what follows, all with the same port, each with its arguments.
@@ -389,7 +389,7 @@ fn a_name_with_several_addresses_is_all_of_them() {
     std::fs::write(&hosts, format!("127.0.0.1 localhost\n{lines}")).unwrap();
     let mut command = Command::new("unshare");
     let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$0\" \"$@\"";
-    command.args(["--mount", "sh", "-c", script, PROGRAM]).arg(hosts.path());
+    command.args(["--mount", "sh", "-c", script, binary()]).arg(hosts.path());
     let service = format!("testero-headless:{}", pods[0].address.port());
     command.args(["spread", "disk", "3000003", "--exact", "--service", &service]);
     let said = well(&mut command);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::terminal::on_terminal;
 use super::{asking, ended, says, shape, url};
 use crate::disk::is_root;
-use crate::harness::{PROGRAM, Testero, skip};
+use crate::harness::{Testero, binary, skip};
 use crate::process::Reaped;
 
 /// A command that is waiting, and has told of progress once.
@@ -135,7 +135,7 @@ fn work_that_fails_is_told_with_exit_1() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let mut command = Command::new("sh");
     // Room for the smallest files alone, in whatever blocks the shell counts.
-    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", PROGRAM, "--listen", "127.0.0.1:0"]);
+    command.args(["-c", "ulimit -f 1024 && exec \"$0\" \"$@\"", binary(), "--listen", "127.0.0.1:0"]);
     command.args(["--disk-limit", "1000000000", "--data-dir"]).arg(data.path());
     let testero = Testero::spawn(command, Arc::clone(&data));
     let (code, said, why) = ended(&mut asking(&testero, "disk set 20Mi --wait"));
@@ -155,7 +155,7 @@ fn a_full_file_system_is_told_with_exit_1() {
     if !mounts_here() {
         return;
     }
-    command.args(["--mount", "sh", "-c", mount, PROGRAM]).arg(data.path());
+    command.args(["--mount", "sh", "-c", mount, binary()]).arg(data.path());
     let testero = Testero::spawn(command, Arc::clone(&data));
     let (code, said, why) = ended(&mut asking(&testero, "disk set 20Mi --force --wait"));
     assert_eq!(code, 1, "{said} {why}");

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::terminal::start_on_terminal;
 use super::{asking, says};
-use crate::harness::{PATIENCE, PROGRAM, Testero, free_address};
+use crate::harness::{PATIENCE, Testero, binary, free_address};
 use crate::process::Reaped;
 
 struct Watcher {
@@ -153,7 +153,7 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 fn a_reader_that_has_enough_of_an_answer_is_no_failure() {
     let testero = Testero::start();
     let mut command = Command::new("sh");
-    let script = format!("{{ {PROGRAM} status --url http://{}; echo $? >&2; }} | true", testero.address);
+    let script = format!("{{ {} status --url http://{}; echo $? >&2; }} | true", binary(), testero.address);
     let output = crate::process::run(command.args(["-c", &script]));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{counter, numbers, start_in};
-use crate::harness::{PROGRAM, Testero};
+use crate::harness::{Testero, binary};
 use crate::process::{fails_with, run};
 
 /// A folder with a `.env`.
@@ -182,7 +182,7 @@ fn a_line_that_is_none_is_an_error_and_not_said_again() {
 #[test]
 fn other_roles_do_not_read_the_file() {
     let folder = folder_with("nonsense\n");
-    let mut command = std::process::Command::new(PROGRAM);
+    let mut command = std::process::Command::new(binary());
     command.args(["--listen", "127.0.0.1:0"]).current_dir(folder.path());
     Testero::spawn(command, folder).get("/healthz");
 }

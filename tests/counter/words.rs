@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{AWAY, Client, counter, numbers, start, start_in, told};
 use crate::exposition::Page;
-use crate::harness::{PROGRAM, Testero};
+use crate::harness::{Testero, binary};
 use crate::json::Json;
 use crate::metrics::check_with_promtool;
 use crate::process::run;
@@ -101,10 +101,10 @@ fn a_connection_is_told_one_number_after_the_other() {
 fn it_has_two_names_and_help_of_its_own() {
     for name in ["counter", "count"] {
         let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(binary());
         command.args([name, "--listen", "127.0.0.1:0"]).current_dir(folder.path());
         assert_eq!(numbers(&Testero::spawn(command, folder)), (1, 1));
-        let help = String::from_utf8(run(Command::new(PROGRAM).args([name, "--help"])).stdout).unwrap();
+        let help = String::from_utf8(run(Command::new(binary()).args([name, "--help"])).stdout).unwrap();
         for word in ["counter", "8083", "REDIS_URL", "CONTAINER_DB_HOST", "SERVICE_PORT", ".env", "DATADIR"] {
             assert!(help.contains(word), "{word}: {help}");
         }

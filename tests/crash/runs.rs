@@ -54,7 +54,7 @@ const FAULTS: [&str; 7] =
     ["crash0", "crash1", "pause2", "crash-sink", "crash-source", "grow-and-shrink", "run_custom4"];
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes a minute; it is run in the release build")]
+#[ignore = "takes a minute; tests/run has it of the program that ships"]
 fn under_every_fault_files_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut words = vec!["3", "--keys", "A B C", "--lines", "66667", "--rate", "130000"];
@@ -65,7 +65,7 @@ fn under_every_fault_files_lose_nothing() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes a minute; it is run in the release build")]
+#[ignore = "takes a minute; tests/run has it of the program that ships"]
 fn under_every_fault_a_redis_loses_nothing() {
     if !has_redis() {
         return;

@@ -34,7 +34,7 @@ load:
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes a minute; it is run in the release build")]
+#[ignore = "takes a minute; tests/run has it of the program that ships"]
 fn what_the_built_in_files_promise_of_our_own_programs_holds() {
     thread::scope(|scope| {
         for name in ["fibonacci", "counter", "pipeline", "proxy"] {

@@ -140,7 +140,7 @@ fn head_changes_nothing() {
 #[test]
 fn pex_is_the_same_service() {
     let data = folder();
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["pex", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
     let testero = ready(Testero::spawn(command, Arc::clone(&data)));
     assert_eq!(testero.get("/next"), "1\n");

@@ -146,7 +146,7 @@ fn a_limit_on_the_size_of_files_is_no_end() {
     let data = folder();
     // Blocks of 512 bytes or of 1024, as the shell has it.
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", PROGRAM, "fibonacci", "--listen", "127.0.0.1:0"]);
+    command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", binary(), "fibonacci", "--listen", "127.0.0.1:0"]);
     command.arg("--data-dir").arg(data.path());
     let testero = ready(Testero::spawn(command, Arc::clone(&data)));
     let answer = step_until_refused(&testero);

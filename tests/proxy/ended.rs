@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::PROGRAM;
+use crate::harness::binary;
 
 /// Every variable it reads, and those of other roles that must mean nothing to it.
 const VARIABLES: [&str; 9] =
@@ -12,7 +12,7 @@ const VARIABLES: [&str; 9] =
 
 /// The program as a proxy in this folder.
 pub(super) fn proxy(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     for name in VARIABLES {
         command.env_remove(name);
     }

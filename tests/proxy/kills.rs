@@ -7,7 +7,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::parts::Proxy;
-use crate::harness::{PATIENCE, PROGRAM, eventually, free_address};
+use crate::harness::{PATIENCE, binary, eventually, free_address};
 use crate::process::Reaped;
 
 /// Time that a member serves before it is the next one's turn.
@@ -19,7 +19,7 @@ fn duration() -> Duration {
 }
 
 fn service(address: SocketAddr, folder: &tempfile::TempDir) -> Reaped {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(binary());
     command.args(["--listen", &address.to_string(), "--data-dir"]).arg(folder.path());
     Reaped(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use crate::edge::Client;
-use crate::harness::{PATIENCE, PROGRAM, Testero, free_address};
+use crate::harness::{PATIENCE, Testero, binary, free_address};
 
 /// A running proxy.
 pub(super) struct Proxy {
@@ -56,7 +56,7 @@ impl Proxy {
         let path = folder.path().join("proxy.yaml");
         std::fs::write(&path, file).unwrap();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", r#"stdout=$1; shift; exec "$0" "$@" >"$stdout""#, PROGRAM]).arg(stdout.as_ref());
+        command.args(["-c", r#"stdout=$1; shift; exec "$0" "$@" >"$stdout""#, binary()]).arg(stdout.as_ref());
         command.args(["proxy", "-n", "-p", "0", "-f"]).arg(path).args(flags);
         let process = Testero::spawn(command, folder);
         let log = process.log();
