@@ -83,7 +83,9 @@ impl SystemValues {
             LineSource::Command(words) => LineSource::Command(self.words(words, None)),
         };
         match promise {
-            Promise::Prefix { input, output } => Promise::Prefix { input: text(input), output: text(output) },
+            Promise::Prefix { input, output, revocable } => {
+                Promise::Prefix { input: text(input), output: text(output), revocable: *revocable }
+            }
             Promise::Ledger { sent, acked, got, order, duplicates } => Promise::Ledger {
                 sent: source(sent),
                 acked: source(acked),

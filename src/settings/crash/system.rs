@@ -219,6 +219,8 @@ pub enum Promise {
         input: String,
         /// What came of it.
         output: String,
+        /// The most bytes at its end that a part may take back when it starts again, since nobody was promised them.
+        revocable: u64,
     },
     /// What was acknowledged is there, and nothing that was not sent.
     Ledger {

@@ -31,7 +31,7 @@ use crate::settings::crash::system::Promise;
 /// What looks at a promise, whose texts have their places filled in.
 pub fn keeper_of(promise: &Promise) -> Box<dyn PromiseKeeper> {
     match promise {
-        Promise::Prefix { input, output } => Box::new(prefix::PrefixKeeper::new(input, output)),
+        Promise::Prefix { input, output, revocable } => Box::new(prefix::PrefixKeeper::new(input, output, *revocable)),
         Promise::Ledger { sent, acked, got, order, duplicates } => {
             Box::new(ledger::LedgerKeeper::new([sent, acked, got], *order, *duplicates))
         }

@@ -28,6 +28,8 @@ pub(super) struct PrefixKeeper {
     input: PathBuf,
     output: PathBuf,
     comparer: Comparer,
+    /// How many bytes at the end may vanish again.
+    revocable: u64,
     /// Up to where the output was right.
     verified: u64,
     /// Up to where it was compared again in the pass that is going on.
@@ -45,14 +47,17 @@ struct FilePair {
 
 impl PrefixKeeper {
     /// For what goes in, and what comes out.
-    pub(super) fn new(input: &str, output: &str) -> Self {
+    pub(super) fn new(input: &str, output: &str, revocable: u64) -> Self {
         let (input, output) = (input.into(), output.into());
-        Self { input, output, comparer: Comparer::new(), verified: 0, again: None, looks: 0 }
+        Self { input, output, revocable, comparer: Comparer::new(), verified: 0, again: None, looks: 0 }
     }
 
     fn compare(&mut self, when: LookTime, deadline: Instant) -> io::Result<Judgement> {
         let files = FilePair::open(&self.input, &self.output)?;
         let is_end = matches!(when, LookTime::End { .. });
+        if (files.made..=files.made.saturating_add(self.revocable)).contains(&self.verified) {
+            self.verified = files.made;
+        }
         if let Some(gone) = self.gone(&files)? {
             return Ok(gone);
         }
@@ -194,7 +199,7 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = |name| folder.path().join(name).display().to_string();
-            let keeper = PrefixKeeper::new(&path("in"), &path("out"));
+            let keeper = PrefixKeeper::new(&path("in"), &path("out"), 0);
             Self { _folder: folder, keeper }
         }
 
@@ -224,6 +229,18 @@ mod tests {
         let mut files = Files::new();
         fs::write(&files.keeper.output, "a\n").unwrap();
         assert!(matches!(files.again(RUNNING), Judgement::Unknown(why) if why.contains("is not there to compare")));
+    }
+
+    #[test]
+    fn what_nobody_was_promised_may_be_taken_back() {
+        let mut files = Files::new();
+        files.keeper.revocable = 2;
+        assert!(matches!(files.look(b"a\nb\nc\n", b"a\nb\n", RUNNING), Judgement::Holds(_)));
+        assert!(matches!(files.look(b"a\nb\nc\n", b"a\n", RUNNING), Judgement::Holds(_)));
+        // What comes instead is compared as well, and more may not vanish at a time.
+        assert!(is_broken(&files.look(b"a\nb\nc\n", b"a\nx\n", RUNNING), "byte 2"));
+        assert!(matches!(files.look(b"a\nb\nc\n", b"a\nb\n", RUNNING), Judgement::Holds(_)));
+        assert!(is_broken(&files.look(b"a\nb\nc\n", b"a", RUNNING), "SHORT at byte 1"));
     }
 
     #[test]

@@ -14,6 +14,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_secs(10);
 /// Within what time something must have grown unless told otherwise.
 const PROGRESS: Duration = Duration::from_secs(60);
+/// As much as a part may have written when it ends, and more than that.
+const MOST_TAKEN_BACK: u64 = 1 << 40;
 /// More numbers than requests are made.
 const MOST_MISSING: u64 = 1_000_000_000;
 /// What a request that is right is answered with unless told otherwise.
@@ -56,7 +58,7 @@ pub(super) fn all<'n>(reader: &mut SystemReader<'_, 'n>, of: &ConfigValue<'n>) -
 
 fn promise<'n>(reader: &mut SystemReader<'_, 'n>, kind: &str, at: &ConfigValue<'n>) -> Option<Promise> {
     let keys: &[&str] = match kind {
-        "prefix" => &["input", "output"],
+        "prefix" => &["input", "output", "revocable"],
         "ledger" => &["sent", "acked", "got", "order", "duplicates"],
         "numbers" => &["file", "member", "missing"],
         "answers" => &["file", "status"],
@@ -67,9 +69,11 @@ fn promise<'n>(reader: &mut SystemReader<'_, 'n>, kind: &str, at: &ConfigValue<'
         return None;
     }
     Some(match kind {
-        "prefix" => {
-            Promise::Prefix { input: reader.placed(at, "input", false), output: reader.placed(at, "output", false) }
-        }
+        "prefix" => Promise::Prefix {
+            input: reader.placed(at, "input", false),
+            output: reader.placed(at, "output", false),
+            revocable: reader.number_or(at, "revocable", 0, MOST_TAKEN_BACK, 0),
+        },
         "ledger" => Promise::Ledger {
             sent: lines(reader, at, "sent"),
             acked: lines(reader, at, "acked"),

@@ -94,7 +94,11 @@ fn source() -> impl Strategy<Value = LineSource> {
 fn promise() -> impl Strategy<Value = Promise> {
     let order = prop::sample::select(&[LedgerOrder::None, LedgerOrder::PerKey, LedgerOrder::Total][..]);
     prop_oneof![
-        ("[a-z]{1,9}", "[a-z]{1,9}").prop_map(|(input, output)| Promise::Prefix { input, output }),
+        ("[a-z]{1,9}", "[a-z]{1,9}", 0..1000_u64).prop_map(|(input, output, revocable)| Promise::Prefix {
+            input,
+            output,
+            revocable
+        }),
         (source(), source(), source(), order, any::<bool>()).prop_map(|(sent, acked, got, order, duplicates)| {
             Promise::Ledger { sent, acked, got, order, duplicates }
         }),
@@ -194,7 +198,9 @@ fn source_as_json(source: &LineSource) -> Json {
 /// The word of a promise, and what stands behind it.
 fn as_json(promise: &Promise) -> (&'static str, Json) {
     match promise {
-        Promise::Prefix { input, output } => ("prefix", json!({"input": input, "output": output})),
+        Promise::Prefix { input, output, revocable } => {
+            ("prefix", json!({"input": input, "output": output, "revocable": revocable}))
+        }
         Promise::Ledger { sent, acked, got, order, duplicates } => {
             let [sent, acked, got] = [sent, acked, got].map(source_as_json);
             let order = ["none", "per-key", "total"][*order as usize];

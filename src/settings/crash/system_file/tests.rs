@@ -159,7 +159,7 @@ fn promises_are_read_and_each_has_a_name() {
     assert_eq!(
         promises,
         [
-            Promise::Prefix { input: String::from("in.txt"), output: String::from("out.txt") },
+            Promise::Prefix { input: String::from("in.txt"), output: String::from("out.txt"), revocable: 0 },
             ledger(file("acked.txt"), dump, LedgerOrder::PerKey, false),
             ledger(acked_by, file("got.txt"), LedgerOrder::Total, true),
             Promise::Ledger { sent, acked, got, order: LedgerOrder::None, duplicates: false },
