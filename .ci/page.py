@@ -726,6 +726,13 @@ def lost(page, testero):
     eventually("somebody looks", lambda: page.js("0") or len(page.requests) > sent)
 
 
+def leave(page, testero):
+    """Ends a testero that nobody looks at any more: who did would ask it once more."""
+    page("Page.navigate", url="about:blank")
+    eventually("nothing is shown", lambda: page.js("location.href") == "about:blank")
+    testero.end()
+
+
 def forced(page, binary, work):
     say("what does not fit can be taken all the same, once it is said what will happen")
     guarded = Testero(binary, work, HIGHMEMLIM="", HIGHFILELIM="")
@@ -742,7 +749,7 @@ def forced(page, binary, work):
     page.key("Escape")
     eventually("Esc closes", lambda: not page.js("document.querySelector('#sure').open"))
     assert guarded.group("mem")["held"] == 0
-    guarded.end()
+    leave(page, guarded)
 
 
 def tokens(page, binary, work):
@@ -775,7 +782,7 @@ def tokens(page, binary, work):
     values = "[...document.querySelectorAll('input')].map((one) => one.value).join()"
     assert "right-token" not in page.js(f"document.documentElement.outerHTML + {values}"), "the token is shown"
     assert page.js("localStorage.length + sessionStorage.length + document.cookie.length") == 0
-    guarded.end()
+    leave(page, guarded)
 
     say("where reads need it, it is asked for first")
     guarded = Testero(binary, work, TOKEN="right-token", TOKENREADS="on")
@@ -791,7 +798,7 @@ def tokens(page, binary, work):
         page.key("Enter")
         page.says("#now", r"^Nothing is held\.$")
         eventually("it is well", lambda: not page.shown("#lost"))
-    guarded.end()
+    leave(page, guarded)
 
 
 def contrast(page):
