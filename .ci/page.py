@@ -924,12 +924,11 @@ def pictures(page, testero, folder):
     page.picture(f"{folder}/lines.png", 900)
     # What is said of it may come late.
     page.allowed.append("net::ERR")
-    with page.allowing("net::ERR"):
-        testero.end(signal.SIGKILL)
-        page.says("#lost", "Lost for 2 s")
-        page.picture(f"{folder}/lost.png")
-        testero.start()
-        eventually("it is back", lambda: not page.shown("#lost"))
+    testero.end(signal.SIGKILL)
+    page.says("#lost", "Lost for 2 s")
+    page.picture(f"{folder}/lost.png")
+    testero.start()
+    eventually("it is back", lambda: not page.shown("#lost"))
 
 
 def main():

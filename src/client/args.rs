@@ -56,7 +56,7 @@ pub fn read(
         let find = |is: &dyn Fn(&Flag) -> bool| known.iter().copied().find(|flag| is(flag));
         let (flag, shown) = match argument {
             Arg::Short('h') | Arg::Long("help") => {
-                if verbs.len() > 1 && second.is_some() {
+                if second.is_some() {
                     verb_of(command, verbs, second.as_deref())?;
                 }
                 return Ok(Understood::Help(help::of(command, second.as_deref()).unwrap_or_default()));

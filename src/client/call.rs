@@ -67,11 +67,12 @@ impl Call {
             }
             last = Some(line);
         };
-        let reply = if self.wait {
+        if self.wait || self.has(WAIT) {
             leave_on_signal(self.goes_on(remedy));
+        }
+        let reply = if self.wait {
             service.reply(self.method, &self.target(), SILENCE, Taker::Lines(&mut tell))
         } else if self.has(WAIT) {
-            leave_on_signal(self.goes_on(remedy));
             service.reply(self.method, &self.target(), RELEASE, Taker::Whole)
         } else {
             service.ask(self.method, &self.target())

@@ -190,10 +190,8 @@ impl Offers<'_> {
 struct WordsBefore<'w> {
     command: Option<&'w str>,
     verb: Option<&'static Verb>,
-    /// How many words stand behind them.
-    operands: usize,
-    /// The first of those.
-    operand: Option<&'w str>,
+    /// The words behind them.
+    operands: Vec<&'w str>,
     /// Flags that are there.
     flags: Vec<&'static Flag>,
     /// The one whose value comes next.
@@ -223,8 +221,7 @@ impl<'w> WordsBefore<'w> {
             } else if let Some(verb) = seen.verbs().iter().find(|verb| seen.verb.is_none() && verb.word == word) {
                 seen.verb = Some(verb);
             } else {
-                seen.operands += 1;
-                seen.operand.get_or_insert(word);
+                seen.operands.push(word);
             }
         }
         seen
@@ -247,23 +244,23 @@ impl<'w> WordsBefore<'w> {
     fn offer(&self, offers: &mut Offers<'_>) {
         let Some(command) = self.command else { return self.offer_commands(offers) };
         if command == "completions" {
-            if self.operands == 0 {
+            if self.operands.is_empty() {
                 SHELLS.iter().for_each(|shell| offers.add(shell, "its script"));
             }
             return;
         }
         if command == "help" {
-            match self.operand {
-                None => {
+            match self.operands[..] {
+                [] => {
                     COMMANDS.iter().for_each(|command| offers.add(command.name, command.purpose));
                     ROLES.iter().for_each(|(role, text, _)| offers.add(role, text));
                 }
-                Some(command) if self.operands == 1 => offers.verbs(verbs_of(command)),
-                Some(_) => {}
+                [command] => offers.verbs(verbs_of(command)),
+                _ => {}
             }
             return;
         }
-        if self.verb.is_none() && self.operands == 0 {
+        if self.verb.is_none() && self.operands.is_empty() {
             #[cfg(feature = "scenario")]
             if command == "scenario" {
                 SCENARIO_WORDS.iter().for_each(|(word, text)| offers.add(word, text));
@@ -286,18 +283,18 @@ impl<'w> WordsBefore<'w> {
             }
         }
         #[cfg(feature = "scenario")]
-        if command == "scenario" && self.operands > 0 && !offers.begins.starts_with('-') {
+        if command == "scenario" && !self.operands.is_empty() && !offers.begins.starts_with('-') {
             offers.lines += &format!("{FILES}\n");
         }
     }
 
     fn offer_operands(&self, command: &str, verb: &Verb, offers: &mut Offers<'_>) {
-        if self.operands > usize::from(command == "http") {
+        if self.operands.len() > usize::from(command == "http") {
             return;
         }
         match (command, verb.word) {
             ("http", _) => {
-                if self.operands == 0 {
+                if self.operands.is_empty() {
                     METHODS.iter().for_each(|method| offers.add(method, "a request with this method"));
                 }
                 PATHS.iter().for_each(|path| offers.add(path, ""));
