@@ -229,6 +229,7 @@ pub(crate) const PROCESS: &Members = &[
     ("descriptors", "MaybeWhole"),
     ("cpu_seconds", "Real"),
     ("uptime_seconds", "Real"),
+    ("start_time_seconds", "Real"),
     ("pid", "Positive"),
 ];
 pub(crate) const ERROR: &Members = &[

@@ -2,7 +2,7 @@
 
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
-use crate::client::pods::{Pod, found, on_each};
+use crate::client::pods::{Pod, Services, found, on_each};
 use crate::client::reply::good_of;
 use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
@@ -13,7 +13,7 @@ use crate::http::client::Taker;
 /// When not all have done it.
 pub(super) fn release(services: &[String], group: &str, token: Option<&str>, output: &Output) -> Result<(), Trouble> {
     let mut pods: Vec<(Pod, Result<u64, Trouble>)> = Vec::new();
-    for mut pod in found(services, token)? {
+    for mut pod in found(&Services::Named(services), token)? {
         let result = match pod.status.take() {
             Some(Err(why)) => Err(why),
             _ => Ok(0),
@@ -25,8 +25,7 @@ pub(super) fn release(services: &[String], group: &str, token: Option<&str>, out
     let wait = if group == "cpu" { "" } else { "&wait=true" };
     on_each(&mut pods, &|(pod, result)| {
         if result.is_ok() {
-            let url = pod.url();
-            let service = Remote { url: &url, token, connections: None };
+            let service = Remote { url: pod.url(), token, connections: None };
             let reply = service.reply("DELETE", &format!("{path}?format=json{wait}"), SILENCE, Taker::Whole);
             *result = reply.and_then(|reply| good_of(&reply, group)).map(|_| 0);
         }

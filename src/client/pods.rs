@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use crate::client::reply::{Object, good, printable};
 use crate::client::{PATIENCE, Remote, Trouble, complain, names};
-use crate::http::client::Taker;
+use crate::http::client::{Taker, Url, with_port};
 use crate::sorting::{sort_by, sort_by_key};
 use crate::sync::{lock, spawn_scoped};
+use crate::units::decimal::fixed;
 
 /// Most pods of all names together: an answer of a name server has room for so many addresses.
 const MOST_PODS: usize = 4096;
 /// How many are asked at a time: each has a thread here while it is.
-const MOST_AT_ONCE: usize = 128;
+const MOST_AT_ONCE: usize = 512;
 /// How many addresses of a name musl's resolver tells at most.
 const MOST_OF_A_NAME: usize = 48;
 /// How often one address is asked again, each time over a new connection, who is there. Of two pods that a balancer picks
@@ -33,14 +34,24 @@ pub(super) struct Pod {
     pub(super) alone: Option<String>,
     /// Its name, where it tells one.
     pub(super) name: Option<String>,
-    /// All names that were told at this address.
+    /// Where it is asked: at its address, or as the user says it where that is one address.
+    base: String,
+    /// All that answered at this address: by name, or where they tell none by their pid and when they started.
     pub(super) seen: Vec<String>,
     /// Its status, or why it tells none; nothing before it was asked.
     pub(super) status: Option<Result<Object, Trouble>>,
 }
 
+/// Whose pods are meant.
+pub(super) enum Services<'s> {
+    /// Those behind names with ports.
+    Named(&'s [String]),
+    /// Those behind a URL, whose path stays.
+    Url(&'s str),
+}
+
 /// The pods behind the names, as they tell who they are. Where one address may have several, that is told on stderr.
-pub(super) fn found(services: &[String], token: Option<&str>) -> Result<Vec<Pod>, Trouble> {
+pub(super) fn found(services: &Services<'_>, token: Option<&str>) -> Result<Vec<Pod>, Trouble> {
     let mut pods = behind(services, true)?;
     greet(&mut pods, token, PATIENCE);
     tell_of_balancers(&mut pods);
@@ -49,10 +60,19 @@ pub(super) fn found(services: &[String], token: Option<&str>) -> Result<Vec<Pod>
 }
 
 /// A pod for every address behind the names, each once, in the order of addresses.
-pub(super) fn behind(services: &[String], complains: bool) -> Result<Vec<Pod>, Trouble> {
+pub(super) fn behind(services: &Services<'_>, complains: bool) -> Result<Vec<Pod>, Trouble> {
     let mut all: Vec<Pod> = Vec::new();
     let until = Instant::now() + PATIENCE;
-    for service in services {
+    let (alone, path);
+    let (names, url) = match *services {
+        Services::Named(names) => (names, None),
+        Services::Url(url) => {
+            let parts = Url::parse(url).unwrap_or(Url { authority: "", path: "" });
+            (alone, path) = ([with_port(parts.authority, 80)], parts.path);
+            (&alone[..], Some((url, path)))
+        }
+    };
+    for service in names {
         let unreachable = |why: String| Trouble::Unreachable(format!("{service}: {why}"));
         let (found, is_whole) = names::addresses(service, until).map_err(|error| unreachable(error.to_string()))?;
         if found.is_empty() {
@@ -69,7 +89,13 @@ pub(super) fn behind(services: &[String], complains: bool) -> Result<Vec<Pod>, T
         for address in found {
             if all.iter().all(|pod| pod.address != address) {
                 let alone = is_alone.then(|| service.clone());
-                all.push(Pod { address, alone, name: None, seen: Vec::new(), status: None });
+                let base = match url {
+                    // By its name, so that what passes requests on knows for whom it is.
+                    Some((url, _)) if is_alone => url.to_owned(),
+                    Some((_, path)) => format!("http://{address}{path}"),
+                    None => format!("http://{address}"),
+                };
+                all.push(Pod { address, alone, base, name: None, seen: Vec::new(), status: None });
             }
         }
     }
@@ -98,13 +124,13 @@ impl Pod {
     }
 
     /// Where it is asked.
-    pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub(super) fn url(&self) -> &str {
+        &self.base
     }
 
     /// Asks for its status.
     pub(super) fn ask(&self, token: Option<&str>, patience: Duration) -> Result<Object, Trouble> {
-        let service = Remote { url: &self.url(), token, connections: None };
+        let service = Remote { url: self.url(), token, connections: None };
         good(&service.reply("GET", "/api/status?format=json", patience, Taker::Whole)?)
     }
 
@@ -123,12 +149,12 @@ impl Pod {
         let status = self.ask(token, patience);
         if let Ok(status) = &status {
             self.name = name(status);
-            self.seen.extend(self.name.clone());
-            let mut looks = if self.alone.is_some() && self.name.is_some() { LOOKS } else { 0 };
+            self.seen.extend(identity(status));
+            let mut looks = if self.alone.is_some() && !self.seen.is_empty() { LOOKS } else { 0 };
             while looks > 0 && begun.elapsed() < LOOKING {
                 looks -= 1;
-                if let Some(name) = self.ask(token, patience).ok().as_ref().and_then(name) {
-                    add(&mut self.seen, &name);
+                if let Some(other) = self.ask(token, patience).ok().as_ref().and_then(identity) {
+                    add(&mut self.seen, &other);
                 }
             }
         }
@@ -139,6 +165,14 @@ impl Pod {
 /// What a pod is called, where it tells that.
 fn name(status: &Object) -> Option<String> {
     status.text(&["pod"]).map(|name| printable(name).replace('\n', " "))
+}
+
+/// What tells a pod from others: its name, or where it tells none, its process.
+fn identity(status: &Object) -> Option<String> {
+    name(status).or_else(|| {
+        let (pid, start) = (status.whole(&["process", "pid"]), status.number(&["process", "start_time_seconds"])?);
+        Some(format!("pid {pid} since {}", fixed(start, 6)))
+    })
 }
 
 /// Says on stderr where one address has several pods behind it, or may have: once for each service.

@@ -8,7 +8,7 @@ use crate::client::interrupt::leave_on_signal;
 use crate::client::live::{LiveRows, RowTaker};
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
-use crate::client::pods::{Pod, found, on_each};
+use crate::client::pods::{Pod, Services, found, on_each};
 use crate::client::reply::{Object, good_of, printable, stranger};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
@@ -65,7 +65,8 @@ struct PodPart {
 
 impl Spread {
     pub(super) fn run(&self, token: Option<&str>, output: &Output) -> Result<(), Trouble> {
-        let mut pods: Vec<PodPart> = found(&self.services, token)?.into_iter().map(|pod| self.part_of(pod)).collect();
+        let mut pods: Vec<PodPart> =
+            found(&Services::Named(&self.services), token)?.into_iter().map(|pod| self.part_of(pod)).collect();
         self.divide(&mut pods);
         if self.wait {
             let (group, services) = (self.group, self.services.join(","));
@@ -106,8 +107,7 @@ impl Spread {
     /// Looks how far a pod's work is. Each look is a request of its own, so that a thousand pods need no thousand
     /// connections at a time.
     fn look(&self, part: &mut PodPart, token: Option<&str>) {
-        let url = part.pod.url();
-        let service = Remote { url: &url, token, connections: None };
+        let service = Remote { url: part.pod.url(), token, connections: None };
         let asked = service.ask("GET", &format!("/api/{}?format=json", self.group));
         let object = match asked.and_then(|reply| good_of(&reply, self.group)) {
             Ok(object) => object,
@@ -223,9 +223,8 @@ impl Spread {
         let path = format!("/api/{}/{verb}", self.group);
         let follows = self.wait && part.pod.alone.is_some() && part.pod.seen.len() != 1;
         let call = Call { method: "POST", path, parameters, wait: follows, unit: self.unit, done: String::new() };
-        let url = part.pod.url();
         let mut last = None;
-        let service = Remote { url: &url, token, connections: None };
+        let service = Remote { url: part.pod.url(), token, connections: None };
         let mut keep = |line: &[u8]| last = Some(Object::read(line));
         let reply = if follows {
             service.reply(call.method, &call.target(), SILENCE, Taker::Lines(&mut keep))?

@@ -6,13 +6,12 @@ use std::thread;
 use std::time::Instant;
 
 use crate::client::output::{AnswerForm, Output};
-use crate::client::pods::{Pod, behind, found, on_each, one_each};
+use crate::client::pods::{Pod, Services, behind, found, on_each, one_each};
 use crate::client::reply::{Object, printable};
 use crate::client::status::{cpu_seconds, held_memory, millicores_since};
 use crate::client::table::{row, table};
 use crate::client::watch::{PERIOD, steadily};
 use crate::client::{PATIENCE, Trouble, has_reader};
-use crate::http::client::{Url, with_port};
 use crate::kernel::terminal::WholeScreen;
 use crate::object;
 use crate::service::json::{Value, list};
@@ -77,16 +76,10 @@ struct PodRow {
 
 impl Overview {
     pub(super) fn run(&self, url: &str, token: Option<&str>, output: &Output) -> Result<(), Trouble> {
-        let alone;
-        let services = if self.services.is_empty() {
-            alone = [with_port(Url::parse(url).map_or("", |url| url.authority), 80)];
-            &alone[..]
-        } else {
-            &self.services
-        };
+        let services = if self.services.is_empty() { Services::Url(url) } else { Services::Named(&self.services) };
         let before = CpuSeconds::default();
         let again = || {
-            let mut pods = behind(services, false)?;
+            let mut pods = behind(&services, false)?;
             on_each(&mut pods, &|pod| pod.look(token, PATIENCE));
             one_each(&mut pods);
             Ok(self.rows(&pods, &before))
@@ -99,7 +92,7 @@ impl Overview {
             return steadily(&screen, output, &|| Ok(self.told(&again()?, output)));
         }
         // Says where one address may have several pods.
-        let mut rows = self.rows(&found(services, token)?, &before);
+        let mut rows = self.rows(&found(&services, token)?, &before);
         if self.measures {
             thread::sleep(PERIOD);
             rows = again()?;

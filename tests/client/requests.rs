@@ -110,6 +110,18 @@ fn the_request_is_what_was_said() {
 }
 
 #[test]
+fn all_pods_are_asked_at_the_url_that_was_said() {
+    // A gateway knows by name and path for whom a request is.
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("127.1:{}", gateway.local_addr().unwrap().port());
+    let asked = answers(gateway, b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    assert_ne!(ended(&mut command(&format!("http://{place}/below/"), "top")).0, 0);
+    let request = asked.join().unwrap();
+    assert!(request.starts_with("GET /below/api/status?format=json HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains(&format!("\r\nHost: {place}\r\n")), "{request}");
+}
+
+#[test]
 fn the_token_goes_along() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "correct-horse").unwrap();

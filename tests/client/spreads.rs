@@ -162,6 +162,19 @@ fn several_pods_at_one_address_are_told() {
 }
 
 #[test]
+fn pods_without_names_at_one_address_are_told_apart() {
+    let pods = pods(&[&[], &[]]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    balancer(&pods, listener);
+    let (code, said, why) = ended(&mut spread("mem 1Mi --exact", &place.to_string()));
+    assert_eq!(code, 0, "{said} {why}");
+    let processes = pods.iter().map(|pod| format!("pid {} since ", pod.pid()));
+    assert!(why.contains("several pods answer at one address"), "{why}");
+    assert!(processes.into_iter().all(|process| why.contains(&process)), "{why}");
+}
+
+#[test]
 fn a_name_with_one_address_may_have_several_pods() {
     let pod = Testero::start_with(&[], &[("POD_NAME", "testero-a")]);
     let place = format!("{ONE_ADDRESS}:{}", pod.address.port());
@@ -273,6 +286,17 @@ fn a_row_a_pod_is_drawn_on_a_terminal() {
     // At the end the rows give way to what became of each.
     assert!(drawn.ends_with(" held by 2 of 2 pods\r\n"), "{drawn:?}");
     assert_eq!(held(&pods, "mem"), [32 << 20; 2]);
+}
+
+#[test]
+fn rows_are_drawn_of_pods_that_tell_no_name_too() {
+    // Each is named by itself, so a balancer could be at the address: who answers is known by when it started.
+    let pods = pods(&[&[], &[]]);
+    let (code, drawn) = on_terminal(&mut spread("mem 64Mi --over 3s", &behind(&pods)), 80);
+    assert_eq!(code, 0, "{drawn}");
+    let working = |frame: &&str| frame.contains("working") && frame.contains(" of 32.0 MiB");
+    assert!(drawn.split("\x1b[J").filter(working).count() >= 2, "{drawn:?}");
+    assert!(drawn.ends_with(" held by 2 of 2 pods\r\n"), "{drawn:?}");
 }
 
 #[test]

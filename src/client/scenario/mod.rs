@@ -15,7 +15,7 @@ pub mod words;
 use std::time::SystemTime;
 
 use crate::client::interrupt::leave_on_signal;
-use crate::client::pods::{found, on_each};
+use crate::client::pods::{Services, found, on_each};
 use crate::client::reply::{good, printable};
 use crate::client::{Remote, Trouble, print};
 use crate::scenario::plan::OnRestart;
@@ -89,7 +89,7 @@ fn pods(services: &[String], service: &Remote<'_>) -> Result<Vec<PlayedPod>, Tro
     if services.is_empty() {
         return Ok(vec![PlayedPod::at(service.url)]);
     }
-    Ok(found(services, service.token)?.into_iter().map(PlayedPod::of).collect())
+    Ok(found(&Services::Named(services), service.token)?.into_iter().map(PlayedPod::of).collect())
 }
 
 /// How what goes on is ended.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::pods::{Pod, behind, greet, on_each};
+use crate::client::pods::{Pod, Services, behind, greet, on_each};
 use crate::client::scenario::played::{Play, PlayedPod};
 use crate::client::{SILENCE, Trouble};
 use crate::settings::scenario::document::ScenarioDocument;
@@ -53,7 +53,7 @@ impl<'p> ScenarioParts<'p> {
         }
         self.looked_up = Instant::now();
         // A name server that does not answer for once takes no pod away.
-        if let Ok(there) = behind(self.services, false) {
+        if let Ok(there) = behind(&Services::Named(self.services), false) {
             pods.retain(|pod| {
                 let is_there = pod.found.as_ref().is_none_or(|(address, _)| is_among(&there, *address));
                 if !is_there {

@@ -70,7 +70,7 @@ impl PlayedPod {
             Some(Err(why)) => Play::Failed(why),
             _ => Play::Unknown,
         };
-        let (label, url, found) = (pod.label(), pod.url(), Some((pod.address, pod.name)));
+        let (label, url, found) = (pod.label(), pod.url().to_owned(), Some((pod.address, pod.name)));
         Self { label, url, found, id: None, pending: None, silent: None, play }
     }
 

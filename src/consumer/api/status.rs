@@ -199,6 +199,7 @@ fn process(consumer: &Consumer) -> Value {
         "descriptors": consumer.kernel.descriptors_open().ok(),
         "cpu_seconds": figures.cpu_seconds,
         "uptime_seconds": thousandths(consumer.started.at.elapsed().as_secs_f64()),
+        "start_time_seconds": consumer.started.since_epoch,
         "pid": std::process::id(),
     }
 }
