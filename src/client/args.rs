@@ -7,8 +7,8 @@ use lexopt::{Arg, Parser};
 
 use crate::client::call::Call;
 use crate::client::commands::{COMMANDS, COMPLETE, SHELLS, Verb, flags_of, verbs_of};
-use crate::client::completions::Shell;
-use crate::client::flags::{Flag, Takes};
+use crate::client::completions::{Shell, glued};
+use crate::client::flags::{CONNECTION, Flag, Takes};
 use crate::client::help;
 use crate::client::http::Http;
 use crate::client::output::Output;
@@ -46,8 +46,15 @@ pub fn read(
 ) -> Result<Understood, String> {
     if command == COMPLETE {
         let words = parser.raw_args().map_err(|error| error.to_string())?;
-        let words = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        return Ok(Understood::Do(Box::new(ClientCommand::local(Action::Complete(words)))));
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        // Whom the line is about, as far as it is written.
+        let about = Parser::from_args(of_connection(&words));
+        let mut job = match read("status", about, variable, default_url) {
+            Ok(Understood::Do(job)) => job,
+            _ => Box::new(ClientCommand::local(Action::Complete(Vec::new()))),
+        };
+        job.what = Action::Complete(words);
+        return Ok(Understood::Do(job));
     }
     let verbs = verbs_of(command);
     let (mut second, mut said): (Option<String>, _) = (None, Arguments::default());
@@ -118,6 +125,24 @@ pub fn read(
     let remedy = if said.has("url") { format!(" --url {url}") } else { String::new() };
     let (token, output) = (token(&said, variable)?, said.output());
     Ok(Understood::Do(Box::new(ClientCommand { what, url, token, output, remedy })))
+}
+
+/// The flags among words that say whom to ask, with their values.
+fn of_connection(words: &[String]) -> Vec<String> {
+    let mut flags = Vec::new();
+    let mut words = glued(words).into_iter().filter(|word| word != "=");
+    while let Some(word) = words.next() {
+        let name = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or_default());
+        if !CONNECTION.iter().any(|flag| name == Some(flag.name)) {
+            continue;
+        }
+        let is_whole = word.contains('=');
+        flags.push(word);
+        if !is_whole {
+            flags.extend(words.next());
+        }
+    }
+    flags
 }
 
 /// The flags of a verb before those of all: what another verb takes is told as such.

@@ -134,8 +134,12 @@ impl Trouble {
 /// # Errors
 /// When it could not be done.
 pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
-    let token = || job.token.as_ref().map(TokenSource::read).transpose();
-    let token = token().map_err(|error| Trouble::Refused(format!("the token cannot be read: {error}")))?;
+    let token = job.token.as_ref().map(TokenSource::read).transpose();
+    let token = match token {
+        // Who types is offered what there is without one.
+        Err(_) if matches!(job.what, Action::Complete(_)) => None,
+        token => token.map_err(|error| Trouble::Refused(format!("the token cannot be read: {error}")))?,
+    };
     let connections = Connections::default();
     let mut service = Remote { url: &job.url, token: token.as_deref(), connections: None };
     match &job.what {
@@ -154,7 +158,7 @@ pub fn run(job: &ClientCommand) -> Result<(), Trouble> {
         Action::Scenario(call) => scenario::run(call, &service),
         Action::Http(http) => http.run(&service),
         Action::Completions(shell) => print(shell.script()),
-        Action::Complete(words) => print(&completions::offered(words)),
+        Action::Complete(words) => print(&completions::offered(words, &|| status::active_faults(&service))),
     }
 }
 

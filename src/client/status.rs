@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::output::{AnswerForm, Output};
 use crate::client::reply::{Object, good, good_of, printable, stranger};
@@ -10,6 +10,7 @@ use crate::client::said::unit_of;
 use crate::client::table::{row, table};
 use crate::client::watch::{PERIOD, sparkline, steadily};
 use crate::client::{Remote, Trouble, has_reader};
+use crate::http::client::Taker;
 use crate::kernel::terminal::WholeScreen;
 use crate::object;
 use crate::service::json::{Value, list};
@@ -21,6 +22,9 @@ use crate::units::quantity::{Unit, in_words as amount};
 const GROUPS: [&str; 7] = ["mem", "disk", "inode", "pid", "fd", "cpu", "io"];
 /// How many seconds back a sparkline goes.
 const MINUTE: usize = 60;
+
+/// How long who types waits for what is offered.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// What is to be told.
 #[derive(Debug, PartialEq, Eq)]
@@ -235,6 +239,14 @@ pub(super) fn faults(service: &Remote<'_>, output: &Output) -> Result<(), Troubl
             if are_on { "no fault is active\n" } else { "faults are off: --faults on, or FAULTS=on, turns them on\n" };
     }
     output.say(&text)
+}
+
+/// Names of faults that are active, with what each is in words, where the service tells that at once.
+pub(super) fn active_faults(service: &Remote<'_>) -> Option<Vec<(String, String)>> {
+    let reply = service.reply("GET", "/api/status?format=json", AT_ONCE, Taker::Whole);
+    let object = good(&reply.ok()?).ok()?;
+    let names = object.texts_of(&["active_faults"], "fault");
+    Some(names.into_iter().zip(object.texts(&["faults"])).collect())
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use testero::client::commands::{COMMANDS, SHELLS};
 use testero::client::flags::Takes;
 
-use super::{plain, well};
-use crate::harness::{binary, skip};
+use super::{nobody, plain, well};
+use crate::harness::{Testero, binary, skip};
 use crate::process::run;
 
 /// What is to be offered when a line ends like this, sorted.
-const OFFERS: [(&str, &str); 40] = [
+const OFFERS: [(&str, &str); 41] = [
     ("testero me", "mem"),
     ("testero re", "ready release"),
     ("testero sp", "spread"),
@@ -50,6 +50,7 @@ const OFFERS: [(&str, &str); 40] = [
     ("testero fibonacci --limit", "--limit-digits"),
     ("testero crash --st", "--store"),
     ("testero scenario s", "schema status stop"),
+    ("testero scenario examples d", "day day.csv"),
     ("testero top --so", "--sort-by"),
 ];
 
@@ -155,11 +156,27 @@ fn bash_offers_all_there_is() {
 }
 
 #[test]
-fn bash_has_equals_signs_as_words() {
+fn bash_has_equals_signs_and_colons_as_words() {
     if has("bash") {
         let lines = ["testero mem set --kind = a", "testero mem set --kind =", "testero mem set --kind = shm --ki"];
         assert_eq!(in_bash(&lines), ["anon", "anon file shm", ""]);
+        let lines = ["testero --url http : //127.0.0.1 : 8080 mem s", "testero mem --url = http : //x : 80 re"];
+        assert_eq!(in_bash(&lines), ["set", "release"]);
     }
+}
+
+#[test]
+fn faults_that_are_active_are_offered() {
+    let testero = Testero::start_with(&["--faults", "on"], &[]);
+    testero.ask("POST", "/fault/delay?ms=20&for=1h");
+    let url = format!("http://{}", testero.address);
+    let offered = |url: &str| well(&mut plain(&["__complete", "--url", url, "fault", "end", ""]));
+    let lines = offered(&url);
+    assert!(lines.starts_with("delay\t") && lines.contains("20 ms") && !lines.contains("hang"), "{lines}");
+    // Where nobody answers, or has no token to, it is all there are.
+    assert!(offered(&format!("http://{}", nobody())).contains("hang\t"));
+    let words = ["__complete", "--token-file", "/nowhere", "fault", "end", "h"];
+    assert!(well(&mut plain(&words)).contains("hang\t"));
 }
 
 /// What there is in /etc that begins like this.

@@ -177,3 +177,16 @@ fn help_is_that_of_the_verb_that_is_said() {
         assert!(text(words).starts_with(begins), "{words}");
     }
 }
+
+#[test]
+fn whom_a_line_is_about_is_read_as_far_as_it_is_written() {
+    let of = |line: &str| of_connection(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).join(" ");
+    for (line, flags) in [
+        ("--url http : //x : 8080 fault end ", "--url http://x:8080"),
+        ("fault --token-file=t end --url = http : //x --ttl 5", "--token-file=t --url http://x"),
+        ("fault end --url", "--url"),
+        ("fault end ", ""),
+    ] {
+        assert_eq!(of(line), flags, "{line}");
+    }
+}

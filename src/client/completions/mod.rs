@@ -1,20 +1,15 @@
 //! What a shell offers while one types. Its script asks this program, which knows its words; so all shells offer the same,
 //! with what each is for.
 
+mod shell;
+
+pub use shell::Shell;
+
 use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
 use crate::client::flags::{CONNECTION, FORMS, Flag, SERVICE, TOKEN_FILE, Takes};
 use crate::settings::help::Help;
-
-/// A shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shell {
-    /// GNU bash.
-    Bash,
-    /// The Z shell.
-    Zsh,
-    /// fish.
-    Fish,
-}
+#[cfg(feature = "scenario")]
+use crate::settings::scenario::examples::EXAMPLES;
 
 /// The line that stands for the names of files.
 const FILES: &str = ":files";
@@ -46,76 +41,10 @@ const SCENARIO_WORDS: [(&str, &str); 4] = [
 /// Paths that are offered for `testero http`.
 const PATHS: [&str; 5] = ["/metrics", "/healthz", "/readyz", "/api/status", "/openapi.json"];
 
-impl Shell {
-    /// The shell of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::Bash, Self::Zsh, Self::Fish];
-        SHELLS.iter().position(|known| *known == name).map(|place| all[place])
-    }
-
-    /// Its script.
-    pub fn script(self) -> &'static str {
-        match self {
-            Self::Bash => {
-                r#"_testero() {
-  local line file
-  COMPREPLY=()
-  while IFS= read -r line; do
-    if [[ $line == :files ]]; then
-      compopt -o filenames 2>/dev/null
-      while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
-    else
-      COMPREPLY+=("${line%%$'\t'*}")
-    fi
-  done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-}
-complete -F _testero testero
-"#
-            }
-            // Found by its name, it is called at once.
-            Self::Zsh => {
-                r#"#compdef testero
-_testero() {
-  local line
-  local -a offers
-  for line in "${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
-    if [[ $line == :files ]]; then
-      _files
-      return
-    elif [[ -n $line ]]; then
-      offers+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
-    fi
-  done
-  _describe -t words testero offers
-}
-if [[ ${funcstack[1]} == _testero ]]; then
-  _testero "$@"
-else
-  compdef _testero testero
-fi
-"#
-            }
-            Self::Fish => {
-                r#"function __testero_complete
-  set -l words (commandline -opc)
-  set -l current (commandline -ct)
-  for line in ($words[1] __complete $words[2..] "$current" 2>/dev/null)
-    if test "$line" = :files
-      __fish_complete_path "$current"
-    else
-      echo $line
-    end
-  end
-end
-complete -c testero -f -k -a '(__testero_complete)'
-"#
-            }
-        }
-    }
-}
-
-/// Words that may stand where the last of `words` does, a line each: the word, a tab, and what it is for.
-pub(super) fn offered(words: &[String]) -> String {
+/// Words that may stand where the last of `words` does, a line each: the word, a tab, and what it is for. `active` tells
+/// which faults are, each with what it is in words, where the service answers that.
+pub(super) fn offered(words: &[String], active: &ActiveFaults<'_>) -> String {
+    let words = glued(words);
     let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let seen = WordsBefore::of(before);
     // bash has = as a word of its own.
@@ -133,8 +62,47 @@ pub(super) fn offered(words: &[String]) -> String {
         }
         return offers.lines;
     }
-    seen.offer(&mut offers);
+    seen.offer(&mut offers, active);
     offers.lines
+}
+
+/// Names of faults, with what each is in words.
+pub(super) type ActiveFaults<'f> = dyn Fn() -> Option<Vec<(String, String)>> + 'f;
+
+/// The words as the user wrote them: to bash each colon is a word, so a URL is several.
+pub(super) fn glued(words: &[String]) -> Vec<String> {
+    let mut whole: Vec<String> = Vec::new();
+    let (mut after_colon, mut after_equals) = (false, false);
+    for word in words {
+        let is_colon = !word.is_empty() && word.bytes().all(|byte| byte == b':');
+        match whole.last_mut() {
+            Some(last) if (is_colon || after_colon) && !after_equals => last.push_str(word),
+            _ => whole.push(word.clone()),
+        }
+        (after_colon, after_equals) = (is_colon, word == "=");
+    }
+    whole
+}
+
+/// What a value of a flag is, where that says more than the flag's own text.
+fn value_text(flag: &'static Flag, value: &str) -> &'static str {
+    match (flag.name, value) {
+        ("kind", "anon") => "private pages",
+        ("kind", "file") => "pages of a mapped file",
+        ("kind", "shm") => "shared memory",
+        ("output", "json" | "yaml") => "all of it, for programs",
+        ("output", "name") => "names alone",
+        ("output", "wide") => "more columns",
+        ("color", "auto") => "on a terminal, unless NO_COLOR is set",
+        ("color", "always") => "in files and pipes, too",
+        ("color", "never") => "no colours",
+        ("by", "even") => "the same to each",
+        ("by", "available") => "by the room that each has",
+        ("sort-by", "memory" | "disk") => "who holds most is first",
+        ("sort-by", "cpu") => "who uses most is first",
+        ("sort-by", "name") => "by name",
+        _ => flag.text,
+    }
 }
 
 /// What is offered.
@@ -154,9 +122,9 @@ impl Offers<'_> {
     }
 
     /// The values of a flag.
-    fn values(&mut self, flag: &Flag) {
+    fn values(&mut self, flag: &'static Flag) {
         match flag.takes {
-            Takes::OneOf(words) => words.iter().for_each(|word| self.add(word, flag.text)),
+            Takes::OneOf(words) => words.iter().for_each(|word| self.add(word, value_text(flag, word))),
             _ if flag.name == TOKEN_FILE.name => self.lines += &format!("{FILES}\n"),
             _ => {}
         }
@@ -241,7 +209,7 @@ impl<'w> WordsBefore<'w> {
         flags.into_iter().find(|flag| flag.name == name || (letter != 0 && flag.letter == letter))
     }
 
-    fn offer(&self, offers: &mut Offers<'_>) {
+    fn offer(&self, offers: &mut Offers<'_>, active: &ActiveFaults<'_>) {
         let Some(command) = self.command else { return self.offer_commands(offers) };
         if command == "completions" {
             if self.operands.is_empty() {
@@ -268,7 +236,7 @@ impl<'w> WordsBefore<'w> {
             offers.verbs(self.verbs());
         }
         if let Some(verb) = self.verb {
-            self.offer_operands(command, verb, offers);
+            self.offer_operands(command, verb, offers, active);
             for flag in verb.flags() {
                 let is_new = flag.name == SERVICE.name || self.flags.iter().all(|seen| seen.name != flag.name);
                 if is_new {
@@ -283,12 +251,17 @@ impl<'w> WordsBefore<'w> {
             }
         }
         #[cfg(feature = "scenario")]
-        if command == "scenario" && !self.operands.is_empty() && !offers.begins.starts_with('-') {
-            offers.lines += &format!("{FILES}\n");
+        if command == "scenario" && !offers.begins.starts_with('-') {
+            match self.operands[..] {
+                [] | ["schema", ..] => {}
+                ["examples"] => EXAMPLES.iter().for_each(|example| offers.add(example.name, example.about)),
+                ["examples", ..] => {}
+                _ => offers.lines += &format!("{FILES}\n"),
+            }
         }
     }
 
-    fn offer_operands(&self, command: &str, verb: &Verb, offers: &mut Offers<'_>) {
+    fn offer_operands(&self, command: &str, verb: &Verb, offers: &mut Offers<'_>, active: &ActiveFaults<'_>) {
         if self.operands.len() > usize::from(command == "http") {
             return;
         }
@@ -300,6 +273,10 @@ impl<'w> WordsBefore<'w> {
                 PATHS.iter().for_each(|path| offers.add(path, ""));
             }
             ("fault", "end") => {
+                if let Some(active) = active() {
+                    active.iter().for_each(|(name, words)| offers.add(name, words));
+                    return;
+                }
                 for fault in verbs_of("fault").iter().filter(|one| !matches!(one.word, "" | "end")) {
                     offers.add(fault.word, fault.purpose);
                 }
@@ -333,11 +310,10 @@ impl<'w> WordsBefore<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::commands::COMPLETE;
 
     fn words(line: &str) -> Vec<String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let offered = offered(&words[1..]);
+        let offered = offered(&words[1..], &|| None);
         offered.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
     }
 
@@ -365,34 +341,55 @@ mod tests {
             ("testero --mem", &["--mem-limit"]),
             ("testero proxy --ch", &["--check"]),
             ("testero scenario s", &["schema", "stop", "status"]),
+            ("testero scenario examples d", &["day", "day.csv"]),
+            ("testero scenario examples day ", &[]),
+            ("testero scenario check ", &[":files"]),
+            ("testero --url http : //127.0.0.1 : 8080 mem s", &["set"]),
+            ("testero mem --url = http : //x : 8080 s", &["set"]),
+            ("testero mem --url http : //[ :: 1] : 8080 s", &["set"]),
             ("testero mem set 1Gi x", &[]),
             ("testero nothing ", &[]),
         ] {
             assert_eq!(words(line), offers, "{line}");
         }
         assert!(words("testero mem set ").contains(&String::from("--ttl")));
-        assert_eq!(Shell::parse("tcsh"), None);
     }
 
     #[test]
     fn each_word_says_what_it_is_for() {
-        let offered = offered(&["mem".to_owned(), "set".to_owned(), "--tt".to_owned()]);
-        assert_eq!(offered, "--ttl\treleased by itself after so long\n");
-        let offered = super::offered(&["--mem-l".to_owned()]);
-        assert_eq!(offered, "--mem-limit\tmost bytes of memory, 0: what is free at the start\n");
+        for (line, offers) in [
+            ("mem set --tt", "--ttl\treleased by itself after so long\n"),
+            ("--mem-l", "--mem-limit\tmost bytes of memory, 0: what is free at the start\n"),
+            ("mem set --kind s", "shm\tshared memory\n"),
+            ("mem get -o w", "wide\tmore columns\n"),
+            ("scenario examples l", "leak\tmemory that leaks until the limit\n"),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(offered(&words, &|| None), offers, "{line}");
+        }
     }
 
     #[test]
-    fn scripts_ask_with_the_word_that_is_read() {
-        for shell in SHELLS {
-            assert!(Shell::parse(shell).unwrap().script().contains(COMPLETE), "{shell}");
+    fn each_value_has_a_text_of_its_own() {
+        for flag in all_flags() {
+            let Takes::OneOf(values) = flag.takes else { continue };
+            assert!(values.iter().all(|value| value_text(flag, value) != flag.text), "{}", flag.name);
         }
+    }
+
+    #[test]
+    fn faults_that_are_active_are_offered_where_that_is_known() {
+        let words = ["fault", "end", ""].map(str::to_owned);
+        let active = || Some(vec![(String::from("delay"), String::from("delay of 200 ms, 9 s left"))]);
+        assert!(offered(&words, &active).starts_with("delay\tdelay of 200 ms, 9 s left\n--"));
+        assert!(!offered(&words, &|| Some(Vec::new())).contains("delay"));
+        assert!(offered(&words, &|| None).contains("hang\t"));
     }
 
     proptest::proptest! {
         #[test]
         fn no_words_make_it_panic(words in proptest::collection::vec("(--?)?[a-z= ü:0-9]{0,8}", 0..6)) {
-            offered(&words);
+            offered(&words, &|| None);
         }
     }
 }
