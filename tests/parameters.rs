@@ -183,6 +183,11 @@ fn errors_name_what_was_typed_and_what_would_be_right() {
         ("/api/cpu/load?time=5&cpu=10m&bogus=1", "dry_run", "size"),
         ("/api/mem/set?amount=1Mi&bogus=1", "format", "Could not get size"),
         ("/api/mem/set?amount=1Mi&bogus=1", "dry_run", "Could not get size"),
+        ("/api/mem/set?amount=1Mi&tll=5s", "(did you mean ttl?); there are size", "size not"),
+        ("/api/mem/set?amount=50%", "% is written %25, or pct", "size not"),
+        ("/api/mem/set?amount=1Mi&ttl=-5s", "a number is missing", "units"),
+        ("/api/mem/set?amount=1Mi&rate=5pct", "20Mi or 20 MiB/s", "size not"),
+        ("/api/cpu/load?time=5&cpu=500Mi", "Mi is for bytes, not for CPU", "more than"),
     ] {
         for form in ["", "&format=json"] {
             let answer = testero.ask("POST", &format!("{target}{form}"));
@@ -212,6 +217,39 @@ fn errors_name_what_was_typed_and_what_would_be_right() {
 }
 
 #[test]
+fn a_form_that_there_is_not_is_told() {
+    let testero = Testero::start();
+    for target in ["/api/mem/set?amount=1Mi&format=yaml", "/api/status?format=JSON"] {
+        let answer = testero.ask("GET", target);
+        assert!(answer.body.contains("format is json or text"), "{target}: {answer:?}");
+    }
+    assert!(is_untouched(&testero));
+    // A probe is answered.
+    assert_eq!(testero.get("/readyz?format=yaml&verbose"), "ok\n");
+}
+
+#[test]
+fn what_is_printed_is_read() {
+    let testero = Testero::start();
+    testero.json("POST", "/api/mem/set?amount=1048576+bytes&exact&ttl=4+m+59+s&wait", 200);
+    let group = testero.group("mem");
+    assert_eq!(group["held"].whole(), 1 << 20);
+    assert!((290.0..=299.0).contains(&group["expires_in_seconds"].float()), "{group:?}");
+    testero.json("POST", "/api/disk/set?amount=max+-+64+MiB&dry_run", 200);
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, says) in [(["--token-file", "/nowhere"], "TOKENFILE"), (["--port", &port], "in use")] {
+        fails_with(1, program(&arguments, &[]).current_dir(folder.path()), &[says]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_no_release() {
     let testero = Testero::start_with(&[], &[("HIGHMEMLIM", "104857600")]);
     testero.json("POST", "/api/mem/set?amount=1Mi&exact&wait", 200);
@@ -237,7 +275,7 @@ fn what_cannot_be_meant_ends_the_start() {
         (&[], &[("HIGHPIDLIM", "lots")], "HIGHPIDLIM"),
         (&[], &[("HIGHINODELIM", "-5")], "HIGHINODELIM"),
         (&[], &[("HIGHFDLIM", "5x")], "HIGHFDLIM"),
-        (&[], &[("HIGHCPULIM", "5 s")], "HIGHCPULIM"),
+        (&[], &[("HIGHCPULIM", "5 x")], "HIGHCPULIM"),
         (&["--pid-limit", "many"], &[], "--pid-limit"),
         (&[], &[("CONNECTIONS", "0")], "CONNECTIONS"),
         (&["--connections", "many"], &[], "--connections"),

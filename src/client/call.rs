@@ -11,7 +11,7 @@ use crate::http::client::Taker;
 use crate::kernel::sys::terminal_columns;
 use crate::parameters::{DRY_RUN, EXACT, FOLLOW, Parameter, WAIT};
 use crate::units::duration;
-use crate::units::quantity::{Unit, in_words as amount};
+use crate::units::quantity::{Unit, apart, in_words as amount};
 
 /// How wide a terminal is that does not say.
 const COLUMNS: usize = 80;
@@ -131,14 +131,14 @@ impl Call {
                 "not all of it is given back: testero status tells what is held",
             )));
         }
+        let (planned, note) = self.planned(receipt);
         if self.has(DRY_RUN) {
-            let planned = amount(receipt.whole(&["planned"]), self.unit);
             return match (receipt.text(&["reason"]), receipt.number(&["planned"])) {
                 (Some(reason), _) => {
                     let reason = own_words(&printable(reason), self.group());
                     Err(Trouble::Refused(format!("would be refused: {reason}")))
                 }
-                (None, Some(_)) => Ok(format!("would hold {planned}{}; nothing was done", self.rounding(receipt))),
+                (None, Some(_)) => Ok(format!("would hold {planned}{note}; nothing was done")),
                 (None, None) => Ok(String::from("would be started; nothing was done")),
             };
         }
@@ -146,23 +146,21 @@ impl Call {
             (Some(_), Some(id), _) if self.method == "DELETE" => {
                 format!("accepted: all of it is given back, request {}", printable(id))
             }
-            (Some(planned), Some(id), _) => {
-                let held = amount(planned as u64, self.unit);
-                format!("accepted: {held} in all{}, request {}", self.rounding(receipt), printable(id))
-            }
+            (Some(_), Some(id), _) => format!("accepted: {planned} in all{note}, request {}", printable(id)),
             (None, Some(id), _) => format!("accepted, request {}", printable(id)),
             (_, _, Some(done)) if self.done.is_empty() => printable(done),
             _ => self.done.clone(),
         })
     }
 
-    /// What is to be said where a plan comes to more than was asked for.
-    fn rounding(&self, receipt: &Object) -> String {
-        let asked = receipt.whole(&["requested"]);
-        match receipt.whole(&["planned"]) {
-            planned if planned == asked || self.has(EXACT) => String::new(),
-            _ => format!(" for {} asked (parts are rounded; without --rounded they are not)", amount(asked, self.unit)),
+    /// How much is planned, and a note where that comes to more than was asked for.
+    fn planned(&self, receipt: &Object) -> (String, String) {
+        let (asked, planned) = (receipt.whole(&["requested"]), receipt.whole(&["planned"]));
+        if planned == asked || self.has(EXACT) {
+            return (amount(planned, self.unit), String::new());
         }
+        let (asked, planned) = apart(asked, planned, self.unit);
+        (planned, format!(" for {asked} asked (parts are rounded; without --rounded they are not)"))
     }
 }
 

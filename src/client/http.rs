@@ -77,6 +77,8 @@ impl Http {
         let mut told = format!("{}: {} {}", service.url, reply.status, printable(&reply.reason)).trim_end().to_owned();
         let body = String::from_utf8_lossy(&reply.body);
         let body = printable(&body.split_whitespace().collect::<Vec<_>>().join(" "));
+        // A service that says its status in words has said it once.
+        let body = body.strip_prefix(&format!("{} {}: ", reply.status, reply.reason)).unwrap_or(&body);
         let body: String = body.chars().take(MOST_TOLD).collect();
         if !body.is_empty() {
             told += &format!(": {body}");

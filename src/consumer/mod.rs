@@ -135,6 +135,8 @@ impl Consumer {
     pub fn new(settings: &ConsumerSettings, kernel: Kernel, connections: usize, stop: &Stop) -> io::Result<Self> {
         let parent = &settings.data_dir;
         lifecycle::check_data_folder(parent)?;
+        // Before anything is made that would be left behind.
+        let access = Access::new(settings.token.clone(), settings.token_reads)?;
         log::info!("DATADIR set to: {}", parent.display());
         let died: Vec<String> =
             disk::sweep::sweep(parent).iter().map(|note| control::forced_note::told(note, &kernel)).collect();
@@ -227,7 +229,7 @@ impl Consumer {
             ready,
             faults,
             faults_on: settings.faults,
-            access: Access::new(settings.token.clone(), settings.token_reads)?,
+            access,
             http: HttpMetrics::new(api::table::ROUTES.iter().map(|(path, _)| *path)),
             settings: CpuSettings { limit: settings.cpu_limit, number: settings.number },
             folder,

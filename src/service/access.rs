@@ -72,7 +72,8 @@ impl Access {
             }
             Some(TokenSource::File(path)) => Token::looked_at(look_at(path))?,
         };
-        if token.now().map_err(io::Error::other)?.is_empty() {
+        let told = |why: &str| io::Error::other(format!("the token cannot be read (TOKENFILE, --token-file): {why}"));
+        if token.now().map_err(|why| told(&why))?.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the token is empty"));
         }
         Ok(Self { token: Some(token), reads })

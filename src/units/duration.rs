@@ -1,6 +1,8 @@
-//! Lengths of time as people write them: `90`, `90s`, `5m`, `1h30m`, `1.5h`, `250ms`.
+//! Lengths of time as people write them: `90`, `90s`, `5m`, `1h30m`, `1.5h`, `250ms`; and as they are printed: `4 m 10 s`.
 
 use std::time::Duration;
+
+use crate::units::{BLANKS, after_blank};
 
 /// The longest that is accepted: ten years, more than any test lasts, and no clock overflows.
 pub const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
@@ -19,18 +21,24 @@ pub fn span(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, behind) = rest.split_at(end);
+        if number.is_empty() {
+            return Err(wrong("a number is missing"));
+        }
+        let behind = after_blank(behind);
         let unit_end = behind.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(behind.len());
         let (unit, next) = behind.split_at(unit_end);
+        // A blank is also what parts stand apart by.
+        let unit = if next.is_empty() { unit } else { unit.strip_suffix(BLANKS).unwrap_or(unit) };
         let factor = match unit {
             "h" => 3_600_000_000_000u128,
             "m" => 60_000_000_000,
             "s" => 1_000_000_000,
             "ms" => 1_000_000,
-            "" if rest.len() == text.len() => 1_000_000_000,
+            "" if rest.len() == text.len() && next.is_empty() => 1_000_000_000,
             "" => return Err(wrong("a number has no unit")),
             _ => return Err(wrong("the units are h, m, s and ms")),
         };
-        let part = scaled(number, factor).ok_or_else(|| wrong("a number is missing or too long"))?;
+        let part = scaled(number, factor).ok_or_else(|| wrong("a number is too long, or has two points"))?;
         nanos += part;
         if nanos > LONGEST.as_nanos() {
             return Err(wrong("it is longer than ten years"));
@@ -82,6 +90,10 @@ mod tests {
             ("0.25", 250),
             (".5s", 500),
             ("1h1m1s1ms", 3_661_001),
+            ("5 m", 300_000),
+            ("4 m 59 s", 299_000),
+            ("1\u{a0}h\u{a0}30\u{a0}m", 5_400_000),
+            ("1h 30m", 5_400_000),
         ] {
             assert_eq!(span(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -93,7 +105,11 @@ mod tests {
             "",
             "s",
             "5x",
-            "5 m",
+            "5  m",
+            "5m ",
+            " 5m",
+            "5m  3s",
+            "5 3s",
             "-5s",
             "+5s",
             "1h30",
@@ -109,6 +125,7 @@ mod tests {
             assert!(error.contains("1h30m") && error.contains(text), "{error}");
         }
         assert!(span("87841h").unwrap_err().contains("ten years"));
+        assert!(span("-5").unwrap_err().contains("a number is missing"));
     }
 
     #[test]
@@ -125,10 +142,13 @@ mod tests {
             let length = Duration::from_millis(((h * 60 + m) * 60 + s) * 1000 + ms);
             proptest::prop_assert_eq!(span(&format!("{h}h{m}m{s}s{ms}ms")), Ok(length));
             proptest::prop_assert_eq!(span(&s.to_string()), Ok(Duration::from_secs(s)));
+            // What is printed is read. Hours are told without seconds.
+            let printed = Duration::from_secs(if h > 0 { (h * 60 + m) * 60 } else { m % 60 * 60 + s % 60 });
+            proptest::prop_assert_eq!(span(&in_words(printed)), Ok(printed));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9.hms]{0,40}") {
+        fn no_text_makes_it_panic(text in "[0-9.hms ü\u{a0}]{0,40}") {
             if let Ok(length) = span(&text) {
                 proptest::prop_assert!(length <= LONGEST);
                 let _ = in_words(length);

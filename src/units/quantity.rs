@@ -5,6 +5,7 @@
 //! printed for people is read: `512.0 MiB`, `1.5 GB`, `0.5 cores`, `50 %`.
 
 use crate::units::decimal::{Decimal, fixed};
+use crate::units::{BLANKS, after_blank};
 
 /// What an amount counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,11 @@ impl Amount {
     /// What is wrong with it, and what would be right.
     pub fn parse(text: &str, unit: Unit) -> Result<Self, String> {
         if let Some(less) = text.strip_prefix("max") {
-            return match less.strip_prefix('-') {
+            return match after_blank(less).strip_prefix('-') {
                 None if less.is_empty() => Ok(Self::MostLess(0)),
-                Some(less) => quantity(less, unit).map(Self::MostLess).map_err(|why| wrong(text, unit, &why)),
+                Some(less) => {
+                    quantity(after_blank(less), unit).map(Self::MostLess).map_err(|why| wrong(text, unit, &why))
+                }
                 None => Err(wrong(text, unit, "after max comes nothing, or - and a quantity")),
             };
         }
@@ -96,7 +99,10 @@ impl Amount {
 /// # Errors
 /// What is wrong with it.
 pub fn rate(text: &str, unit: Unit) -> Result<u64, String> {
-    quantity(text.strip_suffix("/s").unwrap_or(text), unit)
+    quantity(text.strip_suffix("/s").unwrap_or(text), unit).map_err(|why| {
+        let example = if unit == Unit::Bytes { "20Mi or 20 MiB/s" } else { "500 or 10k" };
+        format!("{why}; it is written like {example}")
+    })
 }
 
 /// Reads a quantity of `unit`, in units.
@@ -112,10 +118,17 @@ pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
     };
     let (number, suffix) = Decimal::begin(text)?;
     let suffix = after_blank(suffix);
-    // 512 B, MiB and MB are bytes; and so is what is written without.
-    let suffix = if unit == Unit::Bytes { suffix.strip_suffix('B').unwrap_or(suffix) } else { suffix };
+    // 512 B, MiB, MB and 512 bytes are bytes; and so is what is written without.
+    let suffix = match suffix {
+        "bytes" if unit == Unit::Bytes => "",
+        suffix if unit == Unit::Bytes => suffix.strip_suffix('B').unwrap_or(suffix),
+        suffix => suffix,
+    };
     let (multiplier, exponent) = match suffix {
         "" => (1, 0),
+        "Ki" | "Mi" | "Gi" | "Ti" | "Pi" | "Ei" if unit == Unit::Millicores => {
+            return Err(format!("{suffix} is for bytes, not for CPU"));
+        }
         "Ki" => (1 << 10, 0),
         "Mi" => (1 << 20, 0),
         "Gi" => (1 << 30, 0),
@@ -141,13 +154,6 @@ pub fn quantity(text: &str, unit: Unit) -> Result<u64, String> {
         },
     };
     scaled(number, multiplier, exponent + if unit == Unit::Millicores { 3 } else { 0 })
-}
-
-/// Blanks that stand between a number and its unit: a person's, and the page's, which does not break.
-const BLANKS: [char; 2] = [' ', '\u{a0}'];
-
-fn after_blank(text: &str) -> &str {
-    text.strip_prefix(BLANKS).filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
 
 fn without_blank(text: &str) -> &str {
@@ -210,6 +216,25 @@ pub fn in_words(value: u64, unit: Unit) -> String {
         (_, 0) => format!("{value} B"),
         _ => format!("{} {}", fixed(scaled, 1), UNITS[place]),
     }
+}
+
+/// Two amounts that differ, as a person reads that they do: `1033 MiB` and `1024 MiB` are both 1.0 GiB.
+#[cfg(any(feature = "openapi", feature = "client"))]
+pub fn apart(one: u64, other: u64, unit: Unit) -> (String, String) {
+    // `256 MiB` for `256.0 MiB`.
+    let short = |words: String| match words.split_once(' ').and_then(|(n, rest)| Some((n.strip_suffix(".0")?, rest))) {
+        Some((whole, rest)) => format!("{whole} {rest}"),
+        None => words,
+    };
+    let in_mebibytes = |amount: u64| short(format!("{} MiB", fixed(amount as f64 / f64::from(1 << 20), 1)));
+    let mut told = (short(in_words(one, unit)), short(in_words(other, unit)));
+    if told.0 == told.1 {
+        told = (in_mebibytes(one), in_mebibytes(other));
+    }
+    if told.0 == told.1 {
+        told = (format!("{one} bytes"), format!("{other} bytes"));
+    }
+    told
 }
 
 #[cfg(test)]

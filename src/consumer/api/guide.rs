@@ -91,13 +91,31 @@ pub(super) fn docs(request: &Request<'_>, json: bool) -> Answer {
 /// That there is no such path, which one was probably meant, and where all of them are.
 pub(super) fn no_such_path(path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path);
-    let known = || ROUTES.iter().map(|(path, _)| *path).filter(|path| !path.contains('{') && *path != "/");
-    // `/mem/set` is meant for `/api/mem/set`; of what is as short as `/x` nobody knows.
-    let in_api = if path.len() > 4 { format!("/api{path}") } else { String::new() };
-    let nearest = meant(&path, &mut known()).or_else(|| meant(&in_api, &mut known()));
-    let hint = nearest.map(|path| format!("did you mean {path}? ")).unwrap_or_default();
+    let hint = meant_path(&path).map(|path| format!("did you mean {path}? ")).unwrap_or_default();
     let path: String = path.chars().take(PATH_CHARS).collect();
     format!("there is no {path}; {hint}GET /api lists what there is, and /openapi.json describes it")
+}
+
+/// The path that was probably meant, with a method where that is not GET.
+fn meant_path(path: &str) -> Option<String> {
+    let known = || ROUTES.iter().map(|(path, _)| *path).filter(|path| !path.contains('{') && *path != "/");
+    let is_known = |wanted: &str| known().any(|path| path == wanted);
+    // `/mem/set` is meant for `/api/mem/set`; of what is as short as `/x` nobody knows.
+    let in_api = if path.len() > 4 { format!("/api{path}") } else { String::new() };
+    // Words of the command line, and of other services.
+    for path in [path, &in_api] {
+        let (group, verb) = path.rsplit_once('/').unwrap_or_default();
+        match verb {
+            "get" if is_known(group) => return Some(group.to_owned()),
+            "release" | "stop" | "end" if is_known(group) => return Some(format!("DELETE {group}")),
+            "set" | "start" if is_known(&format!("{group}/load")) => return Some(format!("{group}/load")),
+            "livez" | "health" if group.is_empty() => return Some(String::from("/healthz")),
+            _ => {}
+        }
+    }
+    let letters = |path: &str| known().find(|known| known.eq_ignore_ascii_case(path));
+    let near = |path: &str| letters(path).or_else(|| meant(path, &mut known()));
+    near(path).or_else(|| near(&in_api)).map(str::to_owned)
 }
 
 /// The call that was probably meant where `method` is not for `path`.
@@ -148,6 +166,15 @@ mod tests {
             ("/fault/statsu", "/fault/status"),
             ("/consumeCPU", "/ConsumeCPU"),
             ("/apis", "/api"),
+            ("/API/STATUS", "/api/status"),
+            ("/consumecpu", "/ConsumeCPU"),
+            ("/Mem/Set", "/api/mem/set"),
+            ("/api/mem/get", "/api/mem"),
+            ("/api/disk/release", "DELETE /api/disk"),
+            ("/api/release", "DELETE /api"),
+            ("/mem/release", "DELETE /api/mem"),
+            ("/api/cpu/set", "/api/cpu/load"),
+            ("/livez", "/healthz"),
         ] {
             let words = no_such_path(path.as_bytes());
             assert!(words.starts_with(&format!("there is no {path}; did you mean {near}? GET /api ")), "{words}");

@@ -66,7 +66,7 @@ use crate::http::message::target::{cleaned, percent_decode, percent_encode, spli
 use crate::http::{Answer, BodyRule, Method, Request, Service, Text, redirect, text};
 #[cfg(feature = "openapi")]
 use crate::packed::unpacked;
-use crate::parameters::DRY_RUN;
+use crate::parameters::{DRY_RUN, FORMAT};
 use crate::service::access::is_from_another_site;
 #[cfg(feature = "openapi")]
 use crate::service::problem::with_field;
@@ -202,6 +202,11 @@ impl Consumer {
 
     fn routed(&self, request: &Request<'_>, params: &Params<'_, '_>, route: Route) -> Answer {
         let (deletes, json) = (*request.method == Method::Delete, params.json);
+        // Who watches is answered, whatever is asked beside.
+        let is_watched = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
+        if !is_watched && request.query.value(FORMAT.name).is_some_and(|format| !json && *format != *b"text") {
+            return Problem::new(400, "invalid", "format is json or text").answer(false);
+        }
         // In text, groups as a whole are there to be released: reading them was never in the contract.
         let is_whole = matches!(
             route,

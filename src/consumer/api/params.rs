@@ -17,6 +17,8 @@ use crate::parameters::{
     AMOUNT, COUNT, CPU, DURATION, EXACT, FORCE, FORMAT, FSYNC, KIND, MILLICORES, OVER, ParameterList, RATE, REPLACE,
     SIZE, TIME, TOUCH, TTL, Whole,
 };
+#[cfg(feature = "openapi")]
+use crate::settings::unknown_word::meant;
 use crate::units::duration::span;
 use crate::units::quantity::{Amount, Unit, quantity, rate};
 use crate::units::strconv::parse_unsigned;
@@ -158,11 +160,15 @@ impl<'r, 'b> Params<'r, 'b> {
         let all = || self.list.names().names().collect::<Vec<_>>().join(", ");
         for part in [self.form, self.query] {
             if let Some(pair) = part.unsound() {
-                return Err(format!("{:?} cannot be read: a malformed escape, or a ; in it", shown(pair)));
+                return Err(format!(
+                    "{:?} cannot be read: a malformed escape, or a ; in it; % is written %25, or pct",
+                    shown(pair)
+                ));
             }
             for (place, (name, value)) in part.pairs().enumerate() {
                 let Some((known, is_switch)) = self.list.names().find(&name) else {
-                    return Err(format!("unknown parameter {:?}; there are {}", shown(&name), all()));
+                    let name = shown(&name);
+                    return Err(format!("unknown parameter {name:?}{}; there are {}", self.near(&name), all()));
                 };
                 if value.is_empty() && !(is_switch && part.is_bare(known)) {
                     return Err(format!("{known} has no value: leave it out, or give it one; there are {}", all()));
@@ -177,6 +183,19 @@ impl<'r, 'b> Params<'r, 'b> {
             }
         }
         Ok(())
+    }
+
+    /// The parameter that may have been meant.
+    #[cfg(feature = "openapi")]
+    fn near(&self, name: &str) -> String {
+        let near = meant(name, &mut self.list.names().names());
+        near.map_or_else(String::new, |near| format!(" (did you mean {near}?)"))
+    }
+
+    /// Nothing, in the consumer alone: it is to be as small as can be.
+    #[cfg(not(feature = "openapi"))]
+    fn near(&self, _: &str) -> &'static str {
+        ""
     }
 
     /// What a set asks of a group that counts `unit`.

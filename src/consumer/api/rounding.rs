@@ -7,7 +7,7 @@ use crate::kernel::mapping::page_size;
 use crate::service::json::Value;
 use crate::units::quantity::Unit;
 #[cfg(feature = "openapi")]
-use crate::units::quantity::in_words;
+use crate::units::quantity::apart;
 
 /// That the plan comes to another amount than was asked for, where a client asked in a way that is told so; else nothing. `how`
 /// suits the tense: `held`, or `will be held`.
@@ -18,10 +18,7 @@ pub(super) fn rounding(requested: u64, planned: u64, options: &Options, unit: Un
     if !is_told || planned == requested || (1..page_size()).contains(&requested.saturating_sub(planned)) {
         return String::new();
     }
-    let (mut asked, mut held) = (told(requested, unit), told(planned, unit));
-    if asked == held {
-        (asked, held) = (format!("{requested} bytes"), format!("{planned} bytes"));
-    }
+    let (asked, held) = apart(requested, planned, unit);
     format!("{held} {how} for {asked} asked (parts are rounded; exact=true does not)")
 }
 
@@ -29,16 +26,6 @@ pub(super) fn rounding(requested: u64, planned: u64, options: &Options, unit: Un
 #[cfg(not(feature = "openapi"))]
 pub(super) fn rounding(_: u64, _: u64, _: &Options, _: Unit, _: &str) -> String {
     String::new()
-}
-
-/// `256 MiB` for `256.0 MiB`.
-#[cfg(feature = "openapi")]
-fn told(amount: u64, unit: Unit) -> String {
-    let words = in_words(amount, unit);
-    match words.split_once(' ').and_then(|(number, rest)| Some((number.strip_suffix(".0")?, rest))) {
-        Some((whole, rest)) => format!("{whole} {rest}"),
-        None => words,
-    }
 }
 
 /// With the note of [`rounding`], if there is one.
@@ -63,9 +50,9 @@ mod tests {
         let told_so = Options { within_limit: true, ..Options::default() };
         let told = "257 MiB held for 256 MiB asked (parts are rounded; exact=true does not)";
         assert_eq!(words(256 << 20, 257 << 20, told_so), told);
-        assert!(
-            words(100 << 30, (100 << 30) + 262_144, told_so).starts_with("107374444544 bytes held for 107374182400 ")
-        );
+        assert!(words(1 << 30, 1033 << 20, told_so).starts_with("1033 MiB held for 1024 MiB asked"));
+        assert!(words(100 << 30, (100 << 30) + 262_144, told_so).starts_with("102400.3 MiB held for 102400 MiB asked"));
+        assert!(words(1 << 40, (1 << 40) + 1, told_so).starts_with("1099511627777 bytes held for 1099511627776 bytes"));
         assert_eq!(words(256 << 20, 256 << 20, told_so), "");
         assert_eq!(words(1, 4096, Options { exact: true, ..told_so }), "");
         assert_eq!(words(5000, 4096, told_so), "", "the last whole page below a limit");
