@@ -154,11 +154,11 @@ fn load_state(own: &Members, group: &str, figures: &str, members: usize) -> Valu
 pub(crate) fn schemas() -> Value {
     let amounts = ["512Mi", "1.5G", "1e9", "50pct", "max-64Mi"];
     let amount = format!(r"^(max(-\+?{QUANTITY})?|\+?[0-9]{{1,15}}(\.[0-9]{{0,5}})?(pct|%)|\+?{QUANTITY})$");
-    let what_amount = "A Kubernetes quantity, a share of the limit, or what would be accepted now, less a quantity. What is \
-                       printed for people is read as well.";
+    let what_amount = "A Kubernetes quantity, a share of the limit, or what would be accepted now, less a quantity. This is \
+                       for programs; what people are shown is read as well, like `512.0 MiB` and `50 %`.";
     let rate = format!(r"^(?=[^eE]*[1-9])\+?{QUANTITY}$");
     let (span, length) = (format!("^{SPAN}$"), format!("^(?=.*[1-9]){SPAN}$"));
-    let what_span = "Seconds, or h, m, s and ms; ten years at most.";
+    let what_span = "Seconds, or h, m, s and ms; ten years at most. This is for programs; `4 m 59 s` is read as well.";
     let what_id = "A string: it has more digits than a double keeps.";
     let left = json!({ "description": "After DELETE: the jobs that go on." });
     let both = json!({ "description": "Written and read together." });

@@ -44,6 +44,15 @@ fn the_index_has_lines_that_work_as_they_are() {
 }
 
 #[test]
+fn the_lines_of_an_index_show_a_token_where_one_is_wanted() {
+    let testero = Testero::start_with(&[], &[("TOKEN", "correct-horse")]);
+    let index = testero.ask("GET", "/").body;
+    let lines: Vec<&str> = index.lines().filter(|line| line.starts_with("  curl ")).collect();
+    let shows = |line: &&str| line.starts_with("  curl -H \"Authorization: Bearer $TOKEN\" ");
+    assert!(lines.len() == 4 && lines.iter().all(shows) && !index.contains("correct-horse"), "{index}");
+}
+
+#[test]
 fn an_index_says_where_it_was_asked_and_repeats_nothing_else() {
     let testero = Testero::start();
     let asked = |host: &str| {
@@ -95,7 +104,7 @@ fn the_docs_are_a_page_in_a_browser_and_a_hint_elsewhere() {
     let testero = Testero::start_with(&[], &[("TOKEN", "secret"), ("TOKENREADS", "on")]);
     let page = browser(&testero, "/docs");
     assert_eq!((page.status, page.field("Content-Type")), (200, Some("text/html; charset=utf-8")));
-    assert!(page.body.starts_with("<!doctype html>\n<html lang=\"en\">") && page.body.len() <= 12 << 10);
+    assert!(page.body.starts_with("<!doctype html>\n<html lang=\"en\">") && page.body.len() <= 13 << 10);
     let policy = page.field("Content-Security-Policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
     assert_eq!((page.field("X-Content-Type-Options"), page.field("Vary")), (Some("nosniff"), Some("Accept")));

@@ -79,6 +79,12 @@ impl Access {
         Ok(Self { token: Some(token), reads })
     }
 
+    /// Whether there is a token that changes need.
+    #[cfg(feature = "openapi")]
+    pub fn wants_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Whether a request with these fields may do what it asks for.
     pub fn allows(&self, fields: &Fields<'_>, changes: bool) -> bool {
         let Some(token) = self.token.as_ref().filter(|_| changes || self.reads) else { return true };

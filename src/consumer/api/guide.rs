@@ -20,7 +20,7 @@ const INDEX: &str = include_str!("index.txt");
 const DOCS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/docs.deflate"));
 /// What `/docs` may do in a browser: as the page, see there.
 pub(super) const DOCS_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-Qj06tSkniwnDBxzTu/ar17IW3Yc9nFMLd29U+Sezu1Q='; style-src 'sha256-2rikv568VRgrcgqmUiOH8TnkcnvUbKBHOhSwD3d+BME='; connect-src 'self'; img-src data:; base-uri 'none'; \
+    script-src 'sha256-tVkQULFZP4Gz12joB4b9Kis1TQafA0tFZWZfwjcyNJQ='; style-src 'sha256-mPiucWA+uo+Ek5Du7PPQzJeRZcJHtSPpLCgm3H7mEo0='; connect-src 'self'; img-src data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// Where the index says that we are, if the client does not.
 const ORIGIN: &str = "localhost:8080";
@@ -31,8 +31,8 @@ fn plain(words: impl Into<Vec<u8>>) -> Answer {
     text(200, words).into()
 }
 
-/// Examples, and where the rest is; in JSON the list of paths.
-pub(super) fn index(request: &Request<'_>, json: bool) -> Answer {
+/// Examples, and where the rest is; in JSON the list of paths. The examples show a token where one is wanted.
+pub(super) fn index(request: &Request<'_>, json: bool, wants_token: bool) -> Answer {
     if json {
         return paths(true);
     }
@@ -46,6 +46,9 @@ pub(super) fn index(request: &Request<'_>, json: bool) -> Answer {
         if part.ends_with('@') {
             index.push_str(host);
         }
+    }
+    if wants_token {
+        index = index.replace("  curl ", "  curl -H \"Authorization: Bearer $TOKEN\" ");
     }
     with_field(plain(index), "Vary", "Accept")
 }
@@ -81,11 +84,11 @@ pub(super) fn paths(json: bool) -> Answer {
 }
 
 /// The contract for machines as a page to read; elsewhere the index, which says where it is.
-pub(super) fn docs(request: &Request<'_>, json: bool) -> Answer {
+pub(super) fn docs(request: &Request<'_>, json: bool, wants_token: bool) -> Answer {
     if !json && wants_html(request) {
         return html(unpacked(DOCS), DOCS_POLICY);
     }
-    index(request, json)
+    index(request, json, wants_token)
 }
 
 /// That there is no such path, which one was probably meant, and where all of them are.

@@ -69,6 +69,8 @@ impl Consumer {
             }
         };
         match started {
+            // It is told in JSON alone.
+            Some((id, _)) if !params.json => with_field(answer, "Location", &format!("/api/jobs/{id}?format=json")),
             Some((id, _)) => with_field(answer, "Location", &format!("/api/jobs/{id}")),
             None => answer,
         }

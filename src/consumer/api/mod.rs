@@ -262,12 +262,26 @@ impl Consumer {
             #[cfg(feature = "page")]
             Route::History => self.history_answer(params),
             #[cfg(any(feature = "page", feature = "openapi"))]
-            Route::Page => front(request, json),
+            Route::Page => self.front(request, json),
             #[cfg(feature = "openapi")]
-            Route::Docs => guide::docs(request, json),
+            Route::Docs => guide::docs(request, json, self.access.wants_token()),
             #[cfg(feature = "openapi")]
             Route::OpenApi => content(200, "application/json", unpacked(OPENAPI)).into(),
         }
+    }
+
+    /// The answer to who has only our address.
+    #[cfg(any(feature = "page", feature = "openapi"))]
+    fn front(&self, request: &Request<'_>, json: bool) -> Answer {
+        #[cfg(feature = "page")]
+        if !json && html::wants_html(request) {
+            return page::page();
+        }
+        #[cfg(feature = "openapi")]
+        if matches!(request.method, Method::Get | Method::Head) {
+            return guide::index(request, json, self.access.wants_token());
+        }
+        unknown(request, json)
     }
 
     /// A group by its name.
@@ -285,20 +299,6 @@ impl Consumer {
     pub(super) fn groups(&self) -> [&Arc<Group>; 5] {
         [&self.memory, &self.disk, &self.inode, &self.pid, &self.descriptor]
     }
-}
-
-/// The answer to who has only our address.
-#[cfg(any(feature = "page", feature = "openapi"))]
-fn front(request: &Request<'_>, json: bool) -> Answer {
-    #[cfg(feature = "page")]
-    if !json && html::wants_html(request) {
-        return page::page();
-    }
-    #[cfg(feature = "openapi")]
-    if matches!(request.method, Method::Get | Method::Head) {
-        return guide::index(request, json);
-    }
-    unknown(request, json)
 }
 
 /// The answer on a path that there is not. The text is the contract's.
