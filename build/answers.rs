@@ -167,6 +167,7 @@ pub(crate) const STATUS: &Members = &[
     ("active_faults", "ActiveFaults"),
     ("died_doing", "Lines"),
 ];
+pub(crate) const FAULTS: &Members = &[("faults_on", "boolean"), ("faults", "Lines"), ("active_faults", "ActiveFaults")];
 pub(crate) const ACTIVE_FAULT: &Members =
     &[("fault", "exit|abort|hang|delay|status|log|term"), ("words", "string"), ("seconds_left", "MaybeReal")];
 pub(crate) const HISTORY: &Members =

@@ -313,6 +313,7 @@ pub(crate) fn responses() -> Value {
         "JobStarted": located(answer("It runs.", object(&job)), typed("string")),
         "Paths": answer("What there is.", json!({ "type": "array", "items": object(ROW) })),
         "Jobs": answer("The jobs that run.", object(&[("jobs", "Jobs")])),
+        "Faults": answer("Whether there are faults on request, and those that are active.", object(FAULTS)),
         "Job": answer("The job.", schema("Job")),
         "Told": answer("What was done.", object(&[("done", "string")])),
         "Scenario": answer("The scenario.", schema("Scenario")),

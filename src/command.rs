@@ -108,12 +108,15 @@ impl Command {
         #[cfg(feature = "client")]
         let arguments = {
             let mut arguments = arguments;
+            let is_role = |word: &str| ROLES.contains(&word);
             // As other programs have it: help of a word, and the version.
             let first = arguments.first().and_then(|word| word.to_str());
             if first == Some("version") && arguments.len() == 1 {
                 return Ok(Self::Version);
             }
-            if first == Some("help") {
+            let second = arguments.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+            let is_asked = matches!(first, Some("-h" | "--help"));
+            if first == Some("help") || (is_asked && (client::commands::is_command(second) || is_role(second))) {
                 arguments.truncate(3);
                 arguments.remove(0);
                 // Those two have no help of their own.
@@ -124,7 +127,6 @@ impl Command {
                 let mut flags = consumer::VOCABULARY.names.iter().chain(&COMMON);
                 !flag.is_empty() && flags.any(|(name, _)| *name == flag)
             };
-            let is_role = |word: &str| ROLES.contains(&word);
             if let Some(place) = client::place::place_after_flags(&arguments, of_service, is_role)? {
                 arguments[..=place].rotate_right(1);
             }
@@ -245,24 +247,28 @@ impl Command {
 /// What somebody may have meant.
 #[cfg(feature = "client")]
 fn unknown_command(word: &str, behind: Option<&str>) -> String {
+    if word.is_empty() {
+        return String::from("the command is empty");
+    }
     let commands = client::commands::COMMANDS;
+    let shown = word.escape_debug();
     let takes_it = |command: &str| client::commands::is_verb(command, word);
     // The verb stands first, as in: set mem 5Mi.
     if let Some(command) = behind.filter(|command| takes_it(command)) {
-        return format!("unknown command '{word}'; did you mean 'testero {command} {word}'?");
+        return format!("unknown command '{shown}'; did you mean 'testero {command} {word}'?");
     }
     if let Some(command) = commands.iter().find(|command| takes_it(command.name)) {
         let about = command.name;
-        return format!("{word} what? What it is about comes first; did you mean 'testero {about} {word}'?");
+        return format!("{shown} what? What it is about comes first; did you mean 'testero {about} {word}'?");
     }
     let mut known = commands.iter().map(|command| command.name).chain(ROLES).chain(["completions", "help", "version"]);
     match meant(word, &mut known) {
         Some(name) => {
             let verb = behind.filter(|verb| !verb.is_empty() && client::commands::is_verb(name, verb));
             let verb = verb.map_or_else(String::new, |verb| format!(" {verb}"));
-            format!("unknown command '{word}'; did you mean 'testero {name}{verb}'?")
+            format!("unknown command '{shown}'; did you mean 'testero {name}{verb}'?")
         }
-        None => format!("unknown command '{word}'"),
+        None => format!("unknown command '{shown}'"),
     }
 }
 

@@ -70,7 +70,7 @@ fn what_is_set_is_held_got_and_released() {
     let testero = Testero::start_with(&["--mem-limit", "100000000", "--disk-limit", "100000000"], &[]);
     for (group, amount, held, told) in [
         ("mem", "4Mi --exact", 4 << 20, "4.0 MiB"),
-        ("disk", "1000000 --exact --fsync", 1_000_000, "976.6 KiB"),
+        ("disk", "1000000 --exact --fsync", 1_000_000, "976.5 KiB"),
         ("inode", "7", 7, "7"),
         ("pid", "3", 3, "3"),
         ("fd", "5", 5, "5"),
@@ -110,10 +110,13 @@ fn status_is_what_the_service_tells() {
 fn loads_are_started_got_and_stopped() {
     let testero = Testero::start();
     testero.get("/api/disk/set?amount=1Mi&wait=true");
-    for (load, row) in [("cpu load --cpu 100m --time 1h", "100m wanted"), ("io load --rate 1Mi --time 1h", "written ")]
-    {
+    for (load, told, row) in [
+        ("cpu load --cpu 100m --time 1h", "100m for 1 h 0 m", "100m wanted"),
+        ("io load --rate 1Mi --time 1h", "1.0 MiB/s for 1 h 0 m", "written "),
+    ] {
         let group = load.split(' ').next().unwrap();
-        assert_eq!(shape(&says(&testero, load)), "accepted, request #\n");
+        let said = says(&testero, load);
+        assert!(said.starts_with(&format!("accepted: {told}, request ")), "{said}");
         assert_eq!(testero.group(group).text("state"), "working");
         let got = says(&testero, &format!("{group} get"));
         assert!(got.starts_with(group) && got.lines().count() == 1 && got.contains(row), "{got}");
@@ -133,7 +136,7 @@ fn what_is_only_planned_changes_nothing() {
     for (words, says_so) in [
         ("mem set 4Mi --exact --dry-run", "would hold 4.0 MiB; nothing was done\n"),
         ("fd set 3 --dry-run", "would hold 3; nothing was done\n"),
-        ("cpu load --cpu 10m --time 1h --dry-run", "would be started; nothing was done\n"),
+        ("cpu load --cpu 10m --time 1h --dry-run", "would be started: 10m for 1 h 0 m; nothing was done\n"),
     ] {
         assert_eq!(says(&testero, words), says_so);
         assert_eq!(testero.group(words.split(' ').next().unwrap()).text("state"), "idle", "{words}");
@@ -148,7 +151,10 @@ fn a_plan_that_would_be_refused_is_not_done() {
     let testero = Testero::start_with(&["--mem-limit", "100000000"], &[]);
     assert_eq!(ended(&mut asking(&testero, "mem set 1Gi --dry-run")).0, 1);
     assert_eq!(says(&testero, "mem set 4Mi --exact --dry-run --wait"), "would hold 4.0 MiB; nothing was done\n");
-    assert_eq!(says(&testero, "cpu load --time 9s --dry-run --wait"), "would be started; nothing was done\n");
+    assert_eq!(
+        says(&testero, "cpu load --time 9s --dry-run --wait"),
+        "would be started: 1000m for 9 s; nothing was done\n"
+    );
 }
 
 #[test]
@@ -328,7 +334,12 @@ fn amounts_are_exact_unless_they_are_rounded() {
     says(&testero, "mem set 100 MiB --wait");
     assert_eq!(testero.group("mem").number("held"), f64::from(100 << 20));
     let said = says(&testero, "mem set 256Mi --rounded --dry-run");
-    assert!(said.contains(" for 256.0 MiB asked (parts are rounded; without --rounded they are not)"), "{said}");
+    assert!(said.contains("257 MiB for 256 MiB asked (parts are rounded; without --rounded they are not)"), "{said}");
+    let said = says(&testero, "mem set 256Mi --rounded --wait");
+    assert!(
+        said.ends_with("memory: 257 MiB held for 256 MiB asked (parts are rounded; without --rounded they are not)\n"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -344,6 +355,16 @@ fn faults_are_made_told_and_ended() {
     assert_eq!(says(&testero, "fault"), "SIGTERM is ignored\n");
     says(&testero, "fault end");
     assert_eq!(says(&testero, "fault"), "no fault is active\n");
+    // They are told while one has all else answered wrongly, or not at all.
+    for (fault, told) in [("status 500 --for 1h", "500"), ("hang --for 1h", "hang")] {
+        says(&testero, &format!("fault {fault}"));
+        let active = says(&testero, "fault");
+        assert!(active.contains(told), "{active}");
+        if told == "500" {
+            fails_with(1, &mut asking(&testero, "status"), &["testero fault end ends it"]);
+        }
+        says(&testero, "fault end");
+    }
     says(&testero, "fault log 5 --rate 1000");
     eventually("it is logged", || testero.log().contains("log line 5 of 5"));
     says(&testero, "fault exit --code 7");

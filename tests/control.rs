@@ -162,7 +162,7 @@ fn another_method_is_405_with_the_methods_there_are() {
         ("PUT", "/api/status", "GET, HEAD"),
         ("POST", "/api/mem?amount=1Mi", "GET, HEAD, DELETE"),
         ("POST", "/api", "GET, HEAD, DELETE"),
-        ("GET", "/fault", "DELETE"),
+        ("POST", "/fault", "GET, HEAD, DELETE"),
         ("OPTIONS", "/api/mem/set?amount=1Mi", "GET, POST, PUT"),
     ] {
         let (answer, value) = testero.ask_json(method, target);

@@ -219,7 +219,7 @@ fn errors_name_what_was_typed_and_what_would_be_right() {
 #[test]
 fn a_form_that_there_is_not_is_told() {
     let testero = Testero::start();
-    for target in ["/api/mem/set?amount=1Mi&format=yaml", "/api/status?format=JSON"] {
+    for target in ["/api/mem/set?amount=1Mi&format=yaml", "/api/status?format=JSON", "/api/mem/set?size=1&format=xml"] {
         let answer = testero.ask("GET", target);
         assert!(answer.body.contains("format is json or text"), "{target}: {answer:?}");
     }

@@ -19,7 +19,7 @@ use crate::client::spread::{By, Spread};
 use crate::client::status::Show;
 use crate::client::top::{Overview, RowOrder};
 use crate::client::{Action, ClientCommand, PATIENCE};
-use crate::http::client::Url;
+use crate::http::client::{Url, with_port};
 use crate::parameters::{AMOUNT, MS, STATUS_CODE};
 use crate::settings::token::TokenSource;
 use crate::units::duration::span;
@@ -77,6 +77,9 @@ pub fn read(
                 }
                 continue;
             }
+            Arg::Short(letter) if letter.is_ascii_digit() => {
+                return Err(format!("'-{letter}…': an amount is not below zero"));
+            }
             Arg::Short(letter) => (find(&|flag| char::from(flag.letter) == letter), format!("-{letter}")),
             Arg::Long(name) => (find(&|flag| flag.name == name), format!("--{name}")),
         };
@@ -121,10 +124,31 @@ pub fn read(
         (None, Some(url)) if !url.is_empty() => text(url, "TESTERO_URL")?,
         _ => default_url()?,
     };
-    Url::parse(&url).map_err(|error| format!("'{url}': {error}"))?;
+    is_base(&url)?;
     let remedy = if said.has("url") { format!(" --url {url}") } else { String::new() };
     let (token, output) = (token(&said, variable)?, said.output());
     Ok(Understood::Do(Box::new(ClientCommand { what, url, token, output, remedy })))
+}
+
+/// Whether paths of ours can be asked for below a URL.
+fn is_base(url: &str) -> Result<(), String> {
+    // Who is told of it need not see a password.
+    if let Some((_, host)) = url.rsplit_once('@') {
+        return Err(format!("the URL has a user before {host}, which is never sent: --token says who asks"));
+    }
+    let parts = Url::parse(url).map_err(|error| format!("'{url}': {error}"))?;
+    if url.contains(['?', '#']) {
+        return Err(format!("'{url}': a query or fragment cannot stand in front of a path"));
+    }
+    let place = with_port(parts.authority, 80);
+    let (host, port) = place.rsplit_once(':').unwrap_or_default();
+    if port.parse::<u16>().is_err() {
+        return Err(format!("'{url}': {port} is no port"));
+    }
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(format!("'{url}': an IPv6 address stands in brackets, like http://[::1]:8080"));
+    }
+    Ok(())
 }
 
 /// The flags among words that say whom to ask, with their values.
@@ -168,8 +192,14 @@ fn verb_of(command: &str, verbs: &'static [Verb], second: Option<&str>) -> Resul
     let all = known.join(", ");
     Err(match second {
         Some(word) => {
-            let near = did_you_mean(word, &format!("testero {command} "), &mut known.into_iter());
-            format!("testero {command} {word}: there is {all}{near}")
+            // What another command calls it.
+            let same = [("set", "load"), ("start", "load"), ("release", "stop"), ("load", "set"), ("stop", "release")];
+            let same = same.into_iter().find(|(one, other)| *one == word && known.contains(other));
+            let near = match same {
+                Some((_, same)) => format!("; did you mean 'testero {command} {same}'?"),
+                None => did_you_mean(word, &format!("testero {command} "), &mut known.into_iter()),
+            };
+            format!("testero {command} {}: there is {all}{near}", word.escape_debug())
         }
         None => format!("testero {command}: say {all}"),
     })

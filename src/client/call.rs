@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::interrupt::leave_on_signal;
 use crate::client::output::Output;
-use crate::client::reply::{Object, good_of, own_words, printable};
+use crate::client::reply::{Object, good_of, own_words, printable, receipt_of};
 use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 use crate::kernel::sys::terminal_columns;
@@ -23,6 +23,9 @@ const RELEASE: Duration = Duration::from_secs(3600);
 
 /// What is said of work that another request has ended.
 pub(super) const CANCELLED: &str = "it was released, stopped or replaced by somebody before it was done";
+
+/// What is said of work whose time was over first.
+pub(super) const EXPIRED: &str = "its time was over before it was done, so all of it is given back";
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +63,9 @@ impl Call {
         let is_shown = output.is_words() && !output.quiet;
         let mut last = None;
         let mut bar = Bar::new(self.unit, self.method == "DELETE");
+        let mut last_line = Vec::new();
         let mut tell = |line: &[u8]| {
+            last_line = line.to_vec();
             let line = Object::read(line);
             if is_shown {
                 bar.draw(&line);
@@ -78,13 +83,28 @@ impl Call {
             service.ask(self.method, &self.target())
         };
         bar.end();
-        let reply = reply?;
-        let object = good_of(&reply, self.group())?;
+        let reply = match (reply, last.as_ref().and_then(|last| last.number(&["held"]))) {
+            (Err(Trouble::Unreachable(why)), Some(held)) => {
+                let held = amount(held as u64, self.unit);
+                return Err(Trouble::Unreachable(format!(
+                    "{why}: the service ended, or the way to it; it held {held} last"
+                )));
+            }
+            (reply, _) => reply?,
+        };
+        let object = receipt_of(&reply, self.group()).map_err(|why| match why {
+            // What ends it is a command for the same service.
+            Trouble::Refused(why) if !remedy.is_empty() => Trouble::Refused(
+                why.replace(" ends it", &format!("{remedy} ends it"))
+                    .replace(" tells how far", &format!("{remedy} tells how far")),
+            ),
+            why => why,
+        })?;
         if self.wait {
             if let Some(why) = outcome(last.as_ref()) {
                 return Err(Trouble::Refused(why));
             }
-            return self.told_at_the_end(service, output);
+            return self.told_at_the_end(service, output, &last_line);
         }
         if output.is_words() {
             return output.say(&format!("{}\n", self.told(&object)?));
@@ -113,15 +133,16 @@ impl Call {
     }
 
     /// What is true now that it is done.
-    fn told_at_the_end(&self, service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
+    fn told_at_the_end(&self, service: &Remote<'_>, output: &Output, last: &[u8]) -> Result<(), Trouble> {
         let group = self.group();
-        let reply = service.ask("GET", &format!("/api/{group}?format=json"))?;
-        // Who may change may be not allowed to read.
-        let Ok(object) = good_of(&reply, group) else { return output.say(&format!("{}\n", self.done)) };
+        let now = service.ask("GET", &format!("/api/{group}?format=json"));
+        let now = now.ok().filter(|reply| good_of(reply, group).is_ok());
+        // Who may change may be not allowed to read, and then there are faults: what was last told is true, too.
+        let body = now.as_ref().map_or(last, |reply| &reply.body);
         if !output.is_words() {
-            return output.data(&reply.body, group);
+            return output.data(body, group);
         }
-        output.say(&format!("{}\n", truth(&object, group, self.unit)))
+        output.say(&format!("{}\n", truth(&Object::read(body), group, self.unit)))
     }
 
     /// What a receipt says.
@@ -139,7 +160,7 @@ impl Call {
                     Err(Trouble::Refused(format!("would be refused: {reason}")))
                 }
                 (None, Some(_)) => Ok(format!("would hold {planned}{note}; nothing was done")),
-                (None, None) => Ok(String::from("would be started; nothing was done")),
+                (None, None) => Ok(format!("would be started{}; nothing was done", load(receipt))),
             };
         }
         Ok(match (receipt.number(&["planned"]), receipt.text(&["id"]), receipt.text(&["done"])) {
@@ -147,7 +168,7 @@ impl Call {
                 format!("accepted: all of it is given back, request {}", printable(id))
             }
             (Some(_), Some(id), _) => format!("accepted: {planned} in all{note}, request {}", printable(id)),
-            (None, Some(id), _) => format!("accepted, request {}", printable(id)),
+            (None, Some(id), _) => format!("accepted{}, request {}", load(receipt), printable(id)),
             (_, _, Some(done)) if self.done.is_empty() => printable(done),
             _ => self.done.clone(),
         })
@@ -162,6 +183,18 @@ impl Call {
         let (asked, planned) = apart(asked, planned, self.unit);
         (planned, format!(" for {asked} asked (parts are rounded; without --rounded they are not)"))
     }
+}
+
+/// What a load is to use, and for how long, where its receipt says that.
+fn load(receipt: &Object) -> String {
+    let Some(seconds) = receipt.number(&["seconds"]) else { return String::new() };
+    let (millicores, bytes) = ("target_millicores", "target_bytes_per_second");
+    let target = match (receipt.number(&[millicores]), receipt.number(&[bytes])) {
+        (Some(_), _) => format!("{}m", receipt.whole(&[millicores])),
+        (_, Some(_)) => format!("{}/s", amount(receipt.whole(&[bytes]), Unit::Bytes)),
+        _ => String::from("all that it can"),
+    };
+    format!(": {target} for {}", duration::in_words(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))))
 }
 
 /// What a group's status says, in a line.
@@ -180,7 +213,13 @@ fn truth(status: &Object, group: &str, unit: Unit) -> String {
     if held == 0.0 {
         return format!("{name}: nothing is held");
     }
-    let mut text = format!("{name}: {} held", amount(held as u64, unit));
+    let (asked, planned) = (status.whole(&["requested"]), status.whole(&["planned"]));
+    let mut text = if held as u64 == planned && planned > asked && asked > 0 && !status.is(&["exact"]) {
+        let (asked, held) = apart(asked, planned, unit);
+        format!("{name}: {held} held for {asked} asked (parts are rounded; without --rounded they are not)")
+    } else {
+        format!("{name}: {} held", amount(held as u64, unit))
+    };
     if let Some(left) = status.number(&["expires_in_seconds"]) {
         let left = Duration::from_secs_f64(left.clamp(0.0, 1e9));
         text += &format!(", expires in {}", duration::in_words(left));
@@ -193,6 +232,7 @@ pub(super) fn outcome(last: Option<&Object>) -> Option<String> {
     match last.and_then(|last| last.text(&["outcome"])) {
         Some("done") => None,
         Some("cancelled") => Some(String::from(CANCELLED)),
+        Some("expired") => Some(String::from(EXPIRED)),
         Some(other) => Some(printable(other)),
         None => Some(String::from("the service ended before it was done")),
     }

@@ -66,7 +66,7 @@ static SET_MEMORY: [&Flag; 10] = [&TTL, &OVER, &RATE, &KIND, &TOUCH, &ROUNDED, &
 static SET_DISK: [&Flag; 9] = [&TTL, &OVER, &RATE, &FSYNC, &ROUNDED, &EXACT, &FORCE, &DRY_RUN, &WAIT];
 static SET_COUNT: [&Flag; 6] = [&TTL, &OVER, &RATE, &FORCE, &DRY_RUN, &WAIT];
 static RELEASE: [&Flag; 3] = [&OVER, &RATE, &WAIT];
-static SPREAD_MEMORY: [&Flag; 8] = [&SERVICE, &BY, &TTL, &OVER, &RATE, &ROUNDED, &EXACT, &FORCE];
+static SPREAD_MEMORY: [&Flag; 9] = [&SERVICE, &BY, &TTL, &OVER, &RATE, &ROUNDED, &EXACT, &FORCE, &WAITED];
 static SPREAD_CPU: [&Flag; 6] = [&SERVICE, &BY, &TIME, &OVER, &REPLACE, &WAIT];
 
 const GET: Verb = verb("get", "", "what is held, and what there is room for", &[], ["", "-o json"]);

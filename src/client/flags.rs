@@ -99,6 +99,8 @@ flags! {
     IO_RATE = Flag::of("rate", parameters::RATE, "bytes a second, written and read together");
     /// It becomes `follow`, which tells how far the work is.
     WAIT = Flag::own("wait", Nothing, "show how far it is until it is done").short(b'w');
+    /// The default of what holds something, which may be said.
+    WAITED = Flag::own("wait", Nothing, "until all have done it (this is the default)").short(b'w');
     /// The answer comes when it is done, and nothing before.
     WAIT_FOR_ALL = Flag::of("wait", parameters::WAIT, "until all of it is given back").short(b'w');
     /// Nothing is done.

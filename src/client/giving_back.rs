@@ -3,7 +3,7 @@
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
 use crate::client::pods::{Pod, Services, found, on_each};
-use crate::client::reply::good_of;
+use crate::client::reply::receipt_of;
 use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 
@@ -27,7 +27,7 @@ pub(super) fn release(services: &[String], group: &str, token: Option<&str>, out
         if result.is_ok() {
             let service = Remote { url: pod.url(), token, connections: None };
             let reply = service.reply("DELETE", &format!("{path}?format=json{wait}"), SILENCE, Taker::Whole);
-            *result = reply.and_then(|reply| good_of(&reply, group)).map(|_| 0);
+            *result = reply.and_then(|reply| receipt_of(&reply, group)).map(|_| 0);
         }
     });
     let (mut done, mut all) = (0, Vec::with_capacity(pods.len()));

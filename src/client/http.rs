@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use crate::client::commands::METHODS;
 use crate::client::reply::{printable, token_trouble};
 use crate::client::{Remote, Trouble};
 use crate::http::client::Taker;
@@ -30,6 +31,9 @@ impl Http {
     /// One line that says what is wrong and what would be right.
     pub(super) fn parse(words: &[String], timeout: Duration) -> Result<Self, String> {
         let (method, path) = match words {
+            [method] if METHODS.contains(&method.as_str()) => {
+                return Err(format!("testero http: which path? testero http {method} /metrics"));
+            }
             [path] => ("GET", path),
             [method, path] => (method.as_str(), path),
             [] => return Err(String::from("testero http: which path? testero http /metrics")),
@@ -134,7 +138,7 @@ mod tests {
         for (words, says) in [
             (&[][..], "which path"),
             (&["metrics"], "begin with /"),
-            (&["POST"], "begin with /"),
+            (&["POST"], "testero http POST /metrics"),
             (&["post", "/x"], "like GET"),
             (&["GET\r\n", "/x"], "like GET"),
             (&["", "/x"], "like GET"),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use crate::client::output::{Output, paint};
+use crate::client::watch::cut;
 use crate::kernel::terminal::{put, terminal_size};
 
 /// Takes a row, and says whether there is room for another.
@@ -26,7 +27,7 @@ impl LiveRows {
         let Some((columns, rows)) = terminal_size().filter(|_| self.is_shown) else { return };
         let (mut text, mut drawn, has_colors) = (self.above(), 0, self.has_colors);
         all(&mut |row| {
-            let row: String = row.chars().take(columns - 1).collect();
+            let row = cut(&row, columns);
             text += &if has_colors { paint(&row) } else { row };
             text += "\x1b[K\n";
             drawn += 1;

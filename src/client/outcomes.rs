@@ -1,5 +1,7 @@
 //! What became of each of many pods: a line each, the sum, and the exit code.
 
+use std::net::SocketAddr;
+
 use crate::client::output::Output;
 use crate::client::pods::Pod;
 use crate::client::{Trouble, reply::printable};
@@ -9,6 +11,9 @@ use crate::service::json::list;
 /// What became of a pod.
 pub(super) struct PodOutcome {
     label: String,
+    /// Its name, or else its address.
+    name: String,
+    address: SocketAddr,
     said: String,
     /// What it holds or uses, where that is known.
     held: Option<u64>,
@@ -19,9 +24,12 @@ pub(super) struct PodOutcome {
 impl PodOutcome {
     /// What it did, in words, or why not; `kept` is what it holds all the same.
     pub(super) fn of(pod: &Pod, result: &Result<u64, Trouble>, done: String, kept: Option<(u64, String)>) -> Self {
-        let label = pod.label();
+        let (label, address) = (pod.label(), pod.address);
+        let name = pod.name.clone().unwrap_or_else(|| address.to_string());
         match result {
-            Ok(held) => Self { label, said: done, held: Some(*held), trouble: None, is_unreachable: false },
+            Ok(held) => {
+                Self { label, name, address, said: done, held: Some(*held), trouble: None, is_unreachable: false }
+            }
             Err(why) => {
                 let is_unreachable = matches!(why, Trouble::Unreachable(_));
                 let mut said = format!("{}: {}", if is_unreachable { "unreachable" } else { "refused" }, why.words());
@@ -29,7 +37,7 @@ impl PodOutcome {
                     said += &format!("; {in_words}");
                 }
                 let trouble = Some(why.words().to_owned());
-                Self { label, said, held: kept.map(|(held, _)| held), trouble, is_unreachable }
+                Self { label, name, address, said, held: kept.map(|(held, _)| held), trouble, is_unreachable }
             }
         }
     }
@@ -47,14 +55,19 @@ pub(super) fn tell(all: &[PodOutcome], sum: &str, output: &Output) -> Result<(),
         failed += usize::from(pod.trouble.is_some());
         unreachable += usize::from(pod.is_unreachable);
         text += &format!("{:<width$}  {}\n", pod.label, pod.said);
-        names += &format!("pod/{}\n", printable(&pod.label));
+        names += &format!("pod/{}\n", printable(&pod.name));
     }
     text += &format!("{:<width$}  {sum} of {} pods\n", "sum", all.len());
     if output.is_words() {
         output.say(&output.painted(&text))?;
     } else {
         let value = |pod: &PodOutcome| {
-            object! { "pod": pod.label.as_str(), "held": pod.held, "error": pod.trouble.as_deref() }
+            object! {
+                "pod": pod.name.as_str(),
+                "address": pod.address.to_string(),
+                "held": pod.held,
+                "error": pod.trouble.as_deref(),
+            }
         };
         output.data(list(&mut all.iter().map(value)).to_string().as_bytes(), &names)?;
     }

@@ -52,6 +52,7 @@ impl Output {
     pub(super) fn shown(&self, body: &[u8], names: &str) -> String {
         let text = printable(&String::from_utf8_lossy(body));
         match self.form {
+            AnswerForm::Name if names.is_empty() => String::new(),
             AnswerForm::Name => format!("{}\n", names.trim_end()),
             AnswerForm::Yaml if Object::read(body).is_something() => yaml::of_json(&text),
             _ => format!("{}\n", text.trim_end()),

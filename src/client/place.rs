@@ -25,7 +25,7 @@ pub fn place_after_flags(
                 _ if is_command(word) => Ok(Some(place)),
                 // A role, some of whose words ask a service.
                 Some(_) if word == "scenario" => Ok(Some(place)),
-                Some(_) if !is_role(word) => Err(format!("unknown command '{word}'")),
+                Some(_) if !is_role(word) => Err(format!("unknown command '{}'", word.escape_debug())),
                 _ => Ok(None),
             };
         }

@@ -3,6 +3,7 @@
 use tinyjson::JsonValue;
 
 use crate::client::Trouble;
+use crate::client::commands::all_flags;
 use crate::http::client::Reply;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -107,6 +108,17 @@ pub(super) fn good_of(reply: &Reply, group: &str) -> Result<Object, Trouble> {
     }
 }
 
+/// The receipt of a change: of what another service says to it nobody knows what it means.
+///
+/// # Errors
+/// What the service says was wrong, or that it is none of ours.
+pub(super) fn receipt_of(reply: &Reply, group: &str) -> Result<Object, Trouble> {
+    let object = good_of(reply, group)?;
+    let is_ours =
+        reply.in_lines || ["id", "ids", "group", "groups", "done", "dry_run"].iter().any(|name| object.has(&[name]));
+    if is_ours { Ok(object) } else { Err(stranger(reply.status)) }
+}
+
 /// What is wrong with the token, where the answer is 401.
 pub(super) fn token_trouble(token: Option<&str>) -> &'static str {
     match token {
@@ -122,7 +134,13 @@ pub(super) fn own_words(message: &str, group: &str) -> String {
         "cpu" | "io" => format!("testero {group} stop"),
         group => format!("testero {group} release").replace("  ", " "),
     };
-    let message = message
+    let message = with_a_flag(message)
+        .replace("POST gives one", "testero scenario run FILE gives one")
+        .replace("; GET /api lists what there is, and /openapi.json describes it", ": does the URL lead to a testero?")
+        .replace(
+            "this status was asked for, at /fault/status",
+            "a fault answers so, as was asked for; testero fault tells which, testero fault end ends it",
+        )
         .replace("DELETE", &end)
         .replace("Server busy, try again later", "work of this group runs; testero status tells how far it is")
         .replace("/api/status tells", "testero status tells")
@@ -139,6 +157,17 @@ pub(super) fn own_words(message: &str, group: &str) -> String {
         rest = &behind["=true".len()..];
     }
     in_people_s_units(&(words + rest))
+}
+
+/// A message that begins with a parameter, with the flag in its place that became it.
+fn with_a_flag(message: &str) -> String {
+    let end = message.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(message.len());
+    let (name, rest) = message.split_at(end);
+    let is_told = rest.starts_with(['=', ':']) || rest.starts_with(" must ");
+    match all_flags().into_iter().find(|flag| is_told && !name.is_empty() && flag.parameter == name) {
+        Some(flag) => format!("--{}{rest}", flag.name),
+        None => message.to_owned(),
+    }
 }
 
 /// `1073741824 bytes (1.0 GiB)`, and the same without what is in parentheses, as `1.0 GiB`.
@@ -208,6 +237,10 @@ mod tests {
                 "1.0 GiB is over the limit of 9.5 MiB (HIGHMEMLIM)",
             ),
             ("Server busy, try again later", "mem", "work of this group runs; testero status tells how far it is"),
+            ("ttl must be longer than 0", "mem", "--ttl must be longer than 0"),
+            ("percent=\"101\" is no number", "fault", "--percent=\"101\" is no number"),
+            ("over the limit: 5", "mem", "over the limit: 5"),
+            ("there is no scenario; POST gives one", "", "there is no scenario; testero scenario run FILE gives one"),
             ("only 2048 bytes are left", "", "only 2.0 KiB are left"),
             ("many bytes, dry_run=true", "", "many bytes, --dry-run"),
             ("=true", "", "--"),

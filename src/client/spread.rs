@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::call::{CANCELLED, Call, outcome};
+use crate::client::call::{CANCELLED, Call, EXPIRED, outcome};
 use crate::client::interrupt::leave_on_signal;
 use crate::client::live::{LiveRows, RowTaker};
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
 use crate::client::pods::{Pod, Services, found, on_each};
-use crate::client::reply::{Object, good_of, printable, stranger};
+use crate::client::reply::{Object, good_of, printable, receipt_of, stranger};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 use crate::units::quantity::{Amount, Unit, in_words};
@@ -128,7 +128,7 @@ impl Spread {
                 let why = object.text(&["error"]).map_or_else(|| String::from("failed"), printable);
                 Err(Trouble::Refused(why))
             }
-            "expired" => Err(Trouble::Refused(String::from("its time was over before it was done"))),
+            "expired" => Err(Trouble::Refused(String::from(EXPIRED))),
             // A load that is over has no id any more.
             _ if self.group == "cpu" => match part.left {
                 Some((left, then)) if left > then.elapsed().as_secs_f64() + 2.0 => replaced(),
@@ -231,7 +231,7 @@ impl Spread {
         } else {
             service.ask(call.method, &call.target())?
         };
-        let object = good_of(&reply, self.group)?;
+        let object = receipt_of(&reply, self.group)?;
         if !self.wait {
             return Ok(object.whole(&["wanted_millicores"]).max(part.part));
         }

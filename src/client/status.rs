@@ -23,6 +23,8 @@ const GROUPS: [&str; 7] = ["mem", "disk", "inode", "pid", "fd", "cpu", "io"];
 /// How many seconds back a sparkline goes.
 const MINUTE: usize = 60;
 
+/// Where faults are told, also while one has all else answered wrongly or not at all.
+const FAULTS: &str = "/fault?format=json";
 /// How long who types waits for what is offered.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -120,13 +122,21 @@ fn wide(status: &Object, one: Option<&str>) -> String {
             let number = status.number(&["groups", group, name]);
             number.map_or_else(|| String::from("-"), |number| amount(number as u64, unit_of(group)))
         };
-        let left = status.number(&["groups", group, "expires_in_seconds"]);
-        let left = left.or_else(|| status.number(&["groups", group, "seconds_left"]));
-        let left = left.map_or_else(
+        // A load ends when its time is over; what is on its way to be held does not.
+        let end = if matches!(group, "cpu" | "io") { "seconds_left" } else { "expires_in_seconds" };
+        let left = status.number(&["groups", group, end]).map_or_else(
             || String::from("-"),
             |left| duration::in_words(std::time::Duration::from_secs_f64(left.clamp(0.0, 1e9))),
         );
-        let (held, planned, limit) = (number("held"), number("planned"), number("limit"));
+        let millicores = |name| {
+            let used = status.number(&["groups", group, name]).filter(|_| group == "cpu");
+            used.map_or_else(|| number("held"), |used| format!("{}m", used as u64))
+        };
+        let (held, planned) = match group {
+            "cpu" => (millicores("achieved_millicores"), millicores("target_millicores")),
+            _ => (number("held"), number("planned")),
+        };
+        let limit = number("limit");
         let (available, asked, by) = (number("available"), text("asked"), text("by"));
         rows.push(vec![group.to_owned(), text("state"), held, planned, limit, available, left, asked, by]);
     }
@@ -208,6 +218,7 @@ pub(super) fn probe(path: &str, service: &Remote<'_>, output: &Output) -> Result
     }
     let (good_word, bad_word) = if path == "/readyz" { ("ready", "not ready") } else { ("healthy", "not healthy") };
     match good_of(&reply, "") {
+        Ok(object) if object.text(&["status"]) != Some("ok") => Err(stranger(reply.status)),
         Ok(_) if output.is_words() => output.say(&output.painted(&format!("{good_word}\n"))),
         Ok(_) => Ok(()),
         Err(why) if reply.status == 503 => Err(Trouble::Refused(format!("{bad_word}: {}", why.words()))),
@@ -217,7 +228,7 @@ pub(super) fn probe(path: &str, service: &Remote<'_>, output: &Output) -> Result
 
 /// The faults that are active.
 pub(super) fn faults(service: &Remote<'_>, output: &Output) -> Result<(), Trouble> {
-    let reply = service.ask("GET", "/api/status?format=json")?;
+    let reply = service.ask("GET", FAULTS)?;
     let object = good(&reply)?;
     let (active, are_on) = (object.texts(&["faults"]), object.is(&["faults_on"]));
     match output.form {
@@ -243,7 +254,7 @@ pub(super) fn faults(service: &Remote<'_>, output: &Output) -> Result<(), Troubl
 
 /// Names of faults that are active, with what each is in words, where the service tells that at once.
 pub(super) fn active_faults(service: &Remote<'_>) -> Option<Vec<(String, String)>> {
-    let reply = service.reply("GET", "/api/status?format=json", AT_ONCE, Taker::Whole);
+    let reply = service.reply("GET", FAULTS, AT_ONCE, Taker::Whole);
     let object = good(&reply.ok()?).ok()?;
     let names = object.texts_of(&["active_faults"], "fault");
     Some(names.into_iter().zip(object.texts(&["faults"])).collect())

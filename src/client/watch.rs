@@ -90,11 +90,21 @@ pub(super) fn steadily(
 /// The lines that are drawn: what was last seen, cut to the screen, and below it whether it is lost.
 fn frame(sight: &Sight, (columns, rows): (usize, usize), has_colors: bool) -> Vec<String> {
     let shown = |line: &str| {
-        // The last column stays free: some terminals go on to the next line there.
-        let line: String = line.chars().take(columns - 1).collect();
+        let line = cut(line, columns);
         if has_colors { paint(&line) } else { line }
     };
-    let mut lines: Vec<String> = sight.text.lines().take(rows - 1).map(shown).collect();
+    let all: Vec<&str> = sight.text.lines().collect();
+    let mut lines: Vec<String> = Vec::new();
+    // What comes last sums it up, so it is what is above that does not fit.
+    match all.split_last() {
+        Some((last, above)) if all.len() >= rows && rows > 3 => {
+            let room = rows - 3;
+            above[..room].iter().for_each(|line| lines.push(shown(line)));
+            lines.push(format!("… {} more", above.len() - room));
+            lines.push(shown(last));
+        }
+        _ => all.iter().take(rows - 1).for_each(|line| lines.push(shown(line))),
+    }
     let end = match &sight.lost {
         Some((since, why)) => format!("lost for {}: {why}", in_words(since.elapsed())),
         None if lines.is_empty() => String::from("asking"),
@@ -102,6 +112,16 @@ fn frame(sight: &Sight, (columns, rows): (usize, usize), has_colors: bool) -> Ve
     };
     lines.push(shown(&end));
     lines
+}
+
+/// A line for a terminal of so many columns. The last one stays free: some terminals go on to the next line there.
+pub(super) fn cut(line: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(1);
+    if line.chars().count() <= room {
+        return line.to_owned();
+    }
+    let begin: String = line.chars().take(room.saturating_sub(1)).collect();
+    begin + "…"
 }
 
 /// A line of bars, the highest for the largest of them.
@@ -129,6 +149,10 @@ mod tests {
         let lines = frame(&sight, (40, 10), false);
         assert!(lines.len() == 10 && lines.iter().all(|line| line.chars().count() < 40), "{lines:?}");
         assert_eq!(lines[9], "q leaves");
+        // What does not fit is told, and the last line sums it up.
+        assert_eq!(lines[7], "… 42 more");
+        assert!(lines[6].ends_with('…') && lines[8].starts_with("line 49 "), "{lines:?}");
+        assert_eq!(frame(&sight, (40, 51), false)[49].chars().take(8).collect::<String>(), "line 49 ");
         sight.lost = Some((Instant::now() - Duration::from_secs(5), String::from("refused")));
         let lines = frame(&sight, (40, 10), false);
         assert!(lines[0].starts_with("line 0 ") && lines[9] == "lost for 5 s: refused", "{lines:?}");

@@ -11,6 +11,7 @@ use crate::settings::Identity;
 use crate::settings::help::Help;
 use crate::settings::token::TokenSource;
 use crate::units::duration::span;
+use crate::units::quantity::{Unit, quantity};
 use crate::units::strconv::parse_unsigned;
 
 /// The words that a role understands.
@@ -173,9 +174,9 @@ impl Given {
     /// A limit: `None` when nothing was said, or nothing that can be used.
     pub(crate) fn limit(&self, flag: &str, variable: &str, warnings: &mut Vec<String>) -> Result<Option<u64>, String> {
         if let Some(text) = last(&self.flags, flag) {
-            return parse_unsigned(text.as_bytes())
+            return quantity(text, Unit::Bytes)
                 .map(Some)
-                .map_err(|_| format!("--{flag} '{text}' is not a whole number"));
+                .map_err(|why| format!("--{flag} '{text}': {why}; it is written like 512Mi, or in bytes"));
         }
         Ok(last(&self.variables, variable).and_then(|text| match parse_unsigned(text.as_bytes()) {
             Ok(limit) => Some(limit),

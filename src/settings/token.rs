@@ -20,10 +20,19 @@ impl TokenSource {
     pub fn read(&self) -> io::Result<String> {
         let token = match self {
             Self::Value(token) => token.clone(),
-            Self::File(path) => fs::read_to_string(path)?.trim().to_owned(),
+            Self::File(path) => {
+                let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+                fs::read_to_string(path).map_err(named)?.trim().to_owned()
+            }
         };
-        let sound = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        sound.then_some(token).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the token is not printable"))
+        let wrong = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        match &token {
+            token if token.is_empty() => wrong("it is empty"),
+            token if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                wrong("it has blanks or what is not ASCII in it")
+            }
+            _ => Ok(token),
+        }
     }
 }
 

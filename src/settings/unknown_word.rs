@@ -40,36 +40,82 @@ pub(super) fn unknown(kind: &str, word: &str, names: &[String]) -> String {
     }
 }
 
-/// The name that somebody may have meant: one with few letters put in, left out or changed.
+/// The name that somebody may have meant: one with few letters put in, left out, changed or swapped, capital or not.
 #[cfg(any(feature = "client", feature = "openapi"))]
 pub fn meant<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let (mut nearest, mut letters) = (None, 3);
-    for name in names {
-        let distance = distance(name, word);
+    let word = word.to_ascii_lowercase();
+    for known in names {
+        let name = known.to_ascii_lowercase();
+        let distance = distance(&name, &word);
         // What both begin with says nothing, up to the last part of a path.
         let same = name.bytes().zip(word.bytes()).take_while(|(one, other)| one == other).count();
         let last = name[..same].rfind('/').map_or(0, |place| place + 1);
         let length = (name.len() - last).min(word.len().saturating_sub(last));
         if distance < letters && distance * 3 <= length.max(3) {
-            (nearest, letters) = (Some(name), distance);
+            (nearest, letters) = (Some(known), distance);
         }
     }
     nearest
 }
 
-/// How many letters are to be put in, left out or changed (Levenshtein).
+/// How many letters are to be put in, left out, changed, or swapped with the next (Damerau and Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     // A word of a megabyte is like none; looking closer would take a while.
     let other: Vec<char> = other.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
+    // The row before the last one, and the letter before this one.
+    let (mut above, mut before) = (row.clone(), None);
     for (at, letter) in one.chars().enumerate() {
-        let mut left_above = row[0];
+        let last = row.clone();
         row[0] = at + 1;
         for (place, wanted) in other.iter().enumerate() {
-            let changed = left_above + usize::from(letter != *wanted);
-            left_above = row[place + 1];
-            row[place + 1] = changed.min(row[place] + 1).min(left_above + 1);
+            let changed = last[place] + usize::from(letter != *wanted);
+            row[place + 1] = changed.min(row[place] + 1).min(last[place + 1] + 1);
+            if place > 0 && before == Some(*wanted) && other[place - 1] == letter {
+                row[place + 1] = row[place + 1].min(above[place - 1] + 1);
+            }
         }
+        (above, before) = (last, Some(letter));
     }
     row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_counted() {
+        for (one, other, letters) in [
+            ("disk", "dsik", 1),
+            ("set", "ste", 1),
+            ("load", "laod", 1),
+            ("ab", "ba", 1),
+            ("mem", "memo", 1),
+            ("", "ab", 2),
+        ] {
+            assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
+        }
+    }
+
+    #[cfg(any(feature = "client", feature = "openapi"))]
+    #[test]
+    fn what_is_meant_is_near() {
+        let names = ["mem", "disk", "--wait", "/ConsumeCPU", "/api/mem/set"];
+        for (word, name) in [("MEM", "mem"), ("dsik", "disk"), ("--wiat", "--wait"), ("/consumecpu", "/ConsumeCPU")] {
+            assert_eq!(meant(word, &mut names.into_iter()), Some(name), "{word}");
+        }
+        assert_eq!(meant("xyz", &mut names.into_iter()), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_a_distance(one in "[a-dü]{0,8}", other in "[a-dü]{0,8}") {
+            let letters = distance(&one, &other);
+            proptest::prop_assert_eq!(letters, distance(&other, &one));
+            proptest::prop_assert_eq!(letters == 0, one == other);
+            proptest::prop_assert!(letters <= one.chars().count().max(other.chars().count()));
+        }
+    }
 }

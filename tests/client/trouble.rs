@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::{asking, command, ended, nobody, plain, url};
+use super::{asking, command, ended, nobody, plain, url, well};
 use crate::harness::{PATIENCE, Testero};
 use crate::process::{fails_with, run};
 
@@ -96,12 +96,70 @@ fn wrong_words_are_told_with_exit_2_and_nobody_is_asked() {
         &["completions"],
         &["completions", "tcsh"],
         &["stats"],
+        &["status", "--url", "http://127.0.0.1:1?x"],
+        &["status", "--url", "http://127.0.0.1:1/#x"],
+        &["status", "--url", "http://127.0.0.1:99999"],
+        &["status", "--url", "http://[::1"],
+        &["status", "--url", "http://::1"],
+        &["dsik", "set", "1Mi"],
+        &[""],
+        &["mem", "set", "-5Mi"],
+        &["http", "GET"],
     ] {
         fails_with(2, &mut plain(arguments), &["--help"]);
     }
     fails_with(2, plain(&["status"]).env("TESTERO_URL", "ftp://x"), &["ftp://x"]);
     fails_with(2, plain(&["status"]).env("PORT", "many"), &["PORT", "many"]);
     assert!(listener.accept().is_err(), "it was asked");
+}
+
+#[test]
+fn what_was_probably_meant_is_told() {
+    for (words, meant) in [
+        ("dsik set 1Mi", "'testero disk set'"),
+        ("MEM get", "'testero mem get'"),
+        ("mem ste 1Mi", "'testero mem set'"),
+        ("cpu laod", "'testero cpu load'"),
+        ("cpu set 1", "'testero cpu load'"),
+        ("cpu release", "'testero cpu stop'"),
+        ("mem load 1Mi", "'testero mem set'"),
+        ("mem set 1Mi --wiat", "'--wait'"),
+        ("mem set 1Mi --TTL 5m", "'--ttl'"),
+        ("http GET", "testero http GET /metrics"),
+    ] {
+        fails_with(2, &mut plain(&words.split(' ').collect::<Vec<_>>()), &[meant]);
+    }
+    // What drives a terminal is not told as it is.
+    let (_, _, why) = ended(&mut plain(&["\u{1b}[31mred"]));
+    assert!(!why.contains('\u{1b}') && why.lines().count() == 1, "{why:?}");
+    // A password is not told at all.
+    let (code, _, why) = ended(&mut plain(&["status", "--url", "http://me:secret@host"]));
+    assert!(code == 2 && !why.contains("secret") && why.contains("host"), "{why}");
+    for words in [&["-h", "mem"][..], &["--help", "mem", "set"]] {
+        assert!(well(&mut plain(words)).starts_with("testero mem"), "{words:?}");
+    }
+}
+
+#[test]
+fn what_another_service_says_is_not_believed() {
+    for words in [
+        "mem set 1Mi",
+        "mem set 1Mi --dry-run",
+        "cpu load 1",
+        "cpu stop",
+        "release",
+        "release --wait",
+        "ready",
+        "health show",
+        "ready disable",
+        "fault end",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = answers(listener, b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}".to_vec());
+        fails_with(1, &mut command(&url, words), &["is this a testero?"]);
+        asked.join().unwrap();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::terminal::on_terminal;
 use super::{asking, ended, says, shape, url};
 use crate::disk::is_root;
 use crate::harness::{Testero, binary, skip};
-use crate::process::Reaped;
+use crate::process::{Reaped, fails_with};
 
 /// A command that is waiting, and has told of progress once.
 struct Waiting {
@@ -211,6 +211,30 @@ fn a_load_that_is_replaced_is_told_with_exit_1() {
 }
 
 #[test]
+fn what_was_last_told_is_true_where_nothing_else_is() {
+    let testero = Testero::start_with(&["--faults", "on"], &[]);
+    for (form, ends) in [("", "memory: 8.0 MiB held\n"), (" -o json", "}\n")] {
+        let mut command = asking(&testero, &format!("mem set 8Mi --over 2s --wait{form}"));
+        let mut child = Reaped(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+        testero.in_state("mem", "working");
+        says(&testero, "fault status 500 --for 1h");
+        let (status, mut said) = (child.ended(), String::new());
+        child.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        says(&testero, "fault end");
+        assert!(status.success() && said.ends_with(ends) && !said.contains("done\n"), "{status} {said}");
+        says(&testero, "mem release --wait");
+    }
+}
+
+#[test]
+fn what_ends_a_load_is_told_for_the_same_service() {
+    let testero = Testero::start();
+    says(&testero, "cpu load 10m --time 1h");
+    let told = format!("testero cpu stop --url {} ends it", url(&testero));
+    fails_with(1, &mut asking(&testero, "cpu load 20m --time 1h"), &[&told]);
+}
+
+#[test]
 fn a_service_that_is_killed_meanwhile_is_told_with_exit_3() {
     let testero = Testero::start();
     let waiting = Waiting::of(&testero, "mem set 1Gi --over 1h --wait");
@@ -218,6 +242,7 @@ fn a_service_that_is_killed_meanwhile_is_told_with_exit_3() {
     let (code, why) = waiting.ended();
     assert_eq!(code, 3, "{why}");
     assert!(why.contains(&url(&testero)) && why.lines().count() == 1, "{why}");
+    assert!(why.contains("the service ended, or the way to it; it held "), "{why}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod shell;
 
 pub use shell::Shell;
 
-use crate::client::commands::{COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
+use crate::client::commands::{AMOUNT, COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
 use crate::client::flags::{CONNECTION, FORMS, Flag, SERVICE, TOKEN_FILE, Takes};
 use crate::settings::help::Help;
 #[cfg(feature = "scenario")]
@@ -283,6 +283,10 @@ impl<'w> WordsBefore<'w> {
             }
             ("spread", "release") => ["mem", "disk", "cpu"].iter().for_each(|group| offers.add(group, "this alone")),
             ("scenario", "run") => offers.lines += &format!("{FILES}\n"),
+            _ if verb.operand.contains(AMOUNT) => {
+                offers.add("max", "all that would be accepted now");
+                offers.add("50%", "half of the limit");
+            }
             _ => {}
         }
     }
@@ -300,9 +304,9 @@ impl<'w> WordsBefore<'w> {
             offers.add(word, text);
         }
         if offers.begins.starts_with('-') {
-            // A service's, and what may stand before a command.
+            // What may stand before a command, and a service's.
+            CONNECTION.iter().for_each(|flag| offers.flag(flag));
             offers.flags_of_help(&Help::Consumer.text());
-            CONNECTION.iter().filter(|flag| flag.name != TOKEN_FILE.name).for_each(|flag| offers.flag(flag));
         }
     }
 }

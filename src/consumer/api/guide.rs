@@ -116,9 +116,7 @@ fn meant_path(path: &str) -> Option<String> {
             _ => {}
         }
     }
-    let letters = |path: &str| known().find(|known| known.eq_ignore_ascii_case(path));
-    let near = |path: &str| letters(path).or_else(|| meant(path, &mut known()));
-    near(path).or_else(|| near(&in_api)).map(str::to_owned)
+    meant(path, &mut known()).or_else(|| meant(&in_api, &mut known())).map(str::to_owned)
 }
 
 /// The call that was probably meant where `method` is not for `path`.

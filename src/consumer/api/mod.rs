@@ -126,8 +126,8 @@ impl Consumer {
     /// What is wrong with us comes before what was asked.
     fn with_faults(&self, request: &Request<'_>, route: Option<Route>, json: bool) -> Answer {
         let honest = route.is_some_and(Route::is_honest);
-        // What ends a fault is never subject to one.
-        if !(honest && *request.method == Method::Delete) {
+        // What ends a fault, or tells which there are, is never subject to one.
+        if !(honest && (*request.method == Method::Delete || route == Some(Route::Faults))) {
             self.hold_back();
         }
         if honest {
@@ -202,9 +202,12 @@ impl Consumer {
 
     fn routed(&self, request: &Request<'_>, params: &Params<'_, '_>, route: Route) -> Answer {
         let (deletes, json) = (*request.method == Method::Delete, params.json);
-        // Who watches is answered, whatever is asked beside.
-        let is_watched = matches!(route, Route::Healthz | Route::Readyz | Route::Metrics);
-        if !is_watched && request.query.value(FORMAT.name).is_some_and(|format| !json && *format != *b"text") {
+        // Who watches is answered, whatever is asked beside; and the contract passes over what it does not know.
+        let passes_over = matches!(
+            route,
+            Route::Healthz | Route::Readyz | Route::Metrics | Route::Planned(_) | Route::Held(_) | Route::Running(_)
+        );
+        if !passes_over && request.query.value(FORMAT.name).is_some_and(|format| !json && *format != *b"text") {
             return Problem::new(400, "invalid", "format is json or text").answer(false);
         }
         // In text, groups as a whole are there to be released: reading them was never in the contract.
@@ -249,7 +252,8 @@ impl Consumer {
             Route::Switch(probe, on) => self.switch(probe, on, params),
             Route::Fault(fault) if deletes => self.end_faults(Some(fault), params),
             Route::Fault(fault) => self.fault(fault, params),
-            Route::Faults => self.end_faults(None, params),
+            Route::Faults if deletes => self.end_faults(None, params),
+            Route::Faults => in_json(200, &status::faults(self)),
             Route::Jobs => self.jobs(deletes, params),
             Route::OneJob => self.one_job(request, deletes, params),
             Route::JobRoute(job) => self.job(job, request, params),

@@ -135,22 +135,25 @@ pub(super) fn status(consumer: &Consumer) -> Value {
     }
     #[cfg(feature = "scenario")]
     value.add("scenario", &consumer.scenario.state());
-    let active = consumer.faults.active();
-    let faults = list(&mut active.iter().map(|fault| Value::of(&fault.in_words())));
-    let active = list(&mut active.iter().map(|fault| {
-        let left = fault.left.map(|left| thousandths(left.as_secs_f64()));
-        object! { "fault": fault.name, "words": fault.words.as_str(), "seconds_left": left }
-    }));
     let died = list(&mut consumer.died.iter().map(|note| Value::of(note)));
     value
         .with("groups", groups)
         .with("jobs", job_list(consumer))
         .with("container", container(consumer))
         .with("process", process(consumer))
-        .with("faults_on", consumer.faults_on)
-        .with("faults", faults)
-        .with("active_faults", active)
+        .joined(&faults(consumer).to_string())
         .with("died_doing", died)
+}
+
+/// Faults on request: whether there are any, and those that are active.
+pub(super) fn faults(consumer: &Consumer) -> Value {
+    let active = consumer.faults.active();
+    let in_words = list(&mut active.iter().map(|fault| Value::of(&fault.in_words())));
+    let active = list(&mut active.iter().map(|fault| {
+        let left = fault.left.map(|left| thousandths(left.as_secs_f64()));
+        object! { "fault": fault.name, "words": fault.words.as_str(), "seconds_left": left }
+    }));
+    object! { "faults_on": consumer.faults_on, "faults": in_words, "active_faults": active }
 }
 
 fn container(consumer: &Consumer) -> Value {

@@ -60,7 +60,7 @@ pub enum Route {
     Switch(ProbeRoute, bool),
     /// A fault; DELETE ends it.
     Fault(Fault),
-    /// Faults as a whole: DELETE ends them.
+    /// Faults as a whole: which there are; DELETE ends them.
     Faults,
     /// Jobs as a whole: DELETE ends them.
     Jobs,
@@ -254,12 +254,13 @@ impl Route {
     pub fn methods(self) -> &'static [Method] {
         match self {
             Self::Set(_) | Self::Load(_) | Self::Stop(_) => &[Method::Get, Method::Post, Method::Put],
-            Self::Group(_) | Self::Loads(_) | Self::Jobs | Self::OneJob => &[Method::Get, Method::Head, Method::Delete],
+            Self::Group(_) | Self::Loads(_) | Self::Faults | Self::Jobs | Self::OneJob => {
+                &[Method::Get, Method::Head, Method::Delete]
+            }
             #[cfg(feature = "openapi")]
             Self::All => &[Method::Get, Method::Head, Method::Delete],
             #[cfg(not(feature = "openapi"))]
             Self::All => &[Method::Delete],
-            Self::Faults => &[Method::Delete],
             Self::Fault(_) => &[Method::Post, Method::Delete],
             Self::Switch(..) | Self::JobRoute(_) => &[Method::Post],
             #[cfg(feature = "scenario")]
