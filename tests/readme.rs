@@ -15,6 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use testero::units::duration::span;
+
 use crate::harness::{binary, skip};
 use crate::json::Json;
 
@@ -24,6 +26,8 @@ const PORTS: [&str; 9] = ["8080", "8081", "8083", "8084", "8085", "8090", "8091"
 const DOCUMENT: Duration = Duration::from_secs(300);
 /// Folders whose documents need a cluster, and are run on one or not at all.
 const ELSEWHERE: [&str; 4] = ["target", ".git", "k8s/recipes", "tests/kubernetes"];
+/// Behind them a number is a measure and no count.
+const UNITS: [&str; 9] = ["h", "m", "s", "%", "B", "KiB", "MiB", "GiB", "TiB"];
 /// How an answer begins that a reader does not want, whatever the exit code.
 const REFUSALS: [&str; 4] = ["Server busy", "Server contains", "Server is", "Could not"];
 
@@ -164,6 +168,9 @@ fn check(step: &Step, answer: &str, code: &str) -> Result<(), String> {
     if code != "0" {
         return Err(format!("exit code {code}"));
     }
+    if step.shown.iter().any(|line| lasts_too_long(&step.command, line)) {
+        return Err(String::from("it cannot have so much time left behind its ramp"));
+    }
     let lines: Vec<&str> = answer.lines().collect();
     let is_shown = |refusal: &str| step.shown.iter().any(|shown| shown.starts_with(refusal));
     if REFUSALS.iter().any(|refusal| !is_shown(refusal) && lines.iter().any(|line| line.starts_with(refusal))) {
@@ -187,14 +194,42 @@ fn has_shape(shown: &[String], lines: &[&str]) -> bool {
     }
 }
 
+/// Whether more is said to be left of a time to live than the ramp can leave that is waited for: it counts from the request.
+fn lasts_too_long(command: &str, line: &str) -> bool {
+    let said = |name: &str| {
+        let (_, rest) = command.split_once(&format!("{name} ")).or_else(|| command.split_once(&format!("{name}=")))?;
+        span(rest.split([' ', '&', ';', '\'']).next()?).ok()
+    };
+    let left = line.split_once("expires in ").map(|(_, rest)| {
+        let is_part = |word: &&str| ["h", "m", "s"].contains(word) || word.bytes().all(|byte| byte.is_ascii_digit());
+        rest.split(' ').take_while(|word| !word.is_empty()).take_while(is_part).collect::<Vec<_>>().join(" ")
+    });
+    let (Some(ttl), Some(ramp), Some(left)) = (said("ttl"), said("over"), left) else { return false };
+    span(&left).is_ok_and(|left| left > ttl.saturating_sub(ramp))
+}
+
 /// What of a line does not differ from run to run: the members of JSON, the first word of a row in a table; otherwise all
-/// words, without their numbers, units and hosts.
+/// words, without their units and hosts, and of their numbers the small counts.
 fn shape(line: &str) -> String {
-    if let Ok(json @ Json::Object(_)) = Json::try_parse(line) {
-        return members(&json);
+    match Json::try_parse(line) {
+        Ok(json @ Json::Object(_)) => return members(&json),
+        // An answer in a string is a role's that counts: the same each time.
+        Ok(Json::Text(text)) => return text,
+        _ => {}
     }
-    let words = line.split_whitespace().map(word_shape);
-    if line.trim().contains("  ") { words.take(1).collect() } else { words.collect::<Vec<_>>().join(" ") }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    if line.trim().contains("  ") {
+        return words.first().map_or_else(String::new, |word| word_shape(word));
+    }
+    let counts = |at: usize| {
+        let is_count = words[at].len() <= 2 && words[at].bytes().all(|byte| byte.is_ascii_digit());
+        is_count && words.get(at + 1).is_none_or(|unit| !UNITS.contains(unit))
+    };
+    let shapes = words.iter().enumerate();
+    shapes
+        .map(|(at, word)| if counts(at) { (*word).to_owned() } else { word_shape(word) })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn members(value: &Json) -> String {
@@ -205,7 +240,7 @@ fn members(value: &Json) -> String {
 }
 
 fn word_shape(word: &str) -> String {
-    if ["B", "KiB", "MiB", "GiB", "TiB"].contains(&word) {
+    if UNITS[4..].contains(&word) {
         return String::from("bytes");
     }
     let bare = word.trim_end_matches(['.', ',']);
@@ -291,7 +326,13 @@ fn every_link_within_the_repository_leads_somewhere() {
 #[test]
 fn a_block_that_does_not_work_is_found() {
     for (block, works) in [
-        ("$ echo 5 apples\n7 apples", true),
+        ("$ echo 5 apples\n7 apples", false),
+        ("$ echo 512 apples\n712 apples", true),
+        ("$ echo 5 s\n7 s", true),
+        ("$ echo '\"{\\\"Hits\\\":7}\"'\n\"{\\\"Hits\\\":7}\"", true),
+        ("$ echo '\"{\\\"Hits\\\":7}\"'\n\"{\\\"Hits\\\":5}\"", false),
+        ("$ : ttl=5m\\&over=10s; echo expires in 4 m 50 s\nexpires in 4 m 50 s", true),
+        ("$ : --ttl 5m --over 10s; echo a, expires in 4 m 50 s\na, expires in 4 m 51 s", false),
         ("$ echo 5 apples", true),
         ("$ echo 5 apples\n5 pears", false),
         ("$ echo 5 apples\n5 apples\n6 apples", false),
