@@ -86,7 +86,15 @@ fn pack_files(name: &str, folder: &str, extension: &str, files: &[&str]) {
 #[cfg(feature = "packed")]
 fn pack(name: &str, text: &[u8]) {
     let folder = env::var("OUT_DIR").expect("cargo says where to write");
-    let packed = miniz_oxide::deflate::compress_to_vec(text, 10);
+    // What ships is packed as small as can be, which takes a second.
+    let packed = if env::var("PROFILE").as_deref() == Ok("release") {
+        let mut packed = Vec::new();
+        let into = zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, text, &mut packed);
+        into.expect("a Vec takes all");
+        packed
+    } else {
+        miniz_oxide::deflate::compress_to_vec(text, 10)
+    };
     std::fs::write(Path::new(&folder).join(name).with_extension("deflate"), packed).expect("OUT_DIR can be written to");
 }
 

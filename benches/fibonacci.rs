@@ -110,7 +110,7 @@ fn journal_at(position: u64) -> Vec<u8> {
     let mut bytes = b"testfib2".to_vec();
     let mark = [position, position];
     [&[1][..], &mark, &mark, &mark].concat().iter().for_each(|number| bytes.extend(number.to_le_bytes()));
-    let checksum = crc32fast::hash(&bytes);
+    let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes);
     bytes.extend(checksum.to_le_bytes());
     bytes
 }

@@ -35,6 +35,8 @@
 //! `unsafe` stands only in files that talk to the kernel or the C library: in [`kernel`], and the socket options and
 //! poll(2) of `http::server::listener`.
 
+#[cfg(any(feature = "crash", feature = "fibonacci"))]
+mod checksum;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod command;

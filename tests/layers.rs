@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Modules by height: each uses only those below it.
 const LAYERS: [&[&str]; 7] = [
-    &["packed", "parameters", "sorting", "sync", "units", "yaml"],
+    &["checksum", "packed", "parameters", "sorting", "sync", "units", "yaml"],
     &["kernel", "scenario"],
     &["http", "redis"],
     &["settings"],

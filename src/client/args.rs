@@ -48,13 +48,12 @@ pub fn read(
         let words = parser.raw_args().map_err(|error| error.to_string())?;
         let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
         // Whom the line is about, as far as it is written.
-        let about = Parser::from_args(of_connection(&words));
-        let mut job = match read("status", about, variable, default_url) {
-            Ok(Understood::Do(job)) => job,
-            _ => Box::new(ClientCommand::local(Action::Complete(Vec::new()))),
-        };
-        job.what = Action::Complete(words);
-        return Ok(Understood::Do(job));
+        let (url, token) = whom(&of_connection(&words), variable, default_url).unwrap_or_default();
+        return Ok(Understood::Do(Box::new(ClientCommand {
+            url,
+            token,
+            ..ClientCommand::local(Action::Complete(words))
+        })));
     }
     let verbs = verbs_of(command);
     let (mut second, mut said): (Option<String>, _) = (None, Arguments::default());
@@ -119,15 +118,25 @@ pub fn read(
             what(command, verb.word, &said)?
         }
     };
+    let (url, token) = whom(&said, variable, default_url)?;
+    let remedy = if said.has("url") { format!(" --url {url}") } else { String::new() };
+    let output = said.output();
+    Ok(Understood::Do(Box::new(ClientCommand { what, url, token, output, remedy })))
+}
+
+/// Whom to ask, and with which token.
+fn whom(
+    said: &Arguments,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    default_url: &dyn Fn() -> Result<String, String>,
+) -> Result<(String, Option<TokenSource>), String> {
     let url = match (said.value("url"), variable("TESTERO_URL")) {
         (Some(url), _) => url.to_owned(),
         (None, Some(url)) if !url.is_empty() => text(url, "TESTERO_URL")?,
         _ => default_url()?,
     };
     is_base(&url)?;
-    let remedy = if said.has("url") { format!(" --url {url}") } else { String::new() };
-    let (token, output) = (token(&said, variable)?, said.output());
-    Ok(Understood::Do(Box::new(ClientCommand { what, url, token, output, remedy })))
+    Ok((url, token(said, variable)?))
 }
 
 /// Whether paths of ours can be asked for below a URL.
@@ -151,22 +160,18 @@ fn is_base(url: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The flags among words that say whom to ask, with their values.
-fn of_connection(words: &[String]) -> Vec<String> {
-    let mut flags = Vec::new();
+/// The flags among words that say whom to ask.
+fn of_connection(words: &[String]) -> Arguments {
+    let mut said = Arguments::default();
     let mut words = glued(words).into_iter().filter(|word| word != "=");
     while let Some(word) = words.next() {
-        let name = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or_default());
-        if !CONNECTION.iter().any(|flag| name == Some(flag.name)) {
-            continue;
-        }
-        let is_whole = word.contains('=');
-        flags.push(word);
-        if !is_whole {
-            flags.extend(words.next());
+        let flag = word.strip_prefix("--").unwrap_or_default();
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value.to_owned())));
+        if let Some(flag) = CONNECTION.iter().find(|flag| flag.name == name) {
+            said.add(flag, value.or_else(|| words.next()).unwrap_or_default());
         }
     }
-    flags
+    said
 }
 
 /// The flags of a verb before those of all: what another verb takes is told as such.

@@ -4,7 +4,7 @@
 //! commands     the table of commands, with their flags in `flags`: `help` and `completions` are made of it
 //! args, said   the arguments become a job
 //! place        a command after its flags
-//! call         a change is asked for, and its progress told; `interrupt` where nobody waits any longer
+//! call         a change is asked for, and its `progress` told; `interrupt` where nobody waits any longer
 //! status       what there is to know; `watch` again and again
 //! pods         all pods behind a name, which `names` asks name servers for, in the words of `dns`
 //! spread       one amount over all of them, with rows that are `live`; `giving_back` ends it, and
@@ -33,6 +33,7 @@ mod outcomes;
 pub mod output;
 pub mod place;
 mod pods;
+mod progress;
 #[cfg(feature = "scenario")]
 pub mod recorder;
 mod reply;

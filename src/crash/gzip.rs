@@ -21,7 +21,7 @@ pub fn compress(from: &Path, to: &Path, most: usize) -> io::Result<()> {
     let mut file = File::create(to)?;
     file.write_all(&HEADER)?;
     file.write_all(&compress_to_vec(bytes, LEVEL))?;
-    file.write_all(&crc32fast::hash(bytes).to_le_bytes())?;
+    file.write_all(&crate::checksum::hash(bytes).to_le_bytes())?;
     // Its size, modulo 2^32.
     file.write_all(&(bytes.len() as u32).to_le_bytes())
 }

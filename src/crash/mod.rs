@@ -35,6 +35,7 @@ use crate::settings::crash::{CrashAction, CrashSettings};
 /// # Errors
 /// When it cannot be done: the exit code for it, and why.
 pub fn run(settings: &CrashSettings, arguments: &[String]) -> Result<u8, (u8, String)> {
+    crate::checksum::prepare();
     // 1 would say that data is wrong.
     let not_begun = |error: io::Error| (2, error.to_string());
     match (&settings.action, &settings.dir) {

@@ -36,7 +36,7 @@ impl Export {
 
     /// The file there is ours, with these bytes.
     pub(super) fn has_read(&mut self, stamp: Stamp, bytes: &[u8]) {
-        self.last = Some(Last { stamp, checksum: crc32fast::hash(bytes) });
+        self.last = Some(Last { stamp, checksum: crate::checksum::hash(bytes) });
     }
 
     /// Writes where the sequence stands; `false` when that is to be tried again with a newer state.
@@ -74,7 +74,7 @@ impl Export {
     fn keep_others(&self) -> io::Result<()> {
         let Some(stamp) = self.folder.stamp(CSV)? else { return Ok(()) };
         let is_ours = |last: &Last| {
-            let same = || self.folder.read(CSV).map(|bytes| crc32fast::hash(&bytes) == last.checksum);
+            let same = || self.folder.read(CSV).map(|bytes| crate::checksum::hash(&bytes) == last.checksum);
             if stamp == last.stamp { Ok(true) } else { Ok(stamp.length == last.stamp.length && same()?) }
         };
         if self.last.as_ref().map_or(Ok::<bool, io::Error>(false), is_ours)? {

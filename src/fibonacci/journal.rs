@@ -36,7 +36,7 @@ pub fn header(generation: u64, at: Position, csv: [Position; 2]) -> Vec<u8> {
     for number in [generation, at.hits, at.index, before.hits, before.index, after.hits, after.index] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
-    let checksum = crc32fast::hash(&bytes);
+    let checksum = crate::checksum::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
 }
@@ -57,7 +57,7 @@ pub fn push_batch(bytes: &mut Vec<u8>, generation: u64, hits: u64, steps: &[Step
 }
 
 fn checksum(generation: u64, batch: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut hasher = crate::checksum::Hasher::new();
     hasher.update(&generation.to_le_bytes());
     hasher.update(batch);
     hasher.finalize()
@@ -110,7 +110,7 @@ pub fn walk(bytes: &[u8], each: &mut dyn FnMut(Position, &[u8])) -> Option<Read>
     let is_first = bytes.starts_with(FIRST_MAGIC);
     let (header, mut rest) = bytes.split_at_checked(if is_first { FIRST_HEADER_BYTES } else { HEADER_BYTES })?;
     let (head, checksum) = header.split_at(header.len() - CHECKSUM);
-    if !is_first && !head.starts_with(FILE_MAGIC) || checksum != crc32fast::hash(head).to_le_bytes() {
+    if !is_first && !head.starts_with(FILE_MAGIC) || checksum != crate::checksum::hash(head).to_le_bytes() {
         return None;
     }
     let position_at = |offset: usize| Position { hits: number(&head[offset..]), index: number(&head[offset + 8..]) };
@@ -277,7 +277,7 @@ mod tests {
     fn a_journal_of_the_first_version_is_read() {
         let mut bytes = FIRST_MAGIC.to_vec();
         [9u64, START.hits, START.index].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend_from_slice(&crate::checksum::hash(&bytes).to_le_bytes());
         push_batch(&mut bytes, 9, START.hits, &[Step::Next, Step::Reset]);
         let at = Position { hits: 9, index: 0 };
         assert_eq!(read(&bytes), Some(Read { generation: 9, at, csv: None, end: End::Whole }));

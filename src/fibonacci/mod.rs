@@ -75,6 +75,7 @@ struct Fibonacci {
 /// # Errors
 /// When it cannot start: the address, the folder, another process that does not let go of it.
 pub fn run(settings: &FibonacciSettings) -> io::Result<()> {
+    crate::checksum::prepare();
     crate::kernel::signals::ignore_file_size_signal();
     let role = Role::begin(settings.listen, &settings.identity, &[])?;
     let stop = role.stop.clone();

@@ -70,6 +70,10 @@ const LARGEST: f64 = 1e18;
 /// Places behind the point that are written, at most.
 const PLACES: usize = 6;
 
+/// How far behind the point the last digit of [`significant`] stands, at most.
+#[cfg(feature = "scenario")]
+const FURTHEST: i32 = 18;
+
 /// A floating-point number as text: up to six places, without zeros at the end. What is not finite, or too large to
 /// matter here, shows as the largest there is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,12 +89,57 @@ impl fmt::Display for Plain {
 /// A floating-point number with so many places behind the point.
 pub fn fixed(value: f64, places: usize) -> String {
     let unit = 10i128.pow(places as u32);
-    let value = value.clamp(-LARGEST, LARGEST);
+    let value = within(value, -LARGEST, LARGEST);
     // A large number has no places behind the point.
     let scaled = if value.abs() < 1e12 { (value * unit as f64).round() as i128 } else { value as i128 * unit };
     let (sign, size) = (if scaled < 0 { "-" } else { "" }, scaled.unsigned_abs());
     let (whole, part) = (size / unit.unsigned_abs(), size % unit.unsigned_abs());
     if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part:0places$}") }
+}
+
+/// A number with so many digits at most. Fifteen bring an `f64` back up to its last bits. What ends far behind the point has an
+/// exponent.
+#[cfg(feature = "scenario")]
+pub fn significant(value: f64, digits: u32) -> String {
+    let size = value.abs().min(LARGEST);
+    if size == 0.0 || value.is_nan() {
+        return String::from("0");
+    }
+    let power = size.log10().floor() as i32 + 1 - digits as i32;
+    let scaled = if power < 0 { size * 10f64.powi(-power) } else { size / 10f64.powi(power) };
+    let (mut number, mut places) = (scaled.round() as u64, -power);
+    while number % 10 == 0 && number > 0 {
+        (number, places) = (number / 10, places - 1);
+    }
+    let sign = if value < 0.0 { "-" } else { "" };
+    match places {
+        // Digits that are further behind the point are not read.
+        places if places > FURTHEST => format!("{sign}{number}e-{places}"),
+        places if places > 0 => {
+            let text = format!("{number:0width$}", width = places as usize + 1);
+            let (whole, part) = text.split_at(text.len() - places as usize);
+            format!("{sign}{whole}.{part}")
+        }
+        places => format!("{sign}{number}{}", "0".repeat(places.unsigned_abs() as usize)),
+    }
+}
+
+/// An `f32` in the fewest digits that bring it back, of six and more.
+#[cfg(feature = "scenario")]
+pub fn of_f32(value: f32) -> String {
+    let text = |digits| significant(f64::from(value), digits);
+    let is_same = |digits: &u32| float(&text(*digits)).is_some_and(|read| read as f32 == value);
+    text((6..9).find(is_same).unwrap_or(9))
+}
+
+/// The number, or the bound that it is beyond. Unlike [`f64::clamp`], which tells wrong bounds in digits, it needs nothing to
+/// write numbers with.
+pub fn within(value: f64, low: f64, high: f64) -> f64 {
+    match value {
+        value if value < low => low,
+        value if value > high => high,
+        value => value,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +171,48 @@ mod tests {
         }
         for text in ["", "-", "x", "1x", "--1", "+-1", "1e", "1e99", "nan", "inf", "0x1", "1e999999999999"] {
             assert_eq!(float(text), None, "{text}");
+        }
+    }
+
+    #[cfg(feature = "scenario")]
+    #[test]
+    fn digits_are_those_that_count() {
+        for (value, digits, text) in [
+            (0.0, 9, "0"),
+            (20_000.0, 9, "20000"),
+            (1.5, 9, "1.5"),
+            (-0.25, 9, "-0.25"),
+            (1.0 / 3.0, 15, "0.333333333333333"),
+            (f64::from(0.1_f32), 9, "0.100000001"),
+            (1.5e-20, 9, "15e-21"),
+            (1e18, 9, "1000000000000000000"),
+            (999_999_999.9, 9, "1000000000"),
+            (f64::NAN, 9, "0"),
+        ] {
+            assert_eq!(significant(value, digits), text);
+        }
+        assert_eq!([of_f32(0.0), of_f32(2e-4), of_f32(100_123.45)], ["0", "0.0002", "100123.45"]);
+    }
+
+    #[test]
+    fn bounds_are_kept() {
+        assert_eq!((within(5.0, 0.0, 1.0), within(-5.0, 0.0, 1.0), within(0.5, 0.0, 1.0)), (1.0, 0.0, 0.5));
+        assert!(within(f64::NAN, 0.0, 1.0).is_nan());
+    }
+
+    #[cfg(feature = "scenario")]
+    proptest::proptest! {
+        #[test]
+        fn digits_bring_back_an_f32(value in 1e-30f32..1e18, few in 0.0f32..0.1) {
+            for value in [value, few, few / 1e6] {
+                proptest::prop_assert_eq!(float(&of_f32(value)).unwrap() as f32, value);
+            }
+        }
+
+        #[test]
+        fn fifteen_digits_are_an_f64(value in 1e-12f64..1e15) {
+            let read = float(&significant(value, 15)).unwrap();
+            proptest::prop_assert!((read - value).abs() <= value * 5e-15, "{} {}", read, value);
         }
     }
 

@@ -180,13 +180,13 @@ fn help_is_that_of_the_verb_that_is_said() {
 
 #[test]
 fn whom_a_line_is_about_is_read_as_far_as_it_is_written() {
-    let of = |line: &str| of_connection(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).join(" ");
-    for (line, flags) in [
-        ("--url http : //x : 8080 fault end ", "--url http://x:8080"),
-        ("fault --token-file=t end --url = http : //x --ttl 5", "--token-file=t --url http://x"),
-        ("fault end --url", "--url"),
-        ("fault end ", ""),
+    for (line, url, file) in [
+        ("--url http : //x : 8080 fault end ", Some("http://x:8080"), None),
+        ("fault --token-file=t end --url = http : //x --ttl 5", Some("http://x"), Some("t")),
+        ("fault end --url", Some(""), None),
+        ("fault end ", None, None),
     ] {
-        assert_eq!(of(line), flags, "{line}");
+        let said = of_connection(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!((said.value("url"), said.value("token-file")), (url, file), "{line}");
     }
 }

@@ -11,6 +11,7 @@ use crate::consumer::load::steering::Steering;
 use crate::consumer::load::task::{Load, LoadRequest, Spec};
 use crate::consumer::scenario::held::TrackStep;
 use crate::settings::Number;
+use crate::units::decimal::fixed;
 
 /// A load group that a scenario has a load in.
 pub struct LoadTrack {
@@ -64,7 +65,11 @@ impl LoadTrack {
         }
         let wanted = from.max(to);
         if wanted > self.most {
-            return TrackStep::Clipped(format!("{wanted:.0}m are more than the {:.0}m that there are", self.most));
+            return TrackStep::Clipped(format!(
+                "{}m are more than the {}m that there are",
+                fixed(wanted, 0),
+                fixed(self.most, 0)
+            ));
         }
         TrackStep::Followed
     }

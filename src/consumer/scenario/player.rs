@@ -10,6 +10,7 @@ use crate::consumer::scenario::held::{HeldTrack, TrackStep};
 use crate::consumer::scenario::loads::LoadTrack;
 use crate::scenario::PodScenario;
 use crate::scenario::track::{AtLimit, Track, TrackKind};
+use crate::units::decimal::fixed;
 
 /// How often it looks where the curves are.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -153,7 +154,7 @@ impl TrackPlayer {
     ) -> Result<(), String> {
         let limit = self.known_limit();
         if let Some(full) = track.stops_at(limit).filter(|full| second >= *full) {
-            return Err(format!("{} is full at second {full:.0}", self.kind.name()));
+            return Err(format!("{} is full at second {}", self.kind.name(), fixed(full, 0)));
         }
         let Some(wanted) = track.wanted(second, limit) else {
             self.note = Some(String::from("its limit is not known, so nobody knows what a share of it is"));

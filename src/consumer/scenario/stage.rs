@@ -13,6 +13,7 @@ use crate::scenario::PodScenario;
 use crate::scenario::chance::hash;
 use crate::scenario::plan::ScenarioPosition;
 use crate::scenario::start::StartTime;
+use crate::units::decimal::fixed;
 
 /// The shortest time between two looks, however many jumps there are.
 const SHORTEST: Duration = Duration::from_millis(2);
@@ -128,7 +129,7 @@ impl StagedScenario {
         if by.abs() <= JUMP {
             return false;
         }
-        log::warn!("Scenario: the clock was set, by {by:.0} s: it goes on where it is by now");
+        log::warn!("Scenario: the clock was set, by {} s: it goes on where it is by now", fixed(by, 0));
         true
     }
 

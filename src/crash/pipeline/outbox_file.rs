@@ -58,7 +58,7 @@ impl BatchHeader {
             batch.extend_from_slice(&number.to_le_bytes());
         }
         batch.extend_from_slice(bytes);
-        let crc = crc32fast::hash(&batch[8..]);
+        let crc = crate::checksum::hash(&batch[8..]);
         batch[4..8].copy_from_slice(&crc.to_le_bytes());
         batch
     }
@@ -104,7 +104,7 @@ pub fn read_at(file: &File, place: u64, checked: bool) -> io::Result<AtPlace> {
     if read_full(file, &mut bytes, place + HEADER as u64)? < bytes.len() {
         return rest();
     }
-    let mut hash = crc32fast::Hasher::new();
+    let mut hash = crate::checksum::Hasher::new();
     hash.update(&header[8..]);
     hash.update(&bytes);
     if checked && hash.finalize() != crc {

@@ -84,6 +84,7 @@ pub fn clear(settings: &PipelineSettings) -> Result<(), String> {
 /// # Errors
 /// What the part cannot go on without; the exit code for it.
 pub fn run(part: Part, settings: &PipelineSettings) -> Result<(), (u8, String)> {
+    crate::checksum::prepare();
     let failed = |error: io::Error| (1, error.to_string());
     let stop = Stop::new().map_err(failed)?;
     stop_at_signal(&stop).map_err(failed)?;

@@ -207,7 +207,7 @@ impl Sink<'_> {
         file.number += 1;
         let (start, end) = (file.end, file.end + bytes.len() as u64);
         let id = TransactionId { key: file.key, epoch, number: file.number };
-        let crc = crc32fast::hash(&bytes);
+        let crc = crate::checksum::hash(&bytes);
         if self.bug == Some(Bug::LogFirst) {
             file.record(Said::Prepared { id, start, end, crc, pieces })?;
             if self.store.acknowledge(file.key, epoch, end).is_err() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::service::json::thousandths;
 use crate::sync::lock;
+use crate::units::decimal::fixed;
 
 /// How far back a diagnosis looks.
 const RECENT: Duration = Duration::from_secs(10);
@@ -46,7 +47,9 @@ impl EventLog {
         let mut state = lock(&self.state);
         // What cannot be written down, on a full disk, is still at hand.
         let _ = writeln!(state.file, "{line}");
-        state.recent.push_back((at, format!("{seconds:.3} s  {what} {target} {detail}").trim_end().to_owned()));
+        state
+            .recent
+            .push_back((at, format!("{} s  {what} {target} {detail}", fixed(seconds, 3)).trim_end().to_owned()));
         if state.recent.len() > MOST {
             state.recent.pop_front();
         }

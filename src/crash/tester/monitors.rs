@@ -10,6 +10,7 @@ use crate::crash::pipeline::status::is_ready;
 use crate::crash::pipeline::store::{AWAY, Offsets, StreamStore};
 use crate::crash::report::{KeyProgress, Sample};
 use crate::crash::tester::world::RunWorld;
+use crate::units::decimal::fixed;
 
 /// How much of a log is told, in bytes: the last of it.
 const TAIL_BYTES: u64 = 2000;
@@ -107,11 +108,9 @@ pub fn registry(world: &RunWorld, feeds: &[String], lease: Duration) {
                     // A slow machine needs a moment to start a process; a lost registration stays lost.
                     if since.elapsed() > lease * LEASES && world.processes.pid(feed) == Some(pid) {
                         let says = line.unwrap_or_else(|| String::from("nothing"));
-                        let seconds = since.elapsed().as_secs_f64();
-                        world.violate(
-                            "registry",
-                            format!("{feed} is not registered after {seconds:.1} s; it says {says}"),
-                        );
+                        let seconds = fixed(since.elapsed().as_secs_f64(), 1);
+                        world
+                            .violate("registry", format!("{feed} is not registered after {seconds} s; it says {says}"));
                     }
                 }
             }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use crc32fast::Hasher;
 use rustix::fs::OFlags;
 
+use crate::checksum::Hasher;
 use crate::crash::pipeline::store::Offset;
 
 /// As much of each file is in memory at a time.
@@ -164,7 +164,7 @@ mod tests {
             made[at] ^= 1;
             let mut comparer = Comparer::new();
             let (comparison, crc) = comparer.compare_hashed(&file(&input), &file(&made), 0..size).unwrap();
-            assert_eq!((comparison, crc), (Comparison::Differs(at as u64), crc32fast::hash(&made)));
+            assert_eq!((comparison, crc), (Comparison::Differs(at as u64), crate::checksum::hash(&made)));
             assert!(comparer.read <= 2 * size);
             let comparison = comparer.compare(&file(&input), &file(&made), at as u64 + 1..size).unwrap();
             assert_eq!(comparison, Comparison::Same);

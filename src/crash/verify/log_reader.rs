@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crc32fast::Hasher;
-
+use crate::checksum::Hasher;
 use crate::crash::pipeline::sink_log::{OutboxPiece, Record, Said, TransactionId};
 use crate::crash::pipeline::store::Offset;
 use crate::crash::verify::compare::{CHUNK_BYTES, open_if_there, read_at};

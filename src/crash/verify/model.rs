@@ -66,7 +66,7 @@ impl Run {
         epoch: usize,
         refused: bool,
     ) -> OutboxPiece {
-        let crc = crc32fast::hash(&self.input[range.clone()]);
+        let crc = crate::checksum::hash(&self.input[range.clone()]);
         let (start, end) = (range.start as u64, range.end as u64);
         let piece = OutboxPiece { start, end, worker, epoch: epoch as u64 };
         self.say(match refused {

@@ -11,12 +11,13 @@ use crate::scenario::start::in_rfc3339;
 use crate::scenario::trace::TracePoints;
 use crate::scenario::track::TrackKind;
 use crate::settings::scenario::{opened, parsed, read, read_tree};
+use crate::units::decimal::{of_f32, significant};
 use crate::yaml::{MOST_BYTES, Node, NodeKind, flow};
 
 /// The name of a column whose values are millicores.
 const MILLICORES: &str = "cpu_millicores";
-/// Values below this are written with an exponent, for digits far behind the point are not read.
-const SMALL: f32 = 1e-3;
+/// Digits of a time or a factor: the last two bits do not count.
+const F64_DIGITS: u32 = 15;
 
 /// A file that was read, with all that it needs.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl ScenarioDocument {
             set(&mut tree, "start", start);
         }
         if share != 1.0 {
-            set(&mut tree, "scale", scalar(format!("x{}", self.scenario.scale * share)));
+            set(&mut tree, "scale", scalar(format!("x{}", significant(self.scenario.scale * share, F64_DIGITS))));
         }
         let text = flow(&tree);
         if text.len() > MOST_BYTES {
@@ -113,10 +114,7 @@ fn csv(points: &TracePoints, column: &str) -> String {
     for (step, value) in points.kept().iter().enumerate() {
         let second = step as f64 * points.every();
         // Writing to a String does not fail.
-        let _ = match *value {
-            value if value > 0.0 && value < SMALL => writeln!(csv, "{second},{value:e}"),
-            value => writeln!(csv, "{second},{value}"),
-        };
+        let _ = writeln!(csv, "{},{}", significant(second, F64_DIGITS), of_f32(*value));
     }
     csv
 }
@@ -216,7 +214,7 @@ mod tests {
             r#""scale": "to 80pct", "every": "1.5s", "column": "cpu_millicores""#,
             r#""csv": "seconds,fds\n0,7\n""#,
             r#"{"csv": "seconds,pids\n0,5\n"}"#,
-            r#"n16,2e-4\n"#,
+            r#"n16,0.0002\n"#,
         ] {
             assert!(sent.contains(part), "{part}: {sent}");
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::crash::system::promises::judgement::{Judgement, LookTime, PromiseKeeper};
 use crate::crash::system::promises::program_words::{last_lines, shown_words, trouble};
 use crate::kernel::program::RunningProgram;
+use crate::units::decimal::fixed;
 
 /// How long a look waits for a program that was just started, while the system runs: others are to be looked at, too.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -46,12 +47,12 @@ impl CommandKeeper {
         if status.is_none() && Instant::now() < late {
             return;
         }
-        let (name, took) = (shown_words(&self.words), started.elapsed().as_secs_f32());
+        let (name, took) = (shown_words(&self.words), fixed(started.elapsed().as_secs_f64(), 1));
         self.count += u64::from(status.is_some());
         self.last = match status.and_then(|status| status.code()) {
             Some(0) => {
                 let times = if self.count == 1 { String::from("once") } else { format!("{} times", self.count) };
-                Judgement::Holds(format!("`{name}` was run {times}, {took:.1} s the last time"))
+                Judgement::Holds(format!("`{name}` was run {times}, {took} s the last time"))
             }
             Some(1) => {
                 // What goes to stderr often says what went wrong with the check, and comes last.
@@ -94,8 +95,8 @@ impl PromiseKeeper for CommandKeeper {
         self.follow(started, if is_end { deadline } else { deadline.min(Instant::now() + MOMENT) });
         match &self.run {
             Some(_) if is_end => {
-                let (name, seconds) = (shown_words(&self.words), started.elapsed().as_secs_f32());
-                Judgement::Unknown(format!("`{name}` has been running for {seconds:.1} s"))
+                let (name, seconds) = (shown_words(&self.words), fixed(started.elapsed().as_secs_f64(), 1));
+                Judgement::Unknown(format!("`{name}` has been running for {seconds} s"))
             }
             _ => self.last.clone(),
         }

@@ -8,6 +8,7 @@ use crate::crash::system::promises::number::whole_number;
 use crate::crash::system::promises::program_words::{shown_words, trouble};
 use crate::kernel::program::RunningProgram;
 use crate::settings::crash::system::LineSource;
+use crate::units::decimal::fixed;
 
 /// How long a look waits for a program, while the system runs.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -97,13 +98,11 @@ impl ProgressKeeper {
             (None, None) => String::from("it was not read yet"),
         };
         let idle = self.grown.unwrap_or(began).elapsed();
-        let seconds = idle.as_secs_f32();
+        let seconds = fixed(idle.as_secs_f64(), 1);
         match self.grown {
-            Some(_) if is_end || idle < self.within => {
-                Judgement::Holds(format!("{name} grew {seconds:.1} s ago; {has}"))
-            }
-            _ if idle >= self.within => Judgement::Broken(format!("{name} has not grown for {seconds:.1} s; {has}")),
-            _ => Judgement::Unknown(format!("{name} has not grown yet, {seconds:.1} s after the first look; {has}")),
+            Some(_) if is_end || idle < self.within => Judgement::Holds(format!("{name} grew {seconds} s ago; {has}")),
+            _ if idle >= self.within => Judgement::Broken(format!("{name} has not grown for {seconds} s; {has}")),
+            _ => Judgement::Unknown(format!("{name} has not grown yet, {seconds} s after the first look; {has}")),
         }
     }
 }
