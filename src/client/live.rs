@@ -6,9 +6,6 @@ use crate::client::output::{Output, paint};
 use crate::client::watch::cut;
 use crate::kernel::terminal::{put, terminal_size};
 
-/// Takes a row, and says whether there is room for another.
-pub(super) type RowTaker<'t> = dyn FnMut(String) -> bool + 't;
-
 /// Rows below the cursor that are drawn again and again. Elsewhere than on a terminal nothing is.
 pub(super) struct LiveRows {
     is_shown: bool,
@@ -22,19 +19,23 @@ impl LiveRows {
         Self { is_shown, has_colors: output.has_colors(), drawn: 0 }
     }
 
-    /// Draws the rows that `all` hands to what it is given, until that says that there is no room for more.
-    pub(super) fn draw(&mut self, all: &mut dyn FnMut(&mut RowTaker<'_>)) {
+    /// Draws the rows that there are now; of what there is no room for, how many they are.
+    pub(super) fn draw(&mut self, now: &dyn Fn() -> Vec<String>) {
         let Some((columns, rows)) = terminal_size().filter(|_| self.is_shown) else { return };
-        let (mut text, mut drawn, has_colors) = (self.above(), 0, self.has_colors);
-        all(&mut |row| {
-            let row = cut(&row, columns);
-            text += &if has_colors { paint(&row) } else { row };
+        let (mut text, mut all) = (self.above(), now());
+        // The cursor stands below them.
+        let room = rows.saturating_sub(1).max(1);
+        if all.len() > room {
+            let more = all.len() - (room - 1);
+            all.truncate(room - 1);
+            all.push(format!("… {more} more"));
+        }
+        for row in &all {
+            let row = cut(row, columns);
+            text += &if self.has_colors { paint(&row) } else { row };
             text += "\x1b[K\n";
-            drawn += 1;
-            // The cursor stands below them.
-            drawn + 1 < rows
-        });
-        self.drawn = drawn;
+        }
+        self.drawn = all.len();
         put(&(text + "\x1b[J"));
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::call::{CANCELLED, Call, EXPIRED, outcome};
 use crate::client::interrupt::leave_on_signal;
-use crate::client::live::{LiveRows, RowTaker};
+use crate::client::live::LiveRows;
 use crate::client::outcomes::{self, PodOutcome};
 use crate::client::output::Output;
 use crate::client::pods::{Pod, Services, found, on_each};
@@ -83,7 +83,7 @@ impl Spread {
         let mut rows = LiveRows::new(output);
         let mut pause = FIRST_LOOK;
         while pods.iter().any(|part| part.id.is_some()) {
-            rows.draw(&mut |row| self.draw(&pods, row));
+            rows.draw(&|| self.rows(&pods));
             thread::sleep(pause);
             pause = (pause * 2).min(LOOK);
             on_each(&mut pods, &|part| {
@@ -141,7 +141,7 @@ impl Spread {
     }
 
     /// A row a pod, of those that are at work first, and where all are.
-    fn draw(&self, pods: &[PodPart], row: &mut RowTaker<'_>) {
+    fn rows(&self, pods: &[PodPart]) -> Vec<String> {
         let names = pods.iter().map(|part| part.pod.label().len()).max().unwrap_or(0);
         let (mut held, mut ended) = (0_u64, 0);
         for part in pods {
@@ -149,7 +149,7 @@ impl Spread {
             ended += usize::from(part.id.is_none());
         }
         let held = self.told(held);
-        row(format!("{ended} of {} pods are done, {held}", pods.len()));
+        let mut rows = vec![format!("{ended} of {} pods are done, {held}", pods.len())];
         for is_at_work in [true, false] {
             for part in pods.iter().filter(|part| part.id.is_some() == is_at_work) {
                 let state = if is_at_work { "working" } else { "done" };
@@ -158,11 +158,10 @@ impl Spread {
                     Ok(held) => format!("{state:<8}  {} of {}", self.told(*held), self.told(part.part)),
                     Err(why) => format!("failed    {}", why.words()),
                 };
-                if !row(format!("{:<names$}  {said}", part.pod.label())) {
-                    return;
-                }
+                rows.push(format!("{:<names$}  {said}", part.pod.label()));
             }
         }
+        rows
     }
 
     /// An amount in the group's unit.

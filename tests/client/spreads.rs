@@ -290,6 +290,16 @@ fn a_row_a_pod_is_drawn_on_a_terminal() {
 }
 
 #[test]
+fn what_a_terminal_has_no_room_for_is_counted() {
+    let pods: Vec<&[&str]> = vec![&[]; 30];
+    let pods = self::pods(&pods);
+    let (code, drawn) = on_terminal(&mut spread("mem 30Mi --over 3s", &behind(&pods)), 80);
+    assert_eq!(code, 0, "{drawn}");
+    // 24 rows, of which the last is the cursor's: one for all, 21 for pods, and one for the others.
+    assert!(drawn.split("\x1b[J").any(|frame| frame.ends_with("… 9 more\x1b[K\r\n")), "{drawn:?}");
+}
+
+#[test]
 fn rows_are_drawn_of_pods_that_tell_no_name_too() {
     // Each is named by itself, so a balancer could be at the address: who answers is known by when it started.
     let pods = pods(&[&[], &[]]);

@@ -363,7 +363,7 @@ mod tests {
     fn each_word_says_what_it_is_for() {
         for (line, offers) in [
             ("mem set --tt", "--ttl\treleased by itself after so long\n"),
-            ("--mem-l", "--mem-limit\tmost bytes of memory, 0: what is free at the start\n"),
+            ("--mem-l", "--mem-limit\tmost memory, 0: all that is free\n"),
             ("mem set --kind s", "shm\tshared memory\n"),
             ("mem get -o w", "wide\tmore columns\n"),
             ("scenario examples l", "leak\tmemory that leaks until the limit\n"),

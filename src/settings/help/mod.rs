@@ -53,7 +53,7 @@ fn of_role(place: usize) -> String {
 #[cfg(feature = "proxy")]
 macro_rules! proxy_usage {
     () => {
-        "       testero proxy [OPTIONS]                 passes requests on to services, see testero proxy --help\n"
+        "       testero proxy [OPTIONS]                 passes requests on to services\n"
     };
 }
 #[cfg(not(feature = "proxy"))]
@@ -66,7 +66,7 @@ macro_rules! proxy_usage {
 #[cfg(feature = "crash")]
 macro_rules! crash_usage {
     () => {
-        "       testero crash N [WORD]...               crashes parts of a system, see testero crash --help\n"
+        "       testero crash N [WORD]...               crashes parts of a system\n"
     };
 }
 #[cfg(not(feature = "crash"))]
@@ -79,13 +79,13 @@ macro_rules! crash_usage {
 #[cfg(feature = "scenario")]
 macro_rules! scenario_usage {
     () => {
-        "       testero scenario check|record|examples  loads that move over time, see testero scenario --help\n"
+        "       testero scenario check|record|examples  loads that move over time\n"
     };
 }
 #[cfg(feature = "scenario")]
 macro_rules! scenario_option {
     () => {
-        "      --scenario FILE    played from the start, and read again when it changes     (SCENARIO)\n"
+        "  --scenario FILE         played; read again when it changes     SCENARIO\n"
     };
 }
 #[cfg(not(feature = "scenario"))]
@@ -132,10 +132,10 @@ macro_rules! client_usage {
 /// `testero --help`.
 const CONSUMER: &str = concat!(
     "\
-testero makes a pod really take memory, disk, CPU and more, on request over HTTP.
+testero makes a pod really take memory, disk, CPU and more, asked over HTTP.
 
 Usage: testero [OPTIONS]
-       testero fibonacci|counter [OPTIONS]     two small services with state, see testero fibonacci --help
+       testero fibonacci|counter [OPTIONS]     two small services with state
 ",
     proxy_usage!(),
     crash_usage!(),
@@ -144,44 +144,68 @@ Usage: testero [OPTIONS]
 ",
     client_usage!(),
     "
-  curl 'http://localhost:8080/api/mem/set?amount=512Mi'     take memory (0 gives it back)
-  curl 'http://localhost:8080/api/disk/set?amount=50pct'    take disk
-  curl 'http://localhost:8080/api/cpu/load?time=60'         one CPU flat out for 60 seconds
-  curl -X DELETE 'http://localhost:8080/api'                give everything back
-  curl 'http://localhost:8080/api/status'                   what is held, and what there is
+  curl 'http://localhost:8080/api/mem/set?amount=512Mi'     memory; 0 gives back
+  curl 'http://localhost:8080/api/disk/set?amount=50pct'    disk
+  curl 'http://localhost:8080/api/cpu/load?time=60'         a CPU for a minute
+  curl -X DELETE 'http://localhost:8080/api'                all given back
+  curl 'http://localhost:8080/api/status'                   what there is
 
-Options, and the variables they win over:
-      --listen ADDR      where to listen [0.0.0.0:8080]; [::]:8080 takes IPv4 too  (IP, PORT)
-      --port N           the port alone                                            (PORT)
-      --data-dir DIR     where files go; must exist [.]                            (DATADIR)
-      --mem-limit N      most bytes of memory, 0: what is free at the start        (HIGHMEMLIM)
-      --disk-limit N     most bytes of files, 0: what is available at the start    (HIGHFILELIM)
-      --disk-reserve AMOUNT   of that limit, left for logs and others, like 64Mi   (DISKRESERVE)
-      --eviction-reserve memory=100Mi,disk=10pct   kept free on the node           (EVICTIONRESERVE)
-      --cpu-limit N      most seconds of one CPU load [1500], 0: no limit          (HIGHCPULIM)
-      --inode-limit N    most empty files, 0: what there is room for               (HIGHINODELIM)
-      --pid-limit N      most parked threads, 0: what there is room for            (HIGHPIDLIM)
-      --fd-limit N       most open descriptors, 0: what there is room for          (HIGHFDLIM)
-      --number N         the number to factor, below 2^128                         (NUMTOFACTOR)
-      --max-ttl TIME     nothing is held for longer                                (MAXTTL)
-      --start-mem AMOUNT[,ttl=TIME]   taken at the start; also --start-disk        (START_MEM, START_DISK)
-      --start-cpu AMOUNT[,ttl=TIME]   used from the start, like 500m               (START_CPU)
-      --token-file FILE  changes need this bearer token; or in the variable TOKEN  (TOKENFILE)
-      --token-reads on   reads and probes need it, too                             (TOKENREADS)
-      --faults on        faults on request: /fault/exit and others                 (FAULTS)
-      --connections N    most connections at a time, to leave threads to take      (CONNECTIONS)
+Options, and the variables that they win over:
+  --listen ADDR           where to listen [0.0.0.0:8080]         IP, PORT
+  --port N                the port alone                         PORT
+  --data-dir DIR          where files go; must exist [.]         DATADIR
+  --mem-limit AMOUNT      most memory, 0: all that is free       HIGHMEMLIM
+  --disk-limit AMOUNT     most in files, 0: all that is free     HIGHFILELIM
+  --disk-reserve AMOUNT   of it, left for logs and others        DISKRESERVE
+  --eviction-reserve R    memory=100Mi,disk=10pct kept free      EVICTIONRESERVE
+  --cpu-limit N           longest CPU load, seconds [1500]       HIGHCPULIM
+  --inode-limit N         most empty files, 0: as there is room  HIGHINODELIM
+  --pid-limit N           most threads, 0: as there is room       HIGHPIDLIM
+  --fd-limit N            most descriptors, 0: as there is room  HIGHFDLIM
+  --number N              the number to factor, below 2^128      NUMTOFACTOR
+  --max-ttl TIME          nothing is held for longer             MAXTTL
+  --start-mem AMOUNT      taken at the start: 64Mi,ttl=5m        START_MEM
+  --start-disk AMOUNT     files from the start                   START_DISK
+  --start-cpu AMOUNT      used from the start, like 500m         START_CPU
+  --token-file FILE       a token for changes; or TOKEN          TOKENFILE
+  --token-reads on        reads and probes need it, too          TOKENREADS
+  --faults on             faults on request: exit and others     FAULTS
+  --connections N         most connections at a time             CONNECTIONS
 ",
     scenario_option!(),
-    "      --shutdown-delay TIME   after SIGTERM, unready and serving for so long [0]   (SHUTDOWNDELAY)
-      --log-format json  log lines as JSON                                         (LOGFORMAT)
-  -h, --help             this text
-  -V, --version          the version
+    "  --shutdown-delay TIME   served unready after SIGTERM [0]       SHUTDOWNDELAY
+  --log-format json       log lines as JSON                      LOGFORMAT
+  -h, --help              this text
+  -V, --version           the version
 
 testero health exits with 0 when the service answers, with 1 when it does not.
-      --url URL          where it is asked [http://127.0.0.1:8080/healthz, or as IP and PORT say]
+  --url URL               where [http://127.0.0.1:8080/healthz]
 
-RUST_LOG chooses what is logged: error, warn, info (default), debug.
-POD_NAME, NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
+RUST_LOG chooses what is logged: error, warn, info (default), debug. POD_NAME,
+NODE_NAME and POD_NAMESPACE are told in the status, the metrics and the log.
 Exit status: 0 stopped by a signal and all clean, 1 failed, 2 wrong usage.
 "
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The proxy's and the tester's are long references, up to 130 columns; an option of each has a line.
+    #[test]
+    fn a_terminal_of_80_columns_shows_it_whole() {
+        let all = [
+            Help::Consumer,
+            #[cfg(feature = "fibonacci")]
+            Help::Fibonacci,
+            #[cfg(feature = "counter")]
+            Help::Counter,
+            #[cfg(feature = "scenario")]
+            Help::Scenario,
+        ];
+        for text in all.map(Help::text) {
+            let wide = text.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None);
+        }
+    }
+}
