@@ -60,6 +60,19 @@ pub(crate) fn last<'s>(said: &'s [(&'static str, String)], name: &str) -> Option
     said.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
+/// The flag that may have been meant.
+#[cfg(feature = "client")]
+fn near(name: &str, flags: &mut dyn Iterator<Item = &'static str>) -> String {
+    let meant = crate::settings::unknown_word::meant(name, flags);
+    meant.map_or_else(String::new, |meant| format!("; did you mean '--{meant}'?"))
+}
+
+/// Nothing, in a consumer alone.
+#[cfg(not(feature = "client"))]
+fn near(_: &str, _: &mut dyn Iterator<Item = &'static str>) -> &'static str {
+    ""
+}
+
 impl Given {
     /// Takes the words of a role apart.
     ///
@@ -80,7 +93,10 @@ impl Given {
                 Arg::Value(word) => return Err(format!("unknown command '{}'", word.display())),
                 Arg::Long(name) => match flags().find(|(flag, _)| *flag == name && !name.is_empty()) {
                     Some((flag, _)) => *flag,
-                    None => return Err(format!("unknown option '--{name}'")),
+                    None => {
+                        let near = near(name, &mut flags().map(|(flag, _)| *flag).filter(|flag| !flag.is_empty()));
+                        return Err(format!("unknown option '--{name}'{near}"));
+                    }
                 },
                 Arg::Short(letter) => return Err(format!("unknown option '-{letter}'")),
             };

@@ -1,8 +1,10 @@
 //! What a shell offers while one types. Its script asks this program, which knows its words; so all shells offer the same,
 //! with what each is for.
 
+mod role;
 mod shell;
 
+use role::ROLES;
 pub use shell::Shell;
 
 use crate::client::commands::{AMOUNT, COMMANDS, METHODS, SHELLS, Verb, all_flags, flags_of, verbs_of};
@@ -13,21 +15,6 @@ use crate::settings::scenario::examples::EXAMPLES;
 
 /// The line that stands for the names of files.
 const FILES: &str = ":files";
-
-/// Roles, what each is for, and its help, whose flags are offered.
-const ROLES: &[(&str, &str, Help)] = &[
-    ("consumer", "the service itself", Help::Consumer),
-    #[cfg(feature = "fibonacci")]
-    ("fibonacci", "hands out Fibonacci's numbers", Help::Fibonacci),
-    #[cfg(feature = "counter")]
-    ("counter", "counts requests", Help::Counter),
-    #[cfg(feature = "proxy")]
-    ("proxy", "passes requests on to services", Help::Proxy),
-    #[cfg(feature = "crash")]
-    ("crash", "crashes parts of a system", Help::Crash),
-    #[cfg(feature = "scenario")]
-    ("scenario", "loads that move over time", Help::Scenario),
-];
 
 /// What stands behind `scenario` and asks no service.
 #[cfg(feature = "scenario")]
@@ -52,6 +39,10 @@ pub(super) fn offered(words: &[String], active: &ActiveFaults<'_>) -> String {
     let mut offers = Offers { begins: last, lead: "", lines: String::new() };
     if let Some(flag) = seen.flag {
         offers.values(flag);
+        return offers.lines;
+    }
+    if let Some(value) = &seen.value_of_role {
+        offers.values_of_role(value);
         return offers.lines;
     }
     if let Some((name, value)) = last.strip_prefix("--").and_then(|flag| flag.split_once('=')) {
@@ -137,20 +128,6 @@ impl Offers<'_> {
     fn verbs(&mut self, verbs: &[Verb]) {
         verbs.iter().filter(|verb| !verb.word.is_empty()).for_each(|verb| self.add(verb.word, verb.purpose));
     }
-
-    /// The flags that a role's help has, with what they are for.
-    fn flags_of_help(&mut self, help: &str) {
-        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
-            let (names, text) = line.split_once("   ").unwrap_or((line, ""));
-            let text = text.trim_start().split("  ").next().unwrap_or_default();
-            for name in names.split([' ', ',']).filter(|name| name.starts_with("--")) {
-                // One that is told twice is offered once.
-                if !self.lines.contains(&format!("{name}\t")) {
-                    self.add(name, text);
-                }
-            }
-        }
-    }
 }
 
 /// What stands before the word that is completed.
@@ -164,13 +141,15 @@ struct WordsBefore<'w> {
     flags: Vec<&'static Flag>,
     /// The one whose value comes next.
     flag: Option<&'static Flag>,
+    /// The same of a role's flag: what its help calls it.
+    value_of_role: Option<String>,
 }
 
 impl<'w> WordsBefore<'w> {
     fn of(words: &'w [String]) -> Self {
         let mut seen = Self::default();
         for word in words.iter().map(String::as_str).filter(|word| *word != "=") {
-            if seen.flag.take().is_some() {
+            if seen.flag.take().is_some() || seen.value_of_role.take().is_some() {
                 continue;
             }
             if let Some(flag) = word.strip_prefix('-') {
@@ -179,6 +158,8 @@ impl<'w> WordsBefore<'w> {
                 if let Some(flag) = seen.find(name.trim_start_matches('-'), letter) {
                     seen.flags.push(flag);
                     seen.flag = Some(flag).filter(|flag| flag.takes != Takes::Nothing && !is_whole);
+                } else if !is_whole {
+                    seen.value_of_role = role::value_of(seen.command, word);
                 }
             } else if seen.command.is_none() {
                 seen.command = Some(word);
@@ -352,6 +333,15 @@ mod tests {
             ("testero mem --url = http : //x : 8080 s", &["set"]),
             ("testero mem --url http : //[ :: 1] : 8080 s", &["set"]),
             ("testero mem set 1Gi x", &[]),
+            ("testero --log-format ", &["json"]),
+            ("testero --data-dir ", &[":files"]),
+            ("testero --port ", &[]),
+            ("testero --port 8081 --fau", &["--faults"]),
+            ("testero --faults on --port 1 sta", &["status"]),
+            ("testero fibonacci --data-dir ", &[":files"]),
+            ("testero fibonacci --log-format js", &["json"]),
+            ("testero proxy --file ", &[":files"]),
+            ("testero proxy --check --log-f", &["--log-format"]),
             ("testero nothing ", &[]),
         ] {
             assert_eq!(words(line), offers, "{line}");
