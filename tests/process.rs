@@ -259,7 +259,7 @@ fn wrong_usage_is_one_line_and_exit_2() {
         (&["--bogus"][..], &["--bogus"][..]),
         (&["serve"], &["serve"]),
         (&["--mem-limit"], &["--mem-limit", "value"]),
-        (&["--disk-limit", "12Gi"], &["--disk-limit", "12Gi"]),
+        (&["--disk-limit", "12X"], &["--disk-limit", "12X", "512Mi"]),
         (&["--listen", "8080"], &["--listen", "8080"]),
         (&["--number", "0"], &["--number", "positive"]),
         (&["health", "--bogus"], &["--bogus"]),

@@ -11,13 +11,11 @@ use crate::scenario::start::in_rfc3339;
 use crate::scenario::trace::TracePoints;
 use crate::scenario::track::TrackKind;
 use crate::settings::scenario::{opened, parsed, read, read_tree};
-use crate::units::decimal::{of_f32, significant};
+use crate::units::decimal::of_f32;
 use crate::yaml::{MOST_BYTES, Node, NodeKind, flow};
 
 /// The name of a column whose values are millicores.
 const MILLICORES: &str = "cpu_millicores";
-/// Digits of a time or a factor: the last two bits do not count.
-const F64_DIGITS: u32 = 15;
 
 /// A file that was read, with all that it needs.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ impl ScenarioDocument {
             set(&mut tree, "start", start);
         }
         if share != 1.0 {
-            set(&mut tree, "scale", scalar(format!("x{}", significant(self.scenario.scale * share, F64_DIGITS))));
+            set(&mut tree, "scale", scalar(format!("x{}", self.scenario.scale * share)));
         }
         let text = flow(&tree);
         if text.len() > MOST_BYTES {
@@ -114,7 +112,7 @@ fn csv(points: &TracePoints, column: &str) -> String {
     for (step, value) in points.kept().iter().enumerate() {
         let second = step as f64 * points.every();
         // Writing to a String does not fail.
-        let _ = writeln!(csv, "{},{}", significant(second, F64_DIGITS), of_f32(*value));
+        let _ = writeln!(csv, "{second},{}", of_f32(*value));
     }
     csv
 }
