@@ -622,7 +622,7 @@ def documentation(page, testero):
     groups = page.js("[...document.querySelectorAll('#groups a')].map(one => one.textContent).join()")
     assert groups.startswith("The service,Memory,Disk,") and ",Faults," in groups, groups
     page.click("#getMemSet summary")
-    page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?amount=512Mi'$")
+    page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?format=json&amount=512Mi'$")
     page.says("#getMemSet dl", r"amountrequired.*Kubernetes quantity.*kind.*One of anon, file, shm\. Default: anon\.")
     states(page, "the description")
 
@@ -876,9 +876,12 @@ def pictures(page, testero, folder):
     page.says("#now", "held")
     page.picture(f"{folder}/idle.png")
     for path in ("mem/set?amount=512Mi&ttl=5m", "disk/set?amount=2Gi&over=90s", "cpu/load?cpu=750m&time=4m",
-                 "inode/set?amount=500", "pid/set?amount=40&ttl=90s", "fd/set?amount=300", "io/load?time=60&rate=4Mi"):
+                 "inode/set?amount=500", "pid/set?amount=40&ttl=90s", "fd/set?amount=300"):
         testero.ask(f"/api/{path}&format=json", "POST")
     time.sleep(6)
+    # Where there are files by now.
+    testero.ask("/api/io/load?time=60&rate=4Mi&format=json", "POST")
+    page.says("#now", "I/O")
     page.js(INVENTED)
     with page.allowing("422"):
         page.fill("#inode [name=amount]", "99999")
