@@ -7,8 +7,8 @@ use crate::packed::unpacked;
 /// The page, with its style and its script.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
-const POLICY: &str = "default-src 'none'; script-src 'sha256-JIWugFzv1RCTlk3+0F/pnzk0rlHbj6ss87zOxPYL6oI='; \
-                      style-src 'sha256-k7GfdrjJSbi9Ks2WVvIpecOIx+YP9kzGxM4uy3sVrbQ='; connect-src 'self'; img-src data:; \
+const POLICY: &str = "default-src 'none'; script-src 'sha256-D9cYjAf+MSJduyNODAIFetNlgIIah938yjyfjaHUyQ8='; \
+                      style-src 'sha256-BS326ODQSnsoh41ajKMO/x6CKMqJnMrqgVIRYLRJgRU='; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
