@@ -303,10 +303,10 @@ def unmoved(page, what, deed):
 
 
 # What is cut off, or has to be scrolled: legends, what is held, and what comes next.
-CUT = """[...document.querySelectorAll(".legend, #now, #next")].filter((list) => list.checkVisibility()).flatMap((list) => {
+CUT = """[...document.querySelectorAll(".legend, .ones, #now, #next")].filter((list) => list.checkVisibility()).flatMap((list) => {
   const end = list.getBoundingClientRect().bottom + .5;
   const cut = [...list.children].filter((one) => one.checkVisibility() && one.getBoundingClientRect().bottom > end);
-  return cut.concat(list.scrollHeight > list.clientHeight + 1 ? list : []).map((one) => (list.id || list.parentNode.id) + ": " + one.textContent);
+  return cut.concat(list.scrollHeight > list.clientHeight + 1 || list.scrollWidth > list.clientWidth + 1 ? list : []).map((one) => (list.id || list.parentNode.id) + ": " + one.textContent);
 }).join("; ")"""
 
 
@@ -649,7 +649,7 @@ def mouse(page, testero):
     states(page, "a fault that cuts the page off")
     with page.allowing("503"):
         page.click("#sure .go")
-        page.says("#lost", r"^No state for \d s: A fault answers so, as you asked\. What you see is old\.")
+        page.says("#lost", r"^No state for \d s: A fault answers so, as you asked\. End all faults\. What you see is old\.")
         page.fill("#mem [name=amount]", "8Mi")
         page.click("#mem .go")
         page.says("#mem .said.bad", r"^A fault answers so, as you asked\.\nEnd all faults$")
@@ -1039,6 +1039,10 @@ def seen_by_everybody(page, what):
         if not node.get("ignored") and role in wants:
             assert node.get("name", {}).get("value"), f"a {role} without a name: {node}"
     contrast(page)
+    page("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    fills = page.js("[...document.querySelectorAll('#mem .go, #mem button.off')].map((one) => getComputedStyle(one).backgroundColor)")
+    assert fills[0] != fills[1], f"with forced colours, one hand looks as the other: {fills}"
+    page.look()
     states(page, what)
     for width in (320, 390, 768, 1024, 1920):
         page.look("light", width)
