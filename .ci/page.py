@@ -307,7 +307,7 @@ CUT = """[...document.querySelectorAll(".legend, .ones, #now, #next")].filter((l
   const end = list.getBoundingClientRect().bottom + .5;
   const cut = [...list.children].filter((one) => one.checkVisibility() && one.getBoundingClientRect().bottom > end);
   return cut.concat(list.scrollHeight > list.clientHeight + 1 || list.scrollWidth > list.clientWidth + 1 ? list : []).map((one) => (list.id || list.parentNode.id) + ": " + one.textContent);
-}).join("; ")"""
+}).concat([...document.querySelectorAll(".chart text")].filter((one) => one.getBBox().x < 0).map((one) => one.textContent)).join("; ")"""
 
 
 def uncut(page, what):
@@ -637,6 +637,8 @@ def mouse(page, testero):
         page.says("#sures", r"^Answer nothing\?$")
         page.click("#sure .go")
         page.says("#lost", r"^Lost for [4-9] s: No answer within 4 s\. You asked for this: End all faults\.", 12)
+        page.js("tell(document.querySelector('.jobs .said'), ''); 0")
+        assert not page.shown(".jobs"), "a box of jobs, where there are none"
         states(page, "it hangs")
         page.click(".faults .end")
         eventually("it answers again", lambda: not page.shown("#lost"))
