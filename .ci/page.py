@@ -322,7 +322,7 @@ def uncut(page, what):
 # Texts in place of values that do not fit into their fields.
 UNREADABLE = """[...document.querySelectorAll("input[placeholder]")].filter((one) => one.checkVisibility() && one.placeholder).filter((one) => {
   const style = getComputedStyle(one), pen = document.createElement("canvas").getContext("2d");
-  pen.font = style.font;
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
   return pen.measureText(one.placeholder).width > one.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 }).map((one) => `${one.form.ariaLabel} ${one.name}: ${one.placeholder}`).join("; ")"""
 
@@ -635,8 +635,10 @@ def mouse(page, testero):
     with page.allowing("net::ERR|status of"):
         page.click(".faults .go")
         page.says("#sures", r"^Answer nothing\?$")
+        page.js("new MutationObserver(([{ target }]) => window.firstly ??= target.textContent).observe(document.querySelector('#lost'), { childList: true })")
         page.click("#sure .go")
         page.says("#lost", r"^Lost for [4-9] s: No answer within 4 s\. You asked for this: End all faults\.", 12)
+        assert re.match("Lost for [1-9]", page.js("firstly")), f"no time has passed before the first answer is missed: {page.js('firstly')}"
         page.js("tell(document.querySelector('.jobs .said'), ''); 0")
         assert not page.shown(".jobs"), "a box of jobs, where there are none"
         states(page, "it hangs")
