@@ -286,6 +286,47 @@ def states(page, what):
     page.look()
 
 
+def places(page):
+    """Where each card begins, from the top of the page."""
+    return page.js("[...document.querySelectorAll('.card')].map((one) => Math.round(one.getBoundingClientRect().top + scrollY))")
+
+
+def unmoved(page, what, deed):
+    """Nothing that is said moves another card, on a wall and on a phone."""
+    for width in (1280, 390):
+        page.look("light", width, 900 if width > 500 else 844)
+        time.sleep(0.2)
+        before = places(page)
+        deed()
+        assert places(page) == before, f"{what} moves cards at {width}: {before} became {places(page)}"
+    page.look()
+
+
+# What is cut off, or has to be scrolled: legends, what is held, and what comes next.
+CUT = """[...document.querySelectorAll(".legend, .ones, #now, #next")].filter((list) => list.checkVisibility()).flatMap((list) => {
+  const end = list.getBoundingClientRect().bottom + .5;
+  const cut = [...list.children].filter((one) => one.checkVisibility() && one.getBoundingClientRect().bottom > end);
+  return cut.concat(list.scrollHeight > list.clientHeight + 1 || list.scrollWidth > list.clientWidth + 1 ? list : []).map((one) => (list.id || list.parentNode.id) + ": " + one.textContent);
+}).concat([...document.querySelectorAll(".chart text")].filter((one) => one.getBBox().x < 0 || one.getBBox().y < 0).map((one) => one.textContent)).join("; ")"""
+
+
+def uncut(page, what):
+    for width in (320, 390, 721, 768, 1024, 1080, 1081, 1280, 1920):
+        page.look("light", width)
+        time.sleep(0.1)
+        cut = page.js(CUT)
+        assert not cut, f"{what}, {width} pixels: cut off: {cut}"
+    page.look()
+
+
+# Texts in place of values that do not fit into their fields.
+UNREADABLE = """[...document.querySelectorAll("input[placeholder]")].filter((one) => one.checkVisibility() && one.placeholder).filter((one) => {
+  const style = getComputedStyle(one), pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  return pen.measureText(one.placeholder).width > one.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+}).map((one) => `${one.form.ariaLabel} ${one.name}: ${one.placeholder}`).join("; ")"""
+
+
 def shell(line):
     subprocess.run(["bash", "-c", line], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -299,7 +340,7 @@ def mouse(page, testero):
 
     say("64 MiB are set, and arrive")
     page.fill("#mem [name=amount]", "64 MiB")
-    page.says("#mem .hint", r"^64 MiB, 6\.25 % of the limit$")
+    page.says("#mem .hint", r"^64 MiB, 6\.25% of the limit$")
     page.click("#mem summary")
     page.says("#mem .line code", re.escape(f"curl -X POST '{testero.origin}/api/mem/set?amount=64MiB&exact=true'"))
     page.click("#mem .lines .ones button:nth-child(2)")
@@ -326,16 +367,28 @@ def mouse(page, testero):
     say("a refused request says why, where the hand is")
     with page.allowing(r"422 .*/api/mem/set\?amount=900Gi"):
         page.fill("#mem [name=amount]", "900Gi")
-        page.says("#mem .hint", "more than the 1 GiB that can be had now")
+        page.says("#mem .hint", "more than the 1 GiB left")
         page.click("#mem .go")
-        why = r"^900 GiB is over the limit of 1 GiB \(HIGHMEMLIM\)\. At most 1 GiB can be had now\."
-        page.says("#mem .said.bad", why)
+        page.says("#mem .said.bad", r"^900 GiB is over the limit of 1 GiB\.\nUse 1 GiB$")
+        assert page.js("document.querySelector('#mem .said').title") == "HIGHMEMLIM"
         assert invalid(page) == "amount"
         states(page, "a refusal")
+
+        def refused():
+            page.js("for (const one of document.querySelectorAll('.said')) tell(one, ''); 0")
+            before = places(page)
+            page.js("document.querySelector('#mem .go').click()")
+            page.says("#mem .said.bad", "over the limit")
+            assert places(page) == before, "a refusal moves other cards"
+
+        unmoved(page, "a refusal", refused)
     page.click("#mem .said button")
     page.says("#mem .said.good", r"^Accepted: 1 GiB\.$")
     page.says("#mem .held b", r"^1 GiB$")
     page.says("#mem svg text.limit", "^limit 1 GiB$")
+    above = page.js("""(({ text, line }) => [line.y1.baseVal.value - text.y.baseVal[0].value, text.getBBox().y, getComputedStyle(text).paintOrder])
+        ({ text: document.querySelector("#mem svg text.limit"), line: document.querySelector("#mem svg line.limit") })""")
+    assert above[0] > 3.5 and above[1] >= 0 and above[2].startswith("stroke"), f"the limit is struck through, or cut: {above}"
     states(page, "the limit reached")
     page.click("#mem button.off")
     page.says("#mem .held b", "^0 B$")
@@ -343,6 +396,73 @@ def mouse(page, testero):
         page.fill("#mem [name=amount]", "max-2Gi")
         page.click("#mem .go")
         page.says("#mem .said.bad", r"^max-2 GiB is below nothing: max is 1 GiB now")
+
+    say("in the page's own words, with what may be done about it")
+    page.fill("#mem [name=amount]", "")
+    cores = testero.group("cpu")["limit_millicores"] / 1000
+    sent = len(page.requests)
+    page.fill("#cpu [name=amount]", "900")
+    page.click("#cpu .go")
+    page.says("#cpu .said.bad", rf"^900 cores is over the limit of {cores:g} cores?\.\nUse {cores:g} cores?$")
+    assert invalid(page) == "amount" and not [url for url in page.requests[sent:] if "/load" in url]
+    page.click("#cpu .said button")
+    page.says("#cpu .state", "^working$")
+    page.click("#cpu button.off")
+    page.says("#cpu .said", r"^Stopped\.$")
+    page.fill("#cpu [name=amount]", "")
+    with page.allowing("422"):
+        page.click("#io .go")
+        page.says("#io .said.bad", r"^There are no files yet\.\nTake 256 MiB of disk$")
+    assert invalid(page) == ""
+    page.click("#io .said button")
+    page.says("#disk .held b", r"^256 MiB$")
+    page.click("#disk button.off")
+    page.says("#disk .state", "^idle$")
+    with page.allowing("422"):
+        page.fill("#inode [name=amount]", "99,999")
+        page.click("#inode .go")
+        page.says("#inode .said.bad", r"^99,999 is over the limit of 10,000\.\nUse 10,000$")
+        page.fill("#inode [name=amount]", "")
+    with page.allowing("400"):
+        page.fill("#fd [name=amount]", "10")
+        page.fill("#fd [name=ttl]", "99999999h")
+        page.click("#fd .go")
+        page.says("#fd .said.bad", '^For "99999999h" is no duration: it is longer than ten years')
+        assert invalid(page) == "ttl"
+    page.fill("#fd [name=ttl]", "4 m 59 s")
+    page.click("#fd .go")
+    page.says("#fd .next", r"^expires in 4 m 5\d s$")
+    page.fill("#fd [name=ttl]", "")
+    page.click("#fd button.off")
+    page.says("#fd .state", "^idle$")
+    page.fill("#fd [name=amount]", "")
+    assert page.js("[time(60), time(59.6), time(3600), time(90)].join()").replace("\u00a0", " ") == "1 m,1 m,1 h,1 m 30 s"
+    assert page.js("[isSpan('1'.repeat(40) + 'x'), isSpan('1h30'), isSpan('1 h 5 m'), isSpan('90'), isSpan('0')].join()") == "false,false,true,true,false"
+    page.js("""(() => {
+        const real = fetch, error = { status: 409, code: "busy", message: "work of this group runs" };
+        window.fetch = (path, how) => how.method === "GET" ? real(path, how)
+            : (window.fetch = real, Promise.resolve(new Response(JSON.stringify({ error }), { status: 409 })));
+    })()""")
+    page.fill("#mem [name=amount]", "8Mi")
+    page.click("#mem .go")
+    page.says("#mem .said.bad", r"^The change before this one is still on its way\.\nTry again$")
+    page.click("#mem .said button")
+    page.says("#mem .held b", "^8 MiB$")
+    page.click("#mem button.off")
+    page.says("#mem .state", "^idle$")
+    page.js("""const { see: real } = GROUPS[1];
+        GROUPS[1].see = (s) => ({ ...real(s), state: "failed", held: 29 << 19, target: 30 << 20,
+            error: "writing /tmp/d-2097152/f-2: No space left on device (os error 28)" }); 0""")
+    page.says("#disk .next", r"^The disk is full: 14\.5 MiB of 30 MiB are held\. $")
+    assert "os error 28" in page.js("document.querySelector('#disk .next').title")
+    states(page, "the disk is full")
+    page.js("GROUPS[1].see = real; 0")
+    page.says("#disk .state", "^idle$")
+    for width in (390, 721, 1081, 1280):
+        page.look("light", width)
+        unreadable = page.js(UNREADABLE)
+        assert not unreadable, f"{width} pixels: {unreadable}"
+    page.look()
 
     say("what is wrong is said at its field, and nothing is sent")
     sent = len(page.requests)
@@ -377,7 +497,7 @@ def mouse(page, testero):
     page.fill("#mem [name=ttl]", "3s")
     page.says("#mem .line code", r"amount=3pct&exact=true&ttl=3s&over=2s'$")
     page.click("#mem .go")
-    page.says("#mem .next", r"to 3[01](\.\d+)? MiB, \d+ %")
+    page.says("#mem .next", r"to 3[01](\.\d+)? MiB, \d+%")
     page.says("#next", "In .*: memory released")
     page.says("#mem .next", r"expires in [123] s")
     page.says("#mem .state", "^expired$")
@@ -390,7 +510,7 @@ def mouse(page, testero):
     page.choose("#cpu [name=ramp]", "over")
     page.fill("#cpu [name=pace]", "30s")
     page.click("#cpu .go")
-    page.says("#cpu .next", r"^to 0\.4 cores, [1-9]\d? %")
+    page.says("#cpu .next", r"^to 0\.4 cores, [1-9]\d?%")
     states(page, "a ramp of the CPU")
     page.choose("#cpu [name=ramp]", "")
     page.click("#cpu button.off")
@@ -413,12 +533,31 @@ def mouse(page, testero):
     page.fill(".probes [name=for]", "30s")
     page.click("#readyz")
     page.says("#ready.bad", "^not ready$")
-    page.says(".probes .row p", r"^Readiness: not ready, (30|2\d) s to go$")
+    page.says(".probes .said.good", r"^Readiness is off for 30 s\.$")
+    page.says(".probes .row p", r"^Readiness: not ready for (30|2\d) s$")
     page.says("#next", r"In (30|2\d) s: ready again")
     assert testero.ask("/api/status?format=json")["ready"] is False
     states(page, "not ready")
     page.click("#readyz")
     page.says("#ready.good", "^ready$")
+
+    say("health is switched off after a question")
+    page.fill(".probes [name=for]", "")
+    page.click("#healthz")
+    page.says("#sures", r"^Switch health off\?$")
+    page.says("#means", "container again, and all that is held is lost")
+    assert page.js("document.activeElement.textContent") == "Cancel"
+    states(page, "health is asked about")
+    page.key("Enter")
+    eventually("it is closed", lambda: not page.js("document.querySelector('#sure').open"))
+    assert testero.ask("/api/status?format=json")["healthy"] is True
+    page.click("#healthz")
+    page.click("#sure .go")
+    page.says("#healthy.bad", "^not healthy$")
+    page.says(".probes .said.good", r"^Health is off\.$")
+    page.says("#next", "^Health is off until switched on$")
+    page.click("#healthz")
+    page.says("#healthy.good", "^healthy$")
 
     say("the curl lines are true")
     for card, amount in (("inode", "10"), ("fd", "20")):
@@ -451,8 +590,28 @@ def mouse(page, testero):
     say("jobs are listed, each with an end")
     for _ in range(2):
         testero.ask("/ConsumeCPU?millicores=50&durationSec=60&format=json", "POST")
-    page.says(".jobs .rows", r"CPU: [\d.]+ cores of 0\.05 cores, (60|5\d) s to go")
+    page.says(".jobs .rows", r"CPU: [\d.]+ of 0\.05 cores, (60|5\d) s to go")
+    ends = r"In (1 m|5\d s): a job of CPU ends"
+    page.says("#next", f"^{ends}{ends}$")
+    testero.ask("/fault/exit?after=300s&format=json", "POST")
+    page.says("#next", f"^In (5 m|4 m 5\\d s): the process ends{ends}{ends}$")
     states(page, "jobs")
+    testero.ask("/fault?format=json", "DELETE")
+
+    say("all is held, and nothing of it cut off")
+    for path in ("mem/set?amount=64Mi&ttl=300s", "disk/set?amount=64Mi&wait=true", "cpu/load?cpu=100m&time=250s", "inode/set?amount=9999",
+                 "pid/set?amount=40", "fd/set?amount=300", "io/load?time=240s&rate=1Mi"):
+        testero.ask(f"/api/{path}&format=json", "POST")
+    page.says("#now", "MiB memory.*files.*cores.*inodes.*pids.*descriptors.*MiB/s I/O")
+    page.js("past.at(-2).cpu.throttled = 80; 0")
+    page.says("#cpu .legend li:nth-child(4)", r"^held back \d+ ms/s$")
+    eventually("what held it back is explained", lambda: page.shown("#cpu .legend li:nth-child(4)"))
+    uncut(page, "all is held")
+    states(page, "all is held")
+    testero.ask("/api/cpu?format=json", "DELETE")
+    testero.ask("/api/io?format=json", "DELETE")
+    for group in ("mem", "disk", "inode", "pid", "fd"):
+        testero.ask(f"/api/{group}?wait=true&format=json", "DELETE")
     page.click(".jobs .rows button")
     eventually("one is left", lambda: page.js("document.querySelectorAll('.jobs .rows li').length") == 1)
     page.click(".jobs .end")
@@ -467,7 +626,7 @@ def mouse(page, testero):
     page.says(".faults .rows", "^$")
     page.choose("[name=fault]", "4")
     page.click(".faults .go")
-    page.says(".faults .rows", "^SIGTERM is ignoredEnd$")
+    page.says(".faults .rows", "^SIGTERM is ignored, until endedEnd$")
     states(page, "a fault")
     page.click(".faults .rows button")
     page.says(".faults .rows", "^$")
@@ -475,9 +634,33 @@ def mouse(page, testero):
     page.fill(".given [name=for]", "60s")
     with page.allowing("net::ERR|status of"):
         page.click(".faults .go")
-        page.says("#lost", "No answer within 4 s", 12)
+        page.says("#sures", r"^Answer nothing\?$")
+        page.js("new MutationObserver(([{ target }]) => window.firstly ??= target.textContent).observe(document.querySelector('#lost'), { childList: true })")
+        page.click("#sure .go")
+        page.says("#lost", r"^Lost for [4-9] s: No answer within 4 s\. You asked for this: End all faults\.", 12)
+        assert re.match("Lost for [1-9]", page.js("firstly")), f"no time has passed before the first answer is missed: {page.js('firstly')}"
+        page.js("tell(document.querySelector('.jobs .said'), ''); 0")
+        assert not page.shown(".jobs"), "a box of jobs, where there are none"
         states(page, "it hangs")
         page.click(".faults .end")
+        eventually("it answers again", lambda: not page.shown("#lost"))
+    page.choose("[name=fault]", "1")
+    page.fill(".given [name=for]", "60s")
+    page.fill(".given [name=percent]", "100")
+    page.click(".faults .go")
+    page.says("#sures", r"^Answer with an error\?$")
+    page.says("#means", "^This page, too, gets only errors; the kubelet may")
+    states(page, "a fault that cuts the page off")
+    with page.allowing("503"):
+        page.click("#sure .go")
+        page.says("#lost", r"^No state for \d s: A fault answers so, as you asked\. End all faults\. What you see is old\.")
+        page.fill("#mem [name=amount]", "8Mi")
+        page.click("#mem .go")
+        page.says("#mem .said.bad", r"^A fault answers so, as you asked\.\nEnd all faults$")
+        assert invalid(page) == ""
+        states(page, "errors that were asked for")
+        page.click("#mem .said button")
+        page.says("#mem .said.good", r"^All faults are over\.$")
         eventually("it answers again", lambda: not page.shown("#lost"))
     page.choose("[name=fault]", "6")
     page.click(".faults .go")
@@ -569,17 +752,22 @@ def scenario(page, testero, work):
 
     with page.allowing("400"):
         give("version: 1\ntracks: {memory: {ramb: 1}}\n")
-        page.says(".scenario .said.bad", r"tracks.memory.ramb \(line 2\): unknown key 'ramb'; the nearest is 'ramp'")
+        page.says(".scenario .said.bad", r"^tracks.memory.ramb \(line 2\): unknown key 'ramb'; the nearest is 'ramp'")
         states(page, "a scenario with a mistake")
     give(SCENARIO)
     page.says(".scenario .said.good", "Accepted")
     page.says(".scenario .state", "playing")
-    page.says("#next", "Scenario: playing")
-    page.says(".tracks section:nth-child(1) h3", "memory: .*MiB held, .*MiB planned")
-    page.says(".tracks section:nth-child(2) h3", "cpu: .*cores held, .*cores planned")
-    page.says(".tracks section:nth-child(3) .error", "clipped once; .*over the limit")
+    page.says("#next", r"^In (2 m|1 m \d+ s): the scenario ends$")
+    page.says(".tracks section:nth-child(1) h3", "^Memory: .*MiB held, .*MiB planned")
+    page.says(".tracks section:nth-child(2) h3", "^CPU: .*cores held, .*cores planned")
+    page.says(".tracks section:nth-child(3) .error", r"^clipped once; 2,000 is over the limit of 1,000; at most 1,000 would be accepted now$")
     eventually("the truth lies over the plan", lambda: (off := page.js(OFF)) is not None and off < 8)
-    page.says("#cpu .next", "^until stopped$")
+    page.says("#cpu .next", "^by the scenario$")
+    page.says("#mem .next", "^by the scenario$")
+    page.says(".tracks section:nth-child(1) .error", "^$")
+    eventually("its limit is drawn", lambda: page.js("!!document.querySelector('.tracks section:nth-child(3) svg line.limit')"))
+    bottoms = "[...document.querySelectorAll('.tracks svg')].map((one) => Math.round(one.getBoundingClientRect().bottom))"
+    assert len(set(page.js(bottoms))) == 1, f"the charts stand apart: {page.js(bottoms)}"
     seen_by_everybody(page, "a scenario")
     page.click(".scenario .pause")
     page.says(".scenario .state", "paused")
@@ -596,7 +784,7 @@ def scenario(page, testero, work):
         assert invalid(page) == "to"
     page.fill(".scenario [name=to]", "100s")
     page.click(".scenario .go")
-    page.says(".scenario .about", "1 m 4[0-9] s of 2 m 0 s")
+    page.says(".scenario .about", "1 m 4[0-9] s of 2 m")
     eventually("it is held", lambda: testero.group("mem")["held"] > 200 << 20)
     # It may end between one answer and the next.
     page.allowed.append(r"404 .*/api/scenario")
@@ -605,6 +793,10 @@ def scenario(page, testero, work):
     page.says(".scenario .about", "what this pod is to hold over time")
     eventually("all is given back", lambda: testero.group("mem")["held"] == 0)
     assert not page.shown(".scenario .state") and page.js("document.querySelectorAll('.tracks section').length") == 0
+    give("version: 1\nlength: 1s\ntracks: {fd: {constant: 3}}\n")
+    page.says(".scenario .state", "^over$")
+    page.says("#next", r"^Nothing\.$")
+    testero.ask("/api/scenario?format=json", "DELETE")
 
 
 def documentation(page, testero):
@@ -622,7 +814,7 @@ def documentation(page, testero):
     groups = page.js("[...document.querySelectorAll('#groups a')].map(one => one.textContent).join()")
     assert groups.startswith("The service,Memory,Disk,") and ",Faults," in groups, groups
     page.click("#getMemSet summary")
-    page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?amount=512Mi'$")
+    page.says("#getMemSet .curl", f"^curl -X POST '{testero.origin}/api/mem/set\\?format=json&amount=512Mi'$")
     page.says("#getMemSet dl", r"amountrequired.*Kubernetes quantity.*kind.*One of anon, file, shm\. Default: anon\.")
     states(page, "the description")
 
@@ -690,12 +882,22 @@ def lost(page, testero):
         page.click("#mem .go")
         page.says("#mem .said.bad", r"^The server cannot be reached\.$")
         states(page, "lost")
+        page.js("scrollTo(0, document.body.scrollHeight)")
+        place = "(({ top, bottom }) => [top, innerHeight - bottom])(document.querySelector('#lost').getBoundingClientRect())"
+        eventually("it is seen from everywhere", lambda: min(page.js(place)) >= 0)
+        grey = "[...document.querySelectorAll('#mem .chip, #mem svg, #mem progress')].every((one) => getComputedStyle(one).filter === 'grayscale(1)')"
+        assert page.js(grey), "what is old has colours"
         testero.start()
         eventually("it resumes", lambda: not page.shown("#lost"))
     page.says("#note", r"The server is back after \d+ s\. It was started again: what it held is gone\.")
     states(page, "the server is back")
     page.says("#mem .said", "^$")
     assert page.js("document.querySelector('#mem [name=amount]').value") == "33Mi", "what was typed stays"
+    page.js("{ const real = performance.now.bind(performance); performance.now = () => real() + 60000; } 0")
+    time.sleep(1.5)
+    page.says("#note", "^The server is back")
+    page.click("#fd button.off")
+    eventually("it is there until something is done", lambda: not page.shown("#note"))
     pieces = "document.querySelector('#mem path.held').getAttribute('d').split('M').length - 1"
     eventually("there is a hole", lambda: page.js(pieces) > 1)
     again = page.js("events.filter(({ what }) => what === 'restarted').length")
@@ -705,12 +907,12 @@ def lost(page, testero):
     eventually("some seconds pass", lambda: testero.ask("/api/history?format=json")["next"] > 3)
     testero.ask("/api/mem/set?amount=32Mi&exact=true&wait=true&format=json", "POST")
     page.open(testero.origin + "/")
-    page.says("#spans [aria-pressed=true]", "^Auto: 1 min$")
+    page.says("#spans [aria-pressed=true]", "^Auto: 1 m$")
     before = "past.filter(({ mem }) => mem.held === 0).length"
     eventually("the seconds before are known", lambda: page.js(before) > 1)
     page.click("#spans button:nth-child(4)")
-    page.says("#spans [aria-pressed=true]", "^10 min$")
-    page.says("#mem svg", "10 min ago")
+    page.says("#spans [aria-pressed=true]", "^10 m$")
+    page.says("#mem svg", "10 m ago")
     page.click("#spans button:nth-child(1)")
     testero.ask("/api?wait=true&format=json", "DELETE")
 
@@ -741,7 +943,16 @@ def forced(page, binary, work):
     with page.allowing("422"):
         page.fill("#mem [name=amount]", "8Ei")
         page.click("#mem .go")
-        page.says("#mem .said.bad", "does not fit|over the limit")
+        page.says("#mem .said.bad", r"^8 EiB (does not fit|is over the limit of [\d.]+ .iB)\.\nUse .*Take it all the same …$")
+
+        def refused():
+            page.js("tell(document.querySelector('#mem .said'), ''); 0")
+            before = places(page)
+            page.js("document.querySelector('#mem .go').click()")
+            page.says("#mem .said.bad", "same …$")
+            assert places(page) == before, "two hands move other cards"
+
+        unmoved(page, "a refusal with two hands", refused)
         page.click("#mem .said button:last-child")
     page.says("#sures", "^Take 8 EiB, past what fits\\?$")
     page.says("#means", "OOMKilled")
@@ -765,8 +976,8 @@ def tokens(page, binary, work):
         states(page, "a token is asked for")
         assert page.js("document.activeElement.id") == "token"
         page.key("Escape")
-        page.says("#mem .said.bad", r"^A token is needed for this\.$")
-        page.click("#mem .go")
+        page.says("#mem .said.bad", r"^A token is needed for this\.\nEnter token$")
+        page.click("#mem .said button")
         eventually("it is asked for", lambda: page.js("document.querySelector('#ask').open"))
         page.type("wrong-token")
         page.key("Enter")
@@ -790,8 +1001,9 @@ def tokens(page, binary, work):
         page.open(guarded.origin + "/")
         eventually("it asks", lambda: page.js("document.querySelector('#ask').open"))
         page.key("Escape")
-        page.says("#lost", r"^No state for [2-9] s: A token is needed for this\.")
+        page.says("#lost", r"^No state for [2-9] s: A token is needed for this\. Trying every second\.$")
         assert not page.js("document.querySelector('#ask').open"), "it insists"
+        assert not page.shown(".first button"), "nothing is known to begin with"
         states(page, "no state without a token")
         page.click("#key")
         page.type("right-token")
@@ -831,12 +1043,15 @@ def seen_by_everybody(page, what):
         if not node.get("ignored") and role in wants:
             assert node.get("name", {}).get("value"), f"a {role} without a name: {node}"
     contrast(page)
+    kept = "[...document.querySelectorAll('#mem .go, #mem progress')].map((one) => getComputedStyle(one).forcedColorAdjust).join()"
+    assert page.js(kept) == "none,none", "forced colours take what says which hand it is"
     states(page, what)
     for width in (320, 390, 768, 1024, 1920):
         page.look("light", width)
         over = page.js("document.documentElement.scrollWidth - innerWidth")
         assert over <= 0, f"{width} pixels: {over} too wide"
     page.look()
+    uncut(page, what)
 
 
 # Ten minutes that never were, so that there is something to see; and a group that failed.
@@ -876,9 +1091,12 @@ def pictures(page, testero, folder):
     page.says("#now", "held")
     page.picture(f"{folder}/idle.png")
     for path in ("mem/set?amount=512Mi&ttl=5m", "disk/set?amount=2Gi&over=90s", "cpu/load?cpu=750m&time=4m",
-                 "inode/set?amount=500", "pid/set?amount=40&ttl=90s", "fd/set?amount=300", "io/load?time=60&rate=4Mi"):
+                 "inode/set?amount=500", "pid/set?amount=40&ttl=90s", "fd/set?amount=300"):
         testero.ask(f"/api/{path}&format=json", "POST")
     time.sleep(6)
+    # Where there are files by now.
+    testero.ask("/api/io/load?time=60&rate=4Mi&format=json", "POST")
+    page.says("#now", "I/O")
     page.js(INVENTED)
     with page.allowing("422"):
         page.fill("#inode [name=amount]", "99999")

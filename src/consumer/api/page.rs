@@ -7,8 +7,8 @@ use crate::packed::unpacked;
 /// The page, with its style and its script.
 const PAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
 /// What the page may do: run its own script and style, whose hashes these are, and ask this service.
-const POLICY: &str = "default-src 'none'; script-src 'sha256-JIWugFzv1RCTlk3+0F/pnzk0rlHbj6ss87zOxPYL6oI='; \
-                      style-src 'sha256-k7GfdrjJSbi9Ks2WVvIpecOIx+YP9kzGxM4uy3sVrbQ='; connect-src 'self'; img-src data:; \
+const POLICY: &str = "default-src 'none'; script-src 'sha256-jbVHWsxShTAFJXmLcgqnD2V2t4KSh+xsZ09eqbQdxz0='; \
+                      style-src 'sha256-/o1WR+ToeC/kiQOOu+eHOyfptl/D7bo3BGNB804U4M0='; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
