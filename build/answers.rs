@@ -36,7 +36,7 @@ pub(crate) const PREVIEW: &Members = &[
     ("requested", "Whole"),
     ("planned", "Whole"),
     ("parts", "Parts"),
-    ("limit", "Whole"),
+    ("limit", "MaybeWhole"),
     ("limit_source", "string"),
     ("most", "Whole"),
     ("note?", "string"),

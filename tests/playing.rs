@@ -286,6 +286,16 @@ fn it_pauses_and_says_when_it_is_ready() {
 }
 
 #[test]
+fn where_it_goes_to_is_told_with_what_is_wanted_there() {
+    let testero = Testero::start();
+    play(&testero, "version: 1\nlength: 1h\ntracks: {fd: {ramp: {from: 0, to: 100, over: 100s}}}\n");
+    eventually("it is played", || told(&testero).text("state") == "playing");
+    // The answer comes before the next step is played.
+    let told = testero.json("POST", "/api/scenario/seek?to=90s", 200);
+    assert!((90.0..=100.0).contains(&track(&told, 0, "wanted")), "{told:?}");
+}
+
+#[test]
 fn it_goes_on_after_the_process_was_killed_or_begins_anew_as_it_says() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     for (rule, goes_on) in [("continue", true), ("begin", false)] {

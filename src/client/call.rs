@@ -56,16 +56,13 @@ impl Call {
     /// Does it. `remedy` is what a command needs to reach the same service.
     pub(super) fn run(&self, service: &Remote<'_>, output: &Output, remedy: &str) -> Result<(), Trouble> {
         let is_shown = output.is_words() && !output.quiet;
-        let mut last = None;
+        let mut last = Vec::new();
         let mut bar = Bar::new(self.unit, self.method == "DELETE");
-        let mut last_line = Vec::new();
         let mut tell = |line: &[u8]| {
-            last_line = line.to_vec();
-            let line = Object::read(line);
+            last = line.to_vec();
             if is_shown {
-                bar.draw(&line);
+                bar.draw(&Object::read(line));
             }
-            last = Some(line);
         };
         if self.wait || self.has(WAIT) {
             leave_on_signal(self.goes_on(remedy));
@@ -78,34 +75,31 @@ impl Call {
             service.ask(self.method, &self.target())
         };
         bar.end();
-        let reply = match (reply, last.as_ref().and_then(|last| last.number(&["held"]))) {
-            (Err(Trouble::Unreachable(why)), Some(held)) => {
-                let held = amount(held as u64, self.unit);
-                return Err(Trouble::Unreachable(format!(
-                    "{why}: the service ended, or the way to it; it held {held} last"
-                )));
-            }
-            (reply, _) => reply?,
-        };
-        let object = receipt_of(&reply, self.group()).map_err(|why| match why {
-            // What ends it is a command for the same service.
-            Trouble::Refused(why) if !remedy.is_empty() => Trouble::Refused(
-                why.replace(" ends it", &format!("{remedy} ends it"))
-                    .replace(" tells how far", &format!("{remedy} tells how far")),
-            ),
-            why => why,
-        })?;
+        let told = Object::read(&last);
+        let reply = reply.map_err(|why| self.lost(why, &told))?;
+        let object = receipt_of(&reply, self.group()).map_err(|why| with_remedy(why, remedy))?;
         if self.wait {
-            if let Some(why) = outcome(last.as_ref()) {
-                return Err(Trouble::Refused(why));
-            }
-            return self.told_at_the_end(service, output, &last_line);
+            return match outcome(Some(&told)) {
+                Some(why) => Err(Trouble::Refused(why)),
+                None => self.told_at_the_end(service, output, &last),
+            };
         }
         if output.is_words() {
             return output.say(&format!("{}\n", self.told(&object)?));
         }
         let id = object.text(&["id"]).map_or_else(String::new, |id| format!("/{id}"));
         output.data(&reply.body, &printable(&format!("{}{id}", self.group())))
+    }
+
+    /// Why a service tells no more of work, with what it told last.
+    fn lost(&self, why: Trouble, told: &Object) -> Trouble {
+        match (why, told.number(&["held"])) {
+            (Trouble::Unreachable(why), Some(held)) => {
+                let held = amount(held as u64, self.unit);
+                Trouble::Unreachable(format!("{why}: the service ended, or the way to it; it held {held} last"))
+            }
+            (why, _) => why,
+        }
     }
 
     fn has(&self, parameter: Parameter) -> bool {
@@ -178,6 +172,13 @@ impl Call {
         let (asked, planned) = apart(asked, planned, self.unit);
         (planned, format!(" for {asked} asked (parts are rounded; without --rounded they are not)"))
     }
+}
+
+/// A refusal whose commands are for the same service.
+fn with_remedy(why: Trouble, remedy: &str) -> Trouble {
+    let Trouble::Refused(why) = why else { return why };
+    let ends = [" ends it", " tells how far"];
+    Trouble::Refused(ends.iter().fold(why, |why, end| why.replace(end, &format!("{remedy}{end}"))))
 }
 
 /// What a load is to use, and for how long, where its receipt says that.

@@ -12,6 +12,7 @@ use crate::client::pods::{Pod, Services, found, on_each};
 use crate::client::reply::{Object, good_of, printable, receipt_of, stranger};
 use crate::client::{PATIENCE, Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
+use crate::parameters::EXACT;
 use crate::units::quantity::{Amount, Unit, in_words};
 
 /// How long the first look at work that was sent waits; later ones wait longer, up to the other.
@@ -164,6 +165,11 @@ impl Spread {
         rows
     }
 
+    /// Whether the amount is held to the page or byte.
+    fn is_exact(&self) -> bool {
+        self.parameters.iter().any(|(name, _)| *name == EXACT.name)
+    }
+
     /// An amount in the group's unit.
     fn told(&self, amount: u64) -> String {
         match self.unit {
@@ -259,6 +265,9 @@ impl Spread {
             all.push(PodOutcome::of(&part.pod, &part.result, self.told(held.unwrap_or(0)), kept));
         }
         let of = match self.amount {
+            Amount::Exactly(total) if sum > total && !self.is_exact() => {
+                format!(" of {} (parts are rounded; without --rounded they are not)", self.told(total))
+            }
             Amount::Exactly(total) => format!(" of {}", self.told(total)),
             _ => String::new(),
         };

@@ -341,6 +341,16 @@ fn work_that_is_released_meanwhile_is_told() {
 }
 
 #[test]
+fn what_is_rounded_is_told_in_the_sum() {
+    let pods = pods(&[&[], &[]]);
+    let said = well(&mut spread("mem 512Mi --rounded", &behind(&pods)));
+    assert!(
+        said.contains("514.0 MiB of 512.0 MiB (parts are rounded; without --rounded they are not) held by 2 of 2"),
+        "{said}"
+    );
+}
+
+#[test]
 fn each_address_is_counted_once() {
     let pods = pods(&[&[], &[]]);
     let (one, all) = (pods[0].address.to_string(), behind(&pods));

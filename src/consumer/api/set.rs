@@ -203,7 +203,8 @@ fn previewed(holder: Holder, group: &Group, preview: &Preview, as_json: bool) ->
             "requested": *requested,
             "planned": *planned,
             "parts": parts(&preview.parts),
-            "limit": preview.limit.most,
+            // A force has none.
+            "limit": Some(preview.limit.most).filter(|most| *most != u64::MAX),
             "limit_source": preview.limit.source.as_str(),
             "most": preview.most,
         };

@@ -105,6 +105,11 @@ impl TrackPlayer {
         self.wanted = 0.0;
     }
 
+    /// It is to want what the track has at this second.
+    pub fn expect(&mut self, track: &Track, second: f64) {
+        self.wanted = track.wanted(second, self.known_limit()).unwrap_or_default();
+    }
+
     /// What was held belongs to other times than those that come.
     pub fn forget(&mut self) {
         self.noted = NotedAmounts::default();

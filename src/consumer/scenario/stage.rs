@@ -110,6 +110,12 @@ impl StagedScenario {
         self.clock.seek(&self.plan, now, &self.pod, second);
         self.leave();
         self.take_back();
+        // What is told before the next step is of the new place.
+        if let ScenarioPosition::At { second, .. } = self.clock.position(&self.plan, now, &self.pod) {
+            for (player, track) in self.players.iter_mut().zip(&self.plan.tracks) {
+                player.expect(track, second);
+            }
+        }
     }
 
     /// It goes on elsewhere: what lies between is skipped, and what was held belongs to times that may come again.
