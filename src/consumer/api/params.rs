@@ -120,10 +120,7 @@ impl<'r, 'b> Params<'r, 'b> {
     }
 
     /// The value of a duration that must be longer than nothing.
-    ///
-    /// # Errors
-    /// When it is none, or nothing.
-    pub fn length(&self, name: &str) -> Result<Option<Duration>, String> {
+    fn length(&self, name: &str) -> Result<Option<Duration>, String> {
         match self.span(name)? {
             Some(length) if length.is_zero() => Err(format!("{name} must be longer than 0")),
             length => Ok(length),

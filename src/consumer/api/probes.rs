@@ -11,7 +11,7 @@ use crate::units::duration;
 impl Consumer {
     /// Switches a probe on or off.
     pub(super) fn switch(&self, probe: ProbeRoute, on: bool, params: &Params<'_, '_>) -> Answer {
-        let length = match params.only().and_then(|()| params.length(FOR.name)) {
+        let length = match params.only().and_then(|()| params.span(FOR.name)) {
             Ok(length) => length,
             Err(why) => return Problem::new(400, "invalid", why).answer(params.json),
         };
