@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::consumer::scenario::clock::ScenarioClock;
-use crate::units::decimal::{Plain, float};
+use crate::units::decimal::float;
 use crate::yaml;
 
 /// The first word of such a file.
@@ -33,7 +33,7 @@ impl KeptScenario {
         let folder = self.0.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let mut file = tempfile::Builder::new().prefix(".testero-scenario-").tempfile_in(folder)?;
         let paused = clock.paused.map_or_else(|| String::from("-"), |at| at.to_string());
-        writeln!(file, "{MAGIC} {} {} {paused}", Plain(clock.given), Plain(clock.behind))?;
+        writeln!(file, "{MAGIC} {} {} {paused}", clock.given, clock.behind)?;
         file.write_all(text.as_bytes())?;
         file.persist(&self.0).map_err(|error| error.error)?;
         Ok(())

@@ -1,7 +1,6 @@
 //! The metrics of a testero become values: what it holds, and what it has used since the time before.
 
 use crate::scenario::trace::number::number;
-use crate::units::decimal::Plain;
 
 /// The columns that a testero has, in the order of [`PageFigures::since`].
 pub const PAGE_COLUMNS: [&str; 7] =
@@ -84,7 +83,7 @@ pub fn remembered(text: &str) -> Result<Vec<RememberedSecond>, String> {
         let second = number(words.next().unwrap_or_default())?;
         let mut values = [None; PAGE_COLUMNS.len()];
         for value in &mut values {
-            let word = words.next().ok_or_else(|| format!("second {}: a column is missing", Plain(second)))?;
+            let word = words.next().ok_or_else(|| format!("second {second}: a column is missing"))?;
             *value = if word.is_empty() { None } else { Some(number(word)?) };
         }
         seconds.push((second, values));
