@@ -9,7 +9,6 @@ use crate::client::reply::{Object, good_of, own_words, printable, receipt_of};
 use crate::client::{Remote, SILENCE, Trouble};
 use crate::http::client::Taker;
 use crate::parameters::{DRY_RUN, EXACT, FOLLOW, Parameter, WAIT};
-use crate::units::decimal::within;
 use crate::units::duration;
 use crate::units::quantity::{Unit, apart, in_words as amount};
 
@@ -190,7 +189,7 @@ fn load(receipt: &Object) -> String {
         (_, Some(_)) => format!("{}/s", amount(receipt.whole(&[bytes]), Unit::Bytes)),
         _ => String::from("all that it can"),
     };
-    format!(": {target} for {}", duration::in_words(Duration::from_secs_f64(within(seconds, 0.0, 1e9))))
+    format!(": {target} for {}", duration::in_words(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))))
 }
 
 /// What a group's status says, in a line.
@@ -217,7 +216,7 @@ fn truth(status: &Object, group: &str, unit: Unit) -> String {
         format!("{name}: {} held", amount(held as u64, unit))
     };
     if let Some(left) = status.number(&["expires_in_seconds"]) {
-        let left = Duration::from_secs_f64(within(left, 0.0, 1e9));
+        let left = Duration::from_secs_f64(left.clamp(0.0, 1e9));
         text += &format!(", expires in {}", duration::in_words(left));
     }
     text

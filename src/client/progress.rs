@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::client::reply::Object;
 use crate::kernel::sys::terminal_columns;
-use crate::units::decimal::within;
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -73,7 +72,7 @@ fn bar(share: f64, text: &str, columns: usize) -> String {
 fn share(line: &Object) -> f64 {
     let of_time = || Some(1.0 - line.number(&["seconds_left"])? / line.number(&["seconds"])?);
     let share = line.number(&["progress"]).or_else(of_time).filter(|share| share.is_finite());
-    within(share.unwrap_or(0.0), 0.0, 1.0)
+    share.unwrap_or(0.0).clamp(0.0, 1.0)
 }
 
 /// A line of progress.
@@ -98,10 +97,7 @@ fn in_words(line: &Object, unit: Unit, way: &mut Way) -> String {
         text.push_str(&format!("  {}/s", amount(rate as u64, unit)));
     }
     if let Some(left) = line.number(&["seconds_left"]).filter(|left| *left > 0.0) {
-        text.push_str(&format!(
-            "  {} to go",
-            duration::in_words(Duration::from_secs_f64(within(left, 0.0, 1e9).ceil()))
-        ));
+        text.push_str(&format!("  {} to go", duration::in_words(Duration::from_secs_f64(left.clamp(0.0, 1e9).ceil()))));
     }
     text
 }

@@ -15,7 +15,6 @@ use crate::kernel::terminal::WholeScreen;
 use crate::object;
 use crate::service::json::{Value, list};
 use crate::sync::lock;
-use crate::units::decimal::within;
 use crate::units::duration;
 use crate::units::quantity::{Unit, in_words as amount};
 
@@ -127,7 +126,7 @@ fn wide(status: &Object, one: Option<&str>) -> String {
         let end = if matches!(group, "cpu" | "io") { "seconds_left" } else { "expires_in_seconds" };
         let left = status.number(&["groups", group, end]).map_or_else(
             || String::from("-"),
-            |left| duration::in_words(std::time::Duration::from_secs_f64(within(left, 0.0, 1e9))),
+            |left| duration::in_words(std::time::Duration::from_secs_f64(left.clamp(0.0, 1e9))),
         );
         let millicores = |name| {
             let used = status.number(&["groups", group, name]).filter(|_| group == "cpu");

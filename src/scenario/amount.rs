@@ -1,6 +1,5 @@
 //! Amounts of a track: so many units, or a share of the limit.
 
-use crate::units::decimal::within;
 use crate::units::quantity::{Amount, Unit};
 
 /// The largest value of a track, in units: all that 64 bits count.
@@ -34,7 +33,7 @@ impl TrackAmount {
     pub fn resolve(self, limit: Option<f64>) -> Option<f64> {
         match self {
             Self::Units(units) => Some(units),
-            Self::Share(share) => limit.map(|limit| within(share * limit, 0.0, MOST_UNITS)),
+            Self::Share(share) => limit.map(|limit| (share * limit).clamp(0.0, MOST_UNITS)),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::scenario::start::{StartOffset, StartTime};
 use crate::scenario::track::{FaultInterval, ReadyInterval, Track, TrackKind};
-use crate::units::decimal::within;
 
 /// What a pod is to hold, over time.
 #[derive(Debug)]
@@ -90,7 +89,7 @@ impl PodScenario {
         if self.repeat.is_some_and(|rounds| round >= rounds as f64) {
             return ScenarioPosition::Over;
         }
-        ScenarioPosition::At { second: within(passed - round * length, 0.0, length), round: round as u64 }
+        ScenarioPosition::At { second: (passed - round * length).clamp(0.0, length), round: round as u64 }
     }
 
     /// Seconds since its second 0, all rounds counted; below 0 before it begins.

@@ -1,7 +1,6 @@
 //! When a scenario begins, and how pods differ in that.
 
 use crate::scenario::chance::chance_of_name;
-use crate::units::decimal::within;
 
 /// Seconds of a day; a day of Unix time has no leap seconds.
 const DAY: f64 = 86_400.0;
@@ -66,7 +65,7 @@ impl StartTime {
 pub fn in_rfc3339(time: f64) -> String {
     /// The last millisecond of the year 9999.
     const LAST: f64 = 253_402_300_799_999.0;
-    let millis = within((time * 1000.0).round(), 0.0, LAST) as u64;
+    let millis = (time * 1000.0).round().clamp(0.0, LAST) as u64;
     let (seconds, millis) = (millis / 1000, millis % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Counted from the first of March of the year 0, in eras of 400 years, so that the day that comes only sometimes is the

@@ -2,7 +2,6 @@
 
 use crate::scenario::amount::{MOST_UNITS, TrackAmount};
 use crate::scenario::shape::TimedShape;
-use crate::units::decimal::within;
 use crate::units::quantity::Unit;
 
 /// What a track wants.
@@ -112,7 +111,7 @@ impl Track {
             sum += shape.value(s, limit)?;
         }
         sum *= self.scale;
-        Some(if sum.is_nan() { 0.0 } else { within(sum, 0.0, MOST_UNITS) })
+        Some(if sum.is_nan() { 0.0 } else { sum.clamp(0.0, MOST_UNITS) })
     }
 
     /// The first second after `s` where a shape of it jumps or bends; infinite where there is none.

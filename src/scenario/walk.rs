@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use crate::scenario::amount::{TrackAmount, between};
 use crate::scenario::chance::chance;
 use crate::sync::lock;
-use crate::units::decimal::within;
 
 /// After so many steps a walk begins again, so that finding any place takes some milliseconds at most: twelve days of a step
 /// a second.
@@ -58,7 +57,7 @@ impl Walk {
             let moved = found.value + (2.0 * chance(self.seed, found.steps, 0) - 1.0) * with.2;
             let turned = if moved > high { 2.0 * high - moved } else { moved };
             let turned = if turned < low { 2.0 * low - turned } else { turned };
-            found.value = within(turned, low, high);
+            found.value = turned.clamp(low, high);
         }
         Some(found.value)
     }

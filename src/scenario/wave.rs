@@ -1,7 +1,6 @@
 //! Waves: what comes again after each period.
 
 use crate::scenario::amount::{TrackAmount, between};
-use crate::units::decimal::within;
 
 /// What a period looks like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +72,7 @@ fn rise(x: f64) -> f64 {
         * (1.0
             - square / 6.0
                 * (1.0 - square / 20.0 * (1.0 - square / 42.0 * (1.0 - square / 72.0 * (1.0 - square / 110.0)))));
-    within(0.5 + sine / 2.0, 0.0, 1.0)
+    (0.5 + sine / 2.0).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl fmt::Display for Plain {
 /// A floating-point number with so many places behind the point.
 pub fn fixed(value: f64, places: usize) -> String {
     let unit = 10i128.pow(places as u32);
-    let value = within(value, -LARGEST, LARGEST);
+    let value = value.clamp(-LARGEST, LARGEST);
     // A large number has no places behind the point.
     let scaled = if value.abs() < 1e12 { (value * unit as f64).round() as i128 } else { value as i128 * unit };
     let (sign, size) = (if scaled < 0 { "-" } else { "" }, scaled.unsigned_abs());
@@ -129,16 +129,6 @@ pub fn of_f32(value: f32) -> String {
     let text = |digits| significant(f64::from(value), digits);
     let is_same = |digits: &u32| float(&text(*digits)).is_some_and(|read| read as f32 == value);
     text((6..9).find(is_same).unwrap_or(9))
-}
-
-/// The number, or the bound that it is beyond. Unlike [`f64::clamp`], which tells wrong bounds in digits, it needs nothing to
-/// write numbers with.
-pub fn within(value: f64, low: f64, high: f64) -> f64 {
-    match value {
-        value if value < low => low,
-        value if value > high => high,
-        value => value,
-    }
 }
 
 #[cfg(test)]
@@ -191,12 +181,6 @@ mod tests {
             assert_eq!(significant(value, digits), text);
         }
         assert_eq!([of_f32(0.0), of_f32(2e-4), of_f32(100_123.45)], ["0", "0.0002", "100123.45"]);
-    }
-
-    #[test]
-    fn bounds_are_kept() {
-        assert_eq!((within(5.0, 0.0, 1.0), within(-5.0, 0.0, 1.0), within(0.5, 0.0, 1.0)), (1.0, 0.0, 0.5));
-        assert!(within(f64::NAN, 0.0, 1.0).is_nan());
     }
 
     #[cfg(feature = "scenario")]
